@@ -1,5 +1,4 @@
-//! Files with any content: reading them gives an answer and never panics, and every place that a message points at is
-//! in the file.
+//! Files with any content: reading them never panics, and each place that a message shows is in the file.
 
 use std::path::Path;
 
@@ -18,12 +17,12 @@ fn read(text: &[u8]) {
     let lib = directory.path().join("lib");
     std::fs::create_dir(&lib).expect("made");
     std::fs::copy("scenarios/lib/shop.toml", lib.join("shop.toml")).expect("copied");
-    let right = FleetSource::File("scenarios/fleet.toml".into());
-    let found = inspect(&file, Some(&right), &[("hold".to_owned(), "1m".to_owned())], Some(1));
+    let valid = FleetSource::File("scenarios/fleet.toml".into());
+    let found = inspect(&file, Some(&valid), &[("hold".to_owned(), "1m".to_owned())], Some(1));
     assert_eq!(found.plan.is_none(), found.report.failed());
-    look(&found.report);
-    let wrong = FleetSource::File(file);
-    look(&inspect(Path::new("scenarios/demo.toml"), Some(&wrong), &[], Some(1)).report);
+    check(&found.report);
+    let any = FleetSource::File(file);
+    check(&inspect(Path::new("scenarios/demo.toml"), Some(&any), &[], Some(1)).report);
 }
 
 /// Reads a text as the calendar that a game day names.
@@ -41,10 +40,11 @@ fn read_calendar(text: &[u8]) {
     if let Some(day) = read {
         day.schedule.next(now, 60).iter().for_each(|slot| _ = day.why_closed(slot));
     }
-    look(&sink.into_report());
+    check(&sink.into_report());
 }
 
-fn look(report: &Report) {
+/// Checks that the places of a report can be shown.
+fn check(report: &Report) {
     assert!(!report.render(false, 110).contains("Failed to read contents"));
     for item in report.items() {
         assert!(item.line.is_none_or(|line| line > 0));
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn right_files_with_damage(
+    fn valid_files_with_damage(
         seed in 0_usize..SEEDS.len(),
         cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[\\[\\]{}=\" \\n0-9a-zß%]{0,6}"), 1..6),
     ) {
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn right_files_with_words_exchanged(seed in 0_usize..SEEDS.len(), a in any::<prop::sample::Index>(), b in any::<prop::sample::Index>()) {
+    fn valid_files_with_lines_exchanged(seed in 0_usize..SEEDS.len(), a in any::<prop::sample::Index>(), b in any::<prop::sample::Index>()) {
         read(exchanged(&text_of(SEEDS[seed]), a, b).as_bytes());
     }
 
@@ -142,7 +142,7 @@ mod gameday {
         if let Some(gameday) = read {
             gameday.schedule.next(now, 20).iter().for_each(|slot| _ = gameday.why_closed(slot));
         }
-        look(&sink.into_report());
+        check(&sink.into_report());
     }
 
     proptest! {
@@ -162,7 +162,7 @@ mod gameday {
         }
 
         #[test]
-        fn right_files_with_damage(
+        fn valid_files_with_damage(
             is_monkey: bool,
             cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[\\[\\]{}=\" \\n0-9a-zß%]{0,6}"), 1..6),
         ) {

@@ -1,7 +1,6 @@
-//! Tests the undo of everything through a bastion, and with a fleet file that is wrong in part. They run the program
-//! itself against servers of agents. This test is also the program that fleets name in `connect`, so it has a `main`:
-//! `--bastion GATE ADDRESS` asks the gate for a connection to the address. The gate stands for sshd and its
-//! `MaxStartups`.
+//! Tests `undo` and other verbs through a bastion, and with a fleet file that has invalid entries. They run the program against servers of
+//! agents. This test has a `main`, because it is also the program that fleets name in `connect`: `--bastion GATE ADDRESS` asks the gate for
+//! a connection to the address. The gate takes the place of sshd with its `MaxStartups`.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -36,11 +35,11 @@ const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
 
 const TESTS: &[(&str, fn())] = &[
     ("every_host_is_reached_through_a_bastion_that_drops_newcomers", every_host_is_reached),
-    ("a_link_that_was_turned_away_is_tried_again_longest_for_undo", turned_away_is_tried_again),
-    ("a_link_on_its_way_outlives_the_patience_of_a_call", a_link_on_its_way_outlives_a_call),
-    ("one_wrong_entry_keeps_nobody_else_from_being_healed", one_wrong_entry),
-    ("a_fleet_of_a_command_is_salvaged_too", a_command_is_salvaged),
-    ("few_open_files_make_turns_and_refuse_a_run", few_open_files),
+    ("a_refused_link_is_tried_again_and_undo_tries_longest", turned_away_is_tried_again),
+    ("a_link_that_is_being_opened_outlives_the_call_that_waited_for_it", a_link_on_its_way_outlives_a_call),
+    ("all_valid_hosts_are_healed_despite_an_invalid_entry", one_wrong_entry),
+    ("valid_entries_of_a_command_are_used_too", a_command_is_salvaged),
+    ("with_few_open_files_hosts_are_asked_in_turns_and_a_run_is_refused", few_open_files),
 ];
 
 fn main() -> ExitCode {
@@ -107,7 +106,7 @@ impl Fleet {
         path
     }
 
-    /// Returns the hosts for a fleet's file. Each is reached at a port of its own.
+    /// Returns the hosts for a fleet's file, each with another port.
     fn hosts(&self) -> String {
         let host = |(number, (name, served)): (usize, &(String, Served))| {
             format!(
@@ -130,6 +129,7 @@ impl Fleet {
         command
     }
 
+    /// Returns the calls that a host's agent has taken since the last time.
     fn calls(&self, host: usize) -> Vec<String> {
         self.agents[host - 1].1.control.taken()
     }
@@ -142,7 +142,7 @@ fn rows(output: &Output, code: i32) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)))
 }
 
-/// The same of a verb that every host answers. Asks again where a link broke, as on a machine that is busy for a second.
+/// Checks that a verb succeeded on every host, and returns its rows. Runs it again if a link broke, as on a busy machine.
 #[track_caller]
 fn rows_of_all(mut command: Command) -> Vec<Value> {
     let mut output = command.output().unwrap();
@@ -160,8 +160,8 @@ fn every_host_is_reached() {
     let file = fleet.behind(&gate);
     let file = file.to_str().unwrap();
     for verb in [&["status"][..], &["undo", "--all"], &["doctor"], &["release"]] {
-        let all = rows_of_all(fleet.firedrill(&[verb, &["--json", "--fleet", file]].concat()));
-        assert_eq!(all.len(), 25, "{verb:?}");
+        let rows = rows_of_all(fleet.firedrill(&[verb, &["--json", "--fleet", file]].concat()));
+        assert_eq!(rows.len(), 25, "{verb:?}");
     }
     assert!(gate.most() <= 8, "{} links were being opened at a time", gate.most());
     assert_eq!(gate.dropped(), 0);
@@ -216,7 +216,7 @@ fn a_link_on_its_way_outlives_a_call() {
             tries += 1;
             assert!(tries < 20, "no renewal ever comes through");
         }
-        assert_eq!(gate.opened(), 1, "each renewal began a link of its own");
+        assert_eq!(gate.opened(), 1, "each renewal opened another link");
     });
 }
 
@@ -271,7 +271,7 @@ connect = ["/no/such/program"]
                 found.iter().find(|row| row["host"] == name).unwrap_or_else(|| panic!("{}", said(&undo)));
             assert!(row["error"].as_str().unwrap().contains(why), "{row}");
         }
-        assert!(said(&undo).contains("adress"), "what is wrong is shown: {}", said(&undo));
+        assert!(said(&undo).contains("adress"), "the error is shown: {}", said(&undo));
         rows(&run(&["status", "--json"]), 3);
         rows(&run(&["release", "--json"]), 3);
         // If a person names only valid hosts, the invalid ones do not matter.
@@ -345,5 +345,5 @@ hold = "5s"
     let run = limited(&["run", "files.toml"], 310);
     let text = said(&run);
     assert!(run.status.code() == Some(4) && text.contains("links to 25 hosts need"), "{text}");
-    assert!(fleet.calls(1).iter().all(|call| call == "status"), "nobody was asked");
+    assert!(fleet.calls(1).iter().all(|call| call == "status"), "no host was asked to prepare");
 }

@@ -1,4 +1,4 @@
-//! The programs accept the commands that the pages tell people to type, and the pages' links lead to files that exist.
+//! The programs accept the commands in the documentation, and the documentation's links lead to existing files and headings.
 #![cfg(feature = "lab")]
 
 use std::{
@@ -13,39 +13,38 @@ fn root() -> &'static Path {
 }
 
 fn pages() -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> =
+    let mut pages: Vec<PathBuf> =
         ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|name| root().join(name)).to_vec();
     for folder in ["docs", "docs/faults", "docs/decisions"] {
         let entries =
             fs::read_dir(root().join(folder)).expect(folder).map(|entry| entry.expect("an entry").path());
-        all.extend(entries.filter(|path| path.extension().is_some_and(|end| end == "md")));
+        pages.extend(entries.filter(|path| path.extension().is_some_and(|end| end == "md")));
     }
-    all
+    pages
 }
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Splits a shell line into words. Stops where the shell's own syntax begins: at a comment, a pipe, a redirection or
-/// the next command.
+/// Splits a shell line into words. Stops at the first comment, pipe, redirection or next command.
 fn words(line: &str) -> Vec<String> {
-    let (mut all, mut word, mut quote) = (Vec::new(), String::new(), None);
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
     for c in line.chars() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (None, '\'' | '"') => quote = Some(c),
             (None, '#') if word.is_empty() => break,
             (None, '|' | '>' | '<' | '&' | ';') => break,
-            (None, ' ') => all.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+            (None, ' ') => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
             _ => word.push(c),
         }
     }
-    all.extend(Some(word).filter(|word| !word.is_empty()));
-    all
+    words.extend(Some(word).filter(|word| !word.is_empty()));
+    words
 }
 
-/// Returns the command line of a program, by the word that begins its commands.
+/// Returns the command line of the program with that name; `None` if it is not one of ours.
 fn program(word: &str) -> Option<clap::Command> {
     match word {
         "firedrill" => Some(firedrill::cli::command()),
@@ -55,7 +54,7 @@ fn program(word: &str) -> Option<clap::Command> {
 }
 
 #[test]
-fn commands_are_such_that_the_programs_take_them() {
+fn commands_are_accepted_by_the_programs() {
     let (mut count, mut wrong) = (0, Vec::new());
     for path in pages() {
         let text = read(&path);
@@ -101,7 +100,7 @@ fn links_lead_to_files_and_headings() {
             assert!(file.exists(), "{}: no file {link}", path.display());
             if !heading.is_empty() {
                 let known = headings(&read(&file));
-                assert!(known.iter().any(|one| one == heading), "{}: no heading {link}", path.display());
+                assert!(known.iter().any(|known| known == heading), "{}: no heading {link}", path.display());
             }
         }
     }
@@ -110,13 +109,13 @@ fn links_lead_to_files_and_headings() {
 /// Returns the anchors of a page's headings.
 fn headings(text: &str) -> Vec<String> {
     let lines = text.split("```").step_by(2).flat_map(str::lines).filter(|line| line.starts_with('#'));
-    // A heading that is a link counts by its words.
+    // The anchor of a heading with a link is that of the link's text.
     let titles = lines.map(|line| line.trim_start_matches('#').trim().split("](").next().unwrap_or_default());
     titles.map(anchor).collect()
 }
 
 #[test]
-fn the_fleet_of_the_page_on_labs_is_right() {
+fn the_fleet_of_the_page_on_labs_is_valid() {
     let page = read(&root().join("docs/lab.md"));
     let fleet = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a fleet");
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! Messages about wrong files: all errors at once, each with its place and its remedy.
+//! Messages about invalid files: all errors at once, each with its place and its remedy.
 
 #[path = "diagnostics/command.rs"]
 mod command;
@@ -25,7 +25,7 @@ fn rendered(file: &str, fleet: Option<&str>) -> String {
     found.report.render(false, 110)
 }
 
-/// Returns the questions about a file that may be run as it is.
+/// Returns the warnings about a file without errors.
 fn asked(file: &str, fleet: Option<&str>) -> String {
     let found = check(file, fleet);
     let text = found.report.render(false, 110);
@@ -111,11 +111,11 @@ fn secrets_of_a_file_are_not_repeated() {
     ];
     for file in ["tests/wrong/secrets.toml", cut.to_str().expect("text")] {
         let found = check(file, FLEET);
-        let all =
+        let output =
             found.report.render(false, 110) + &serde_json::to_string(&found.report.items()).expect("prints");
-        assert!(found.report.failed(), "{all}");
+        assert!(found.report.failed(), "{output}");
         for secret in secrets {
-            assert!(!all.contains(secret), "{secret} of {file} in {all}");
+            assert!(!output.contains(secret), "{secret} of {file} in {output}");
         }
     }
 }
@@ -127,7 +127,7 @@ fn machines_get_lines_and_columns() {
 }
 
 #[test]
-fn what_was_not_checked_is_said() {
+fn checks_that_were_left_out_are_listed() {
     let found = check("scenarios/demo.toml", None);
     assert!(found.plan.is_none() && !found.report.failed(), "{}", found.report.render(false, 110));
     assert!(found.unchecked.iter().any(|what| what.contains("blast radius")), "{:?}", found.unchecked);
@@ -152,9 +152,9 @@ fn values_of_parameters_are_typed() {
     let plan = with("hold", "90s").plan.expect("a duration");
     assert_eq!(plan.attacks[0].hold, firedrill_wire::Span::secs(90));
     assert_eq!(plan.params["hold"], "1m 30s");
-    for (name, value, said) in [("hold", "90", "it is a duration"), ("hodl", "90s", "did you mean `hold`?")] {
+    for (name, value, message) in [("hold", "90", "it is a duration"), ("hodl", "90s", "did you mean `hold`?")] {
         let found = with(name, value);
         let text = found.report.render(false, 110);
-        assert!(found.plan.is_none() && text.contains(said), "{text}");
+        assert!(found.plan.is_none() && text.contains(message), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Game days: what `check` and `gameday` say of them, whatever the machine's own zone is.
+//! Game days: the output of `check` and `gameday`, which does not depend on the machine's time zone.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "common/alerts.rs"]
@@ -52,7 +52,7 @@ fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Reads a game day as on a certain day; returns its problems.
+/// Reads an invalid game day as on a fixed day. Returns the messages.
 fn rendered(file: &str) -> String {
     let mut sink = Sink::default();
     let now = "2026-11-26T12:00:00Z".parse().unwrap();
@@ -84,28 +84,28 @@ golden! {
 }
 
 #[test]
-fn scenarios_are_checked_as_they_are_named() {
+fn the_scenarios_of_a_game_day_are_checked() {
     let output = firedrill(&["check", "tests/wrong/days/gamedays/people.toml"]);
     assert_eq!(output.status.code(), Some(2));
     insta::assert_snapshot!("scenarios", err(&output));
 }
 
 #[test]
-fn a_scenario_from_which_nothing_can_be_drawn_is_told_at_the_monkey() {
+fn a_scenario_from_which_nothing_can_be_drawn_is_reported_at_the_monkey() {
     let words = ["check", "tests/wrong/days/gamedays/many.toml", "tests/wrong/days/gamedays/needing.toml"];
     let output = firedrill(&words);
     assert_eq!(output.status.code(), Some(2));
     insta::assert_snapshot!("undrawable", without_warnings(&err(&output)));
 }
 
-/// Returns the errors in a text.
+/// Returns a report without its warnings.
 fn without_warnings(text: &str) -> String {
-    let all = text.split("\n\n").filter(|part| !part.trim_start().starts_with("warning"));
-    all.collect::<Vec<_>>().join("\n\n")
+    let errors = text.split("\n\n").filter(|part| !part.trim_start().starts_with("warning"));
+    errors.collect::<Vec<_>>().join("\n\n")
 }
 
 #[test]
-fn the_example_is_right_and_a_game_day_is_told_from_other_files() {
+fn the_example_is_valid_and_a_game_day_is_distinguished_from_other_files() {
     let output = firedrill(&["check", FRIDAY, "scenarios/friday.toml", "scenarios/fleet.toml"]);
     assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
     let text = out(&output);
@@ -130,8 +130,8 @@ fn the_list_is_the_same_in_every_zone() {
     assert_eq!(out(&firedrill_in(Path::new(ROOT), "America/New_York", &words)), out(&output));
     let folder = out(&firedrill(&["gameday", "list", "--from", "2026-11-26", "--next", "10"]));
     let rows = |text: &str| {
-        let all = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-        all.filter(|line| line.starts_with("friday ")).collect::<Vec<_>>()
+        let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        rows.filter(|line| line.starts_with("friday ")).collect::<Vec<_>>()
     };
     assert_eq!((rows(&folder).len(), rows(&folder)), (10, rows(&out(&output))), "the folder is found");
     let json = firedrill(&["gameday", "list", "--from", "2026-11-26", "--json", FRIDAY]);
@@ -140,7 +140,7 @@ fn the_list_is_the_same_in_every_zone() {
 }
 
 #[test]
-fn show_tells_who_what_and_when() {
+fn show_has_people_scenarios_and_slots() {
     let reports = tempfile::tempdir().unwrap();
     let reports = reports.path().to_str().unwrap();
     let output =
@@ -149,7 +149,7 @@ fn show_tells_who_what_and_when() {
     insta::assert_snapshot!("show", out(&output));
 }
 
-/// A folder with a fleet, a scenario and the game days that are given by name and schedule.
+/// Makes a folder with a fleet, two scenarios and the given game days, each by its name and the rest of its file.
 fn days(gamedays: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
@@ -173,7 +173,7 @@ fn days(gamedays: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn game_days_on_the_same_hosts_at_the_same_time_are_told() {
+fn game_days_on_the_same_hosts_at_the_same_time_are_reported() {
     let weekly = "schedule = { cron = \"0 14 * * FRI\", zone = \"Europe/Berlin\" }";
     let folder = days(&[
         ("one", &format!("scenarios = [\"app1.toml\"]\n{weekly}")),
@@ -209,7 +209,7 @@ fn game_days_on_the_same_hosts_at_the_same_time_are_told() {
 }
 
 #[test]
-fn two_fixed_game_days_cannot_overlap_and_one_can_overlap_with_itself() {
+fn an_overlap_of_fixed_game_days_is_an_error_and_of_repeated_slots_a_warning() {
     let once = |minute: &str, host: &str| {
         format!(
             "scenarios = [\"{host}.toml\"]\nschedule = {{ once = \"{}T14:{minute}\", zone = \"UTC\" }}",
@@ -222,8 +222,8 @@ fn two_fixed_game_days_cannot_overlap_and_one_can_overlap_with_itself() {
         ("elsewhere", &once("00", "app2")),
         ("often", "scenarios = [\"app2.toml\"]\nschedule = { cron = \"*/10 9 * * *\", zone = \"UTC\" }"),
     ]);
-    let check = |one: &str, other: &str| {
-        let output = firedrill_in(folder.path(), "UTC", &["check", one, other]);
+    let check = |first: &str, second: &str| {
+        let output = firedrill_in(folder.path(), "UTC", &["check", first, second]);
         (output.status.code(), err(&output))
     };
     let (code, said) = check("gamedays/first.toml", "gamedays/second.toml");
@@ -236,7 +236,7 @@ fn two_fixed_game_days_cannot_overlap_and_one_can_overlap_with_itself() {
     assert!(said.contains("warning: `often` may still run when it is due again, on app2"), "{said}");
 }
 
-/// A day in the next weeks.
+/// Returns the date of a day in the next weeks.
 fn soon() -> String {
     let now = std::time::SystemTime::now() + std::time::Duration::from_secs(20 * 86_400);
     let days = now.duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -275,27 +275,27 @@ fn a_calendar_is_complete_and_keeps_its_identifiers() {
     assert_eq!(identifiers(&text).len(), 6);
     assert_eq!(identifiers(&out(&firedrill(&words))), identifiers(&text));
     let wrong = firedrill(&["gameday", "ics", "tests/wrong/gameday.toml"]);
-    assert_eq!((wrong.status.code(), out(&wrong)), (Some(2), String::new()), "no calendar of wrong files");
+    assert_eq!((wrong.status.code(), out(&wrong)), (Some(2), String::new()), "no calendar from invalid files");
 }
 
 #[test]
-fn examples_of_the_page_are_right_and_have_every_key() {
+fn examples_of_the_page_are_valid_and_have_every_key() {
     let schedules = Example::all(firedrill_gameday::SCHEDULES);
     let monkey = Example::all(firedrill_gameday::MONKEY);
-    let own: Vec<Example> = Example::all(firedrill_gameday::EXAMPLE);
+    let main: Vec<Example> = Example::all(firedrill_gameday::EXAMPLE);
     let texts: Vec<String> = [None]
         .into_iter()
         .chain(schedules.iter().map(Some))
         .chain(monkey.iter().map(Some))
         .map(|instead| {
-            let part = |one: &Example| match instead {
-                Some(other) if other.heading == one.heading => other.text.clone(),
-                Some(other) if other.heading == "[monkey]" && one.heading == "[[scenarios]]" => {
+            let part = |section: &Example| match instead {
+                Some(other) if other.heading == section.heading => other.text.clone(),
+                Some(other) if other.heading == "[monkey]" && section.heading == "[[scenarios]]" => {
                     other.text.clone()
                 }
-                _ => one.text.clone(),
+                _ => section.text.clone(),
             };
-            own.iter().map(part).collect()
+            main.iter().map(part).collect()
         })
         .collect();
     let folder = tempfile::tempdir().unwrap();
@@ -319,18 +319,19 @@ fn examples_of_the_page_are_right_and_have_every_key() {
     let missing: Vec<&String> = known.difference(&used).collect();
     assert!(missing.is_empty(), "no example has {missing:?}");
     let page = firedrill_gameday::page();
-    for part in own.iter().chain(&schedules).chain(&monkey) {
+    for part in main.iter().chain(&schedules).chain(&monkey) {
         assert!(page.contains(part.text.trim()), "`#: {}` is the heading of no section", part.heading);
     }
 }
 
+/// Adds all keys of a value.
 fn keys(value: &toml::Value, found: &mut BTreeSet<String>) {
     match value {
         toml::Value::Table(table) => table.iter().for_each(|(key, inner)| {
             found.insert(key.clone());
             keys(inner, found);
         }),
-        toml::Value::Array(all) => all.iter().for_each(|inner| keys(inner, found)),
+        toml::Value::Array(items) => items.iter().for_each(|inner| keys(inner, found)),
         _ => {}
     }
 }

@@ -1,4 +1,4 @@
-//! `history`, `trend`, `compare` and `gate`: what they print and how they end, over folders of made-up runs.
+//! The output and the exit codes of `history`, `trend`, `compare`, `gate`, `findings` and `note`, for folders of made-up runs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "history/ci.rs"]
@@ -19,14 +19,14 @@ fn runs() -> tempfile::TempDir {
     for (day, bad) in [(6, 0), (13, 1), (20, 40)] {
         run(folder.path(), day, bad, "OPS-7");
     }
-    let hurt = folder.path().join("reports/20261114-0900-friday-dead");
-    fs::create_dir(&hurt).unwrap();
+    let damaged = folder.path().join("reports/20261114-0900-friday-dead");
+    fs::create_dir(&damaged).unwrap();
     // 2026-11-14T09:00:00Z.
-    File::open(&hurt).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(1_794_646_800)).unwrap();
+    File::open(&damaged).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(1_794_646_800)).unwrap();
     folder
 }
 
-/// Writes a run with that many bad requests of a hundred in each second of its fault.
+/// Writes a run in which `bad` of a hundred requests fail in each second of the fault.
 fn run(folder: &Path, day: u32, bad: u64, ticket: &str) {
     let id = of_day(day);
     Drill::users(bad).write(&folder.join("reports").join(&id), &id, |plan, wall| {
@@ -36,7 +36,7 @@ fn run(folder: &Path, day: u32, bad: u64, ticket: &str) {
     });
 }
 
-/// Not as in the CI system that these tests may run in.
+/// Returns a command without the environment of a CI system, in which these tests may run.
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
     for name in ["GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE", "GITLAB_CI", "CI_PROJECT_DIR"] {
@@ -50,7 +50,7 @@ fn firedrill(folder: &Path, words: &[&str]) -> Output {
     command(folder).args(words).output().unwrap()
 }
 
-/// Returns everything that was printed, and the exit code.
+/// Returns all output of a command, and its exit code.
 fn said(folder: &Path, words: &[&str]) -> String {
     let output = firedrill(folder, words);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -66,7 +66,7 @@ const FAIR: &str = "20261113-1402-friday-7f3a";
 const BAD: &str = RUN;
 
 #[test]
-fn the_history_is_a_table_and_names_what_is_damaged() {
+fn the_history_is_a_table_and_names_damaged_folders() {
     let folder = runs();
     insta::assert_snapshot!("history", said(folder.path(), &["history"]));
     insta::assert_snapshot!("history_flaky", said(folder.path(), &["history", "--flaky"]));
@@ -99,7 +99,7 @@ fn a_trend_has_a_column_for_each_run() {
 }
 
 #[test]
-fn two_runs_stand_side_by_side() {
+fn two_runs_are_compared() {
     let folder = runs();
     insta::assert_snapshot!("compare", said(folder.path(), &["compare", GOOD, BAD]));
     let same = json(folder.path(), &["compare", GOOD, GOOD, "--json"]);
@@ -119,16 +119,16 @@ fn a_gate_fails_with_a_line_for_each_reason() {
     assert_eq!(decided["reasons"][0]["kind"], "worse");
 }
 
-/// The id of the run of a day.
+/// Returns the id of the run of a day.
 fn of_day(day: u32) -> String {
     format!("202611{day:02}-1402-friday-7f3a")
 }
 
 #[test]
-fn five_baseline_runs_show_what_is_usual() {
+fn five_baseline_runs_show_the_usual_values() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    // The drill's own id is that of the twentieth.
+    // The ids are those of days other than the 20th, which is that of `RUN`.
     for (day, bad) in [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 3)] {
         run(here, day, bad, "OPS-7");
     }
@@ -151,7 +151,7 @@ fn five_baseline_runs_show_what_is_usual() {
     let own = gate(&ids[5], &[1, 6]);
     assert!(own.contains("note: the baseline has this same run, too; it is left out"), "{own}");
 
-    // A file grows by a run at a time, and keeps the newest.
+    // The file grows by one run at a time, and keeps the newest ones.
     said(here, &["gate", &ids[0], "--write", "main.json"]);
     for id in &ids[1..6] {
         said(here, &["gate", id, "--baseline", "main.json", "--write", "main.json", "--runs", "5"]);
@@ -214,7 +214,7 @@ fn a_baseline_is_kept_as_a_file_if_the_run_passes() {
 }
 
 #[test]
-fn a_run_without_its_end_is_unknown_and_passes_only_where_that_is_allowed() {
+fn a_run_without_its_end_is_unknown_and_passes_only_if_that_is_allowed() {
     let folder = runs();
     let log = folder.path().join("reports").join(GOOD).join("events.jsonl");
     let text = fs::read_to_string(&log).unwrap();
@@ -233,12 +233,12 @@ fn a_run_without_its_end_is_unknown_and_passes_only_where_that_is_allowed() {
 }
 
 #[test]
-fn a_finding_is_opened_given_to_somebody_shown_and_closed() {
+fn a_finding_is_opened_assigned_shown_and_closed() {
     let folder = runs();
     let here = folder.path();
     insta::assert_snapshot!("findings", said(here, &["findings"]));
-    let all = json(here, &["findings", "--json"]);
-    let id = all["findings"][0]["id"].as_str().unwrap().to_owned();
+    let listed = json(here, &["findings", "--json"]);
+    let id = listed["findings"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(json(here, &["history", "--json"])["open_findings"][0], id.as_str());
     let set = [
         "findings",
@@ -259,7 +259,7 @@ fn a_finding_is_opened_given_to_somebody_shown_and_closed() {
     );
     let unknown = said(here, &["findings", "set", "f-none", "--owner", "x"]);
     assert!(unknown.contains("`f-none`") && unknown.ends_with("exit code 2\n"), "{unknown}");
-    // The run's own reports show it, and so does the page over all runs.
+    // The reports of the run and the page about all runs show the finding.
     firedrill(here, &["report", BAD]);
     let read = |name: &str| fs::read_to_string(here.join("reports").join(name)).unwrap();
     for file in ["report.html", "report.md", "report.json"] {
@@ -282,7 +282,7 @@ fn a_finding_is_opened_given_to_somebody_shown_and_closed() {
 }
 
 #[test]
-fn the_page_over_all_runs_is_written_where_runs_are_and_nowhere_else() {
+fn the_page_about_all_runs_is_written_only_into_a_directory_of_reports() {
     let folder = runs();
     let here = folder.path();
     let index = said(here, &["report", "--index"]);
@@ -290,24 +290,27 @@ fn the_page_over_all_runs_is_written_where_runs_are_and_nowhere_else() {
     assert!(fs::read_to_string(here.join("reports/index.html")).unwrap().contains("1 open finding"));
     let both = said(here, &["report", GOOD, "--index"]);
     assert!(both.ends_with("exit code 2\n"), "{both}");
-    // A run's folder that was copied to somebody's desk.
+    // A run's folder that was copied to another place.
     let desk = here.join("desk");
     fs::create_dir_all(desk.join(GOOD)).unwrap();
     fs::copy(here.join("reports").join(GOOD).join("events.jsonl"), desk.join(GOOD).join("events.jsonl"))
         .unwrap();
     firedrill(here, &["report", &format!("desk/{GOOD}")]);
-    let mut left: Vec<_> = fs::read_dir(&desk).unwrap().map(|one| one.unwrap().file_name()).collect();
+    let mut left: Vec<_> = fs::read_dir(&desk).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, [GOOD]);
-    // Findings that cannot be read keep nobody from the rest.
+    // Unreadable findings are a warning for the other commands.
     fs::write(here.join("reports/findings.toml"), "schema = one\n").unwrap();
-    let told = said(here, &["history"]);
-    assert!(told.contains("warning: cannot use the findings") && told.ends_with("exit code 0\n"), "{told}");
+    let history = said(here, &["history"]);
+    assert!(
+        history.contains("warning: cannot use the findings") && history.ends_with("exit code 0\n"),
+        "{history}"
+    );
     assert!(said(here, &["findings"]).contains("line 1, column 10"));
 }
 
 #[test]
-fn a_note_is_written_shown_and_told_in_reports() {
+fn a_note_is_written_and_shown_also_in_reports() {
     let folder = runs();
     let here = folder.path();
     let wrote = said(here, &["note", BAD, "--by", "alice", "the pager rang\n at the second phone"]);

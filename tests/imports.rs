@@ -1,6 +1,7 @@
-//! Imports among the files of each crate point one way: no file imports, by any number of steps, a file that imports it.
+//! Imports among the files of each crate have no circles: no file imports, directly or through others, a file that imports it. Files of a
+//! circle could not be understood, moved or tested separately.
 //!
-//! In a circle no file is understood, moved or tested without the others. Reads the source, and compiles nothing.
+//! Reads the source code, and compiles nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -19,7 +20,7 @@ fn sources(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn imports_point_one_way() {
+fn imports_have_no_circles() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut wrong = Vec::new();
     for src in sources(root) {
@@ -28,11 +29,11 @@ fn imports_point_one_way() {
         let found = circles::of(&source::imports(&files));
         wrong.extend(found.iter().map(|circle| format!("{src}: {}", circle.join(" "))));
     }
-    assert!(wrong.is_empty(), "files that import each other, by some steps:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "files that import each other, directly or through others:\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn a_circle_over_a_third_file_and_a_new_name_is_found() {
+fn a_circle_through_a_third_file_and_a_new_name_is_found() {
     let file = |module: &str, text: &str| (source::module(module), syn::parse_file(text).unwrap());
     let files = [
         file("", "mod a; pub mod b; mod c; pub use c::Deep;"),
@@ -47,7 +48,7 @@ fn a_circle_over_a_third_file_and_a_new_name_is_found() {
 }
 
 #[test]
-fn a_child_that_is_named_without_use_is_found() {
+fn an_import_of_a_child_without_use_is_found() {
     let file = |module: &str, text: &str| (source::module(module), syn::parse_file(text).unwrap());
     let files = [
         file("", "mod calls; mod names; mod says;"),

@@ -1,6 +1,5 @@
-//! Agents that are reached through a program's standard streams. This test is also that program, so it has a `main`:
-//! `--pipe ADDRESS` joins the standard streams to a TCP connection, as `ssh -W` does. `--complain` writes an error and
-//! dies.
+//! Agents that are reached through a program's standard streams. This test is also that program, so it has a `main`: `--pipe ADDRESS` joins
+//! the standard streams to a TCP connection, as `ssh -W` does; `--complain` writes an error and exits.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -27,7 +26,7 @@ use house::{HOST, House, agent, until};
 
 const TESTS: &[(&str, fn())] = &[
     ("a_program_can_be_the_link", a_program_can_be_the_link),
-    ("what_a_program_says_as_it_dies_is_in_the_error", what_a_program_says_as_it_dies_is_in_the_error),
+    ("the_last_words_of_a_program_are_in_the_error", the_last_words_of_a_program_are_in_the_error),
     ("programs_end_with_their_agent", programs_end_with_their_agent),
 ];
 
@@ -89,14 +88,14 @@ fn a_program_can_be_the_link() {
         served.control.events.send_replace(200);
         let events: Vec<_> = agent.events(0).take(200).map(|event| event.unwrap().seq).collect().await;
         assert_eq!(events, (1..=200).collect::<Vec<u64>>());
-        // Trust is between coordinator and agent, whatever carries the connection.
+        // Coordinator and agent check each other's certificates also over a program.
         let stranger = House::new().person("olga", Role::Operator);
         let wrong = house::agent(HOST, itself(&["--pipe", &served.at.to_string()]), &stranger);
         assert!(matches!(wrong.status().await, Err(LinkError::Tls { .. })));
     });
 }
 
-fn what_a_program_says_as_it_dies_is_in_the_error() {
+fn the_last_words_of_a_program_are_in_the_error() {
     block_on(async {
         let olga = House::new().person("olga", Role::Operator);
         for (reach, says) in [

@@ -1,4 +1,4 @@
-//! Each program and verb has a man page, and the units name pages that exist.
+//! Each program and verb has a man page, and the units name existing pages.
 #![cfg(feature = "lab")]
 
 #[path = "../examples/man/pages.rs"]
@@ -36,7 +36,7 @@ fn every_program_and_verb_has_a_page() {
     well_formed(folder.path(), &names);
 }
 
-/// Calls `found` with the name of a command and the names of all its verbs that help shows, at every depth.
+/// Calls `found` with the name of a command and the names of all its verbs that help shows, also of verbs of verbs.
 fn verbs(command: &clap::Command, name: &str, found: &mut impl FnMut(&str)) {
     found(name);
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
@@ -62,7 +62,7 @@ fn well_formed(folder: &Path, names: &BTreeSet<String>) {
             .arg(file(folder, name))
             .output();
         let Ok(groff) = groff else {
-            eprintln!("skipped: what groff says to the pages, which is not installed");
+            eprintln!("skipped: the check of pages by groff, which is not installed");
             return;
         };
         assert!(
@@ -74,7 +74,7 @@ fn well_formed(folder: &Path, names: &BTreeSet<String>) {
 }
 
 #[test]
-fn units_name_a_page_that_there_is() {
+fn units_name_existing_pages() {
     let folder = tempfile::tempdir().expect("a folder");
     let names = pages::write(folder.path()).expect("written");
     let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging");

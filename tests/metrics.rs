@@ -1,5 +1,5 @@
-//! Metrics and traces of runs: Prometheus' own checker takes the metrics, a real Pushgateway has what was pushed last, and a collector
-//! gets the trace.
+//! Metrics and traces of runs: Prometheus' checker accepts the metrics, a real Pushgateway has those that were pushed last, and a collector
+//! receives the trace.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[expect(dead_code, reason = "its other tests use all of it")]
@@ -32,7 +32,7 @@ fn report(folder: &Path, words: &[&str]) -> Output {
     command.arg("report").args(words).current_dir(folder).output().unwrap()
 }
 
-/// Two runs of one scenario: one that held, one that recovered from nothing, and one that measured nothing.
+/// Writes three runs of a scenario: one that held, one that never recovered, and one without measurements.
 fn runs() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     run(&folder.path().join("reports/held"), &Drill::one());
@@ -46,7 +46,7 @@ fn runs() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_checker_of_prometheus_takes_the_file() {
+fn the_checker_of_prometheus_accepts_the_file() {
     let folder = runs();
     let file = folder.path().join("firedrill.prom");
     for (name, code) in [("held", 0), ("endless", 1), ("blind", 3)] {
@@ -77,7 +77,7 @@ fn the_checker_of_prometheus_takes_the_file() {
 /// The address of Pushgateways.
 const GATEWAY: &str = "127.91.26.3";
 
-/// A Pushgateway of our own; it ends with the test.
+/// A Pushgateway that ends with the test.
 struct Gateway {
     child: Child,
     port: u16,
@@ -91,7 +91,7 @@ impl Drop for Gateway {
 }
 
 impl Gateway {
-    /// `None` where the program is not installed.
+    /// Starts the program; `None` if it is not installed.
     fn start() -> Option<Self> {
         // A port that is free now, of an address that nothing else uses: nobody can get it before the program.
         let port = TcpListener::bind((GATEWAY, 0)).unwrap().local_addr().unwrap().port();
@@ -132,23 +132,23 @@ fn a_pushgateway_has_the_last_run_of_the_scenario() {
     let url = format!("http://{GATEWAY}:{}", gateway.port);
     let pushed = report(folder.path(), &["held", "--push", &url]);
     assert_eq!(pushed.status.code(), Some(0), "{pushed:?}");
-    let all = gateway.get("/metrics").unwrap();
-    let has = |all: &str, name: &str, words: &[&str]| {
-        all.lines().any(|line| line.starts_with(name) && words.iter().all(|word| line.contains(word)))
+    let metrics = gateway.get("/metrics").unwrap();
+    let has = |metrics: &str, name: &str, words: &[&str]| {
+        metrics.lines().any(|line| line.starts_with(name) && words.iter().all(|word| line.contains(word)))
     };
     let held = ["job=\"firedrill\"", "scenario=\"friday\"", "environment=\"ci\"", "verdict=\"held\"", "} 1"];
-    assert!(has(&all, "firedrill_run_verdict{", &held), "{all}");
+    assert!(has(&metrics, "firedrill_run_verdict{", &held), "{metrics}");
     assert!(
-        has(&all, "firedrill_objective_ratio{", &["objective=\"users\"", "bound=\"low\"", "} 0.9"]),
-        "{all}"
+        has(&metrics, "firedrill_objective_ratio{", &["objective=\"users\"", "bound=\"low\"", "} 0.9"]),
+        "{metrics}"
     );
-    // What the next run did not measure is not there any more.
+    // Metrics that the next run does not have are removed.
     let pushed = report(folder.path(), &["blind", "--push", &format!("{url}/")]);
     assert_eq!(pushed.status.code(), Some(3), "{pushed:?}");
-    let all = gateway.get("/metrics").unwrap();
-    assert!(has(&all, "firedrill_run_verdict{", &["verdict=\"unknown\"", "} 1"]), "{all}");
-    assert!(!has(&all, "firedrill_objective_ratio{", &[]), "{all}");
-    // A place that is no Pushgateway is an error, whatever the run was.
+    let metrics = gateway.get("/metrics").unwrap();
+    assert!(has(&metrics, "firedrill_run_verdict{", &["verdict=\"unknown\"", "} 1"]), "{metrics}");
+    assert!(!has(&metrics, "firedrill_objective_ratio{", &[]), "{metrics}");
+    // A URL that is no Pushgateway's is an error for any run.
     let wrong = report(folder.path(), &["held", "--push", &format!("{url}/elsewhere")]);
     let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert_eq!(wrong.status.code(), Some(2), "{said}");
@@ -160,7 +160,7 @@ fn a_pushgateway_has_the_last_run_of_the_scenario() {
 }
 
 #[test]
-fn a_collector_gets_the_trace_and_what_it_rejects_is_told() {
+fn a_collector_receives_the_trace_and_rejected_spans_are_reported() {
     let folder = runs();
     let collector = receiver::Receiver::start();
     let sent = |run: &str, path: &str| {
@@ -185,7 +185,7 @@ fn a_collector_gets_the_trace_and_what_it_rejects_is_told() {
         let spans = request.json()["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().len();
         assert!(spans > 4, "{}", request.body);
     }
-    for (head, body, told) in [
+    for (head, body, message) in [
         (
             "200 OK",
             r#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}"#,
@@ -198,6 +198,6 @@ fn a_collector_gets_the_trace_and_what_it_rejects_is_told() {
         let refused = sent("endless", "");
         assert_eq!(refused.status.code(), Some(2), "{refused:?}");
         let said = String::from_utf8_lossy(&refused.stderr);
-        assert!(said.contains(told) && !said.contains("secret"), "{said}");
+        assert!(said.contains(message) && !said.contains("secret"), "{said}");
     }
 }

@@ -1,4 +1,4 @@
-//! People are told: real programs, and receivers that this test is.
+//! Notifications: the program sends messages to receivers of this test.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "notify/delivery.rs"]
@@ -25,11 +25,11 @@ use receiver::{Receiver, Request};
 const KEY: &str = "k3y-of-the-signature";
 const SECRET: &str = "s3cretpath";
 
-/// A folder with a scenario whose host has no agent, certificates, and a file of channels.
+/// Makes a folder with a scenario whose host has no agent, certificates, and a file of channels.
 fn folder(channels: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
-    // Nobody listens there: all of 127.0.0.0/8 is this machine's own.
+    // No program listens on this address, which is one of this machine's, like all of 127.0.0.0/8.
     fs::write(home.join("fleet.toml"), "schema = 1\n[[host]]\nname = \"app1\"\naddress = \"127.91.7.3\"\n")
         .unwrap();
     fs::write(
@@ -48,7 +48,7 @@ fn folder(channels: &str) -> tempfile::TempDir {
     folder
 }
 
-/// A folder with the channel `ops`: a webhook of that receiver.
+/// Makes a folder with the channel `ops`, a webhook of that receiver.
 fn with_webhook(receiver: &Receiver) -> tempfile::TempDir {
     let folder = folder(
         "[channel.ops]\nwebhook = { url = { secret_file = \"url\" }, key = { secret_file = \"key\" } }\n",
@@ -80,20 +80,20 @@ fn list(folder: &Path) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)))
 }
 
-/// The states of all messages, by kind.
+/// Returns the kind and the state of each message.
 fn states(folder: &Path) -> Vec<(String, String)> {
-    let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
-    list(folder).iter().map(|one| (text(one, "what"), text(one, "state"))).collect()
+    let text = |message: &Value, key: &str| message[key].as_str().unwrap_or_default().to_owned();
+    list(folder).iter().map(|message| (text(message, "what"), text(message, "state"))).collect()
 }
 
-/// The id and the kind of the event that a request is about.
+/// Returns the id and the kind of a request's event.
 fn event(request: &Request) -> (String, String) {
     let json = request.json();
     assert_eq!(json["id"].as_str(), Some(request.headers["firedrill-event"].as_str()));
     (json["id"].as_str().unwrap().to_owned(), json["what"].as_str().unwrap().to_owned())
 }
 
-/// Verifies a request as docs/channels.md says.
+/// Verifies a request's signature as docs/channels.md describes it.
 fn is_signed(request: &Request) -> bool {
     let key = hmac::Key::new(hmac::HMAC_SHA256, KEY.as_bytes());
     let signed = format!("{}.{}", request.headers["firedrill-time"], request.body);
@@ -103,7 +103,7 @@ fn is_signed(request: &Request) -> bool {
     hmac::verify(&key, signed.as_bytes(), &signature).is_ok()
 }
 
-/// Fails if a file below a folder has a secret.
+/// Checks that no file below a folder has a secret.
 fn no_secrets_in(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.path().is_dir() {
@@ -116,7 +116,7 @@ fn no_secrets_in(folder: &Path) {
 }
 
 #[test]
-fn a_test_goes_the_whole_way_and_is_signed() {
+fn a_test_message_is_delivered_and_signed() {
     let receiver = Receiver::start();
     let folder = with_webhook(&receiver);
     let output = firedrill(folder.path(), &["notify", "test", "ops"]).output().unwrap();
@@ -134,7 +134,7 @@ fn a_test_goes_the_whole_way_and_is_signed() {
 }
 
 #[test]
-fn what_waits_for_a_channel_that_nobody_has_is_deleted_when_somebody_says_so() {
+fn messages_for_a_channel_that_does_not_exist_can_be_deleted() {
     let receiver = Receiver::start();
     let folder = with_webhook(&receiver);
     let spool = Spool::of(&folder.path().join("reports"));
@@ -154,13 +154,13 @@ fn what_waits_for_a_channel_that_nobody_has_is_deleted_when_somebody_says_so() {
         said(&delivered)
     );
     receiver.next();
-    for (words, told) in [
+    for (words, message) in [
         ("notify delete olds", "nothing waits for olds"),
         ("notify delete old --id b", "no message b waits for it"),
         ("notify delete ops", "nothing waits for ops"),
     ] {
         let refused = run(words);
-        assert!(refused.status.code() == Some(2) && said(&refused).contains(told), "{}", said(&refused));
+        assert!(refused.status.code() == Some(2) && said(&refused).contains(message), "{}", said(&refused));
     }
     let shown = run("notify list --channel old");
     assert!(said(&shown).contains("pending") && !said(&shown).contains("delivered"), "{}", said(&shown));
@@ -283,18 +283,18 @@ fn each_kind_reaches_its_receiver() {
     }
     no_secrets_in(&home.join("reports"));
     let untested: Vec<_> =
-        Channel::KINDS.iter().filter(|kind| !tested.iter().any(|one| one == *kind)).collect();
+        Channel::KINDS.iter().filter(|kind| !tested.iter().any(|tested| tested == *kind)).collect();
     assert!(untested.is_empty(), "no receiver here for {untested:?}");
 }
 
-/// The kinds of a channel.
+/// Returns the kinds of a channel.
 fn kinds(folder: &Path, channel: &str) -> Vec<String> {
     let text = fs::read_to_string(folder.join("channels.toml")).unwrap();
     let file: ChannelsFile = toml::from_str(&text).unwrap();
     file.channel[channel].kinds().into_iter().map(|(kind, _)| kind.to_owned()).collect()
 }
 
-/// A mail server that takes one message. Returns its address, and a thread that ends with what came.
+/// Starts a mail server for one message. Returns its address, and a thread that returns the lines that arrived.
 fn mailbox() -> (SocketAddr, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -322,7 +322,7 @@ fn mailbox() -> (SocketAddr, JoinHandle<String>) {
 }
 
 #[test]
-fn all_errors_of_a_file_are_told_at_once() {
+fn all_errors_of_a_file_are_reported_at_once() {
     let output = Command::new(env!("CARGO_BIN_EXE_firedrill"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["check", "tests/wrong/channels.toml"])
@@ -352,7 +352,7 @@ fn a_channel_that_a_game_day_names_has_to_exist() {
         "{}",
         said(&wrong)
     );
-    // A drill about which nobody would be told is not held.
+    // A drill whose messages could not be sent is not held.
     let start = ["gameday", "start", "day.toml", "--now", "--pki", "pki", "--as", "alice"];
     let started = firedrill(home, &start).output().unwrap();
     assert_eq!(started.status.code(), Some(2), "{}", said(&started));

@@ -1,5 +1,4 @@
-//! Every kind of fault has a page, a line in the list of pages, and a line in the guide. No page is about a kind that
-//! no longer exists.
+//! Each kind of fault has a page, a line in the list of pages, and a line in the guide. No page is about a kind that does not exist.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -13,7 +12,7 @@ fn read(file: &str) -> String {
 }
 
 #[test]
-fn every_kind_has_a_page_and_no_page_is_of_another() {
+fn each_kind_has_a_page_and_each_page_a_kind() {
     let entries =
         fs::read_dir(FOLDER).expect("docs/faults").map(|entry| entry.expect("an entry").file_name());
     let pages = entries.filter_map(|name| name.to_str()?.strip_suffix(".md").map(str::to_owned));
@@ -23,7 +22,7 @@ fn every_kind_has_a_page_and_no_page_is_of_another() {
 }
 
 #[test]
-fn pages_have_one_form() {
+fn pages_have_the_same_sections() {
     for kind in Fault::KINDS {
         let page = read(&format!("{FOLDER}/{kind}.md"));
         assert!(page.starts_with(&format!("# {kind}\n")), "{kind}: the title");
@@ -35,8 +34,7 @@ fn pages_have_one_form() {
     }
 }
 
-/// The text before the attacks of a page. It makes them a scenario: it has the target `shop`, and the target whose
-/// hosts partitions name.
+/// The text before the attacks of a page, which makes them a scenario: the target `shop`, and the target that partitions name.
 const TARGETS: &str = r#"
 [targets.shop]
 where = { role = ["edge", "app", "client"] }
@@ -72,7 +70,7 @@ fn examples_pass_check() {
 }
 
 #[test]
-fn lists_have_every_kind() {
+fn the_list_and_the_guide_have_each_kind() {
     let (list, guide) = (read(&format!("{FOLDER}/README.md")), read(&format!("{FOLDER}/../guide.md")));
     for kind in Fault::KINDS {
         assert!(

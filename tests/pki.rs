@@ -1,4 +1,4 @@
-//! `firedrill pki`, as people type it.
+//! The verbs of `firedrill pki`.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -24,7 +24,7 @@ fn typed(dir: &Path, line: &str) -> Result<(), String> {
 }
 
 #[test]
-fn an_authority_its_certificates_and_their_end() {
+fn an_authority_issues_and_revokes_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let dir = &dir.path().join("pki");
     assert!(typed(dir, "list").unwrap_err().contains("firedrill pki init"));
@@ -63,7 +63,7 @@ fn an_authority_its_certificates_and_their_end() {
 }
 
 #[test]
-fn a_key_that_is_not_the_authoritys_signs_nothing() {
+fn a_key_of_another_authority_signs_nothing() {
     let dirs = tempfile::tempdir().unwrap();
     let (one, two) = (dirs.path().join("one"), dirs.path().join("two"));
     for dir in [&one, &two] {
@@ -71,7 +71,7 @@ fn a_key_that_is_not_the_authoritys_signs_nothing() {
     }
     let (own, other) =
         (std::fs::read(one.join("ca.pem")).unwrap(), std::fs::read(two.join("ca.pem")).unwrap());
-    // The certificate of another authority beside the key of this one.
+    // The certificate is that of the other authority, and the key that of this one.
     std::fs::write(one.join("ca.pem"), &other).unwrap();
     for line in ["issue host app-1", "issue person alice", "crl", "list", "revoke person alice"] {
         let error = typed(&one, line).unwrap_err();
@@ -81,7 +81,7 @@ fn a_key_that_is_not_the_authoritys_signs_nothing() {
         );
     }
     assert!(!one.join("hosts/app-1.pem").exists() && !one.join("crl.pem").exists());
-    // Both certificates, as while one authority replaces another. The one that fits the key signs.
+    // With both certificates, as while one authority replaces another, the one that fits the key signs.
     std::fs::write(one.join("ca.pem"), [other, own].concat()).unwrap();
     let (name, place) = Pki::open(&one).unwrap().signs_as().unwrap();
     assert!(name.starts_with("Firedrill CA") && place == Some(2), "{name} {place:?}");
@@ -103,9 +103,9 @@ fn others_accept_them(dir: &Path) {
         })
     };
     if let Err(error) = openssl("version") {
-        return eprintln!("skipped in part: openssl is not here ({error})");
+        return eprintln!("skipped in part: openssl is not installed ({error})");
     }
-    for (line, good, says) in [
+    for (line, succeeds, message) in [
         ("verify -x509_strict -CAfile ca.pem -purpose sslserver hosts/app-1.pem", true, "OK"),
         ("verify -x509_strict -CAfile ca.pem -purpose sslclient people/alice.pem", true, "OK"),
         ("verify -CAfile ca.pem -purpose sslclient hosts/app-1.pem", false, "purpose"),
@@ -113,7 +113,7 @@ fn others_accept_them(dir: &Path) {
         ("verify -CAfile ca.pem -CRLfile crl.pem -crl_check people/bob.pem", false, "revoked"),
         ("x509 -in hosts/app-1.pem -noout -text", true, "DNS:app-1, DNS:app-1.example.org"),
     ] {
-        let (went_well, text) = openssl(line).unwrap();
-        assert!(went_well == good && text.contains(says), "openssl {line}: {text}");
+        let (succeeded, text) = openssl(line).unwrap();
+        assert!(succeeded == succeeds && text.contains(message), "openssl {line}: {text}");
     }
 }

@@ -1,4 +1,4 @@
-//! A gate that stands for a bastion's sshd. New connections wait for their login, and some are dropped before it.
+//! A gate in place of a bastion's sshd. New connections wait for their login, and some are dropped before it.
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +18,13 @@ type Drops = Box<dyn Fn(&str, u32, usize) -> bool + Send + Sync>;
 
 #[derive(Default)]
 struct Counts {
+    /// Connections that have not logged in.
     unknown: usize,
+    /// Maximum of `unknown` so far.
     most: usize,
     opened: u32,
     dropped: u32,
+    /// Drops by the wanted address.
     by_address: BTreeMap<String, u32>,
 }
 
@@ -41,10 +44,12 @@ impl Gate {
         })
     }
 
+    /// Returns a gate that drops connections by the wanted address and the number of earlier drops for it.
     pub(crate) fn dropping(drops: impl Fn(&str, u32) -> bool + Send + Sync + 'static) -> Self {
         Self::new(Duration::from_millis(20), move |address, before, _| drops(address, before))
     }
 
+    /// Returns a gate that drops nothing, with a login of that duration.
     pub(crate) fn slow(login: Duration) -> Self {
         Self::new(login, |_, _, _| false)
     }
@@ -87,12 +92,13 @@ impl Gate {
         self.counts.lock().unwrap().opened
     }
 
-    /// Forgets its drops.
+    /// Forgets the drops by address.
     pub(crate) fn forget(&self) {
         self.counts.lock().unwrap().by_address.clear();
     }
 }
 
+/// Serves a connection.
 fn enter(near: TcpStream, login: Duration, drops: &Drops, counts: &Mutex<Counts>) {
     let mut address = String::new();
     let mut from = BufReader::new(near.try_clone().unwrap());

@@ -1,6 +1,7 @@
 //! A source of alerts on this machine, for tests.
 
-/// A source of alerts that answers each request with a text, in which `{sent}` becomes the request's token. `None` leaves without an answer.
+/// Starts a source of alerts that answers each request with a text, in which `{sent}` becomes the request's token. With `None` it closes
+/// connections without an answer. Returns the source's URL.
 pub(crate) fn source(answer: Option<&'static str>) -> String {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! Tests of a program that is also its own helper, and therefore has a `main`.
+//! Runs the tests of a program that has a `main`, because it is also a helper of its tests.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,9 +17,9 @@ pub(crate) fn run(args: &[&str], tests: &[(&str, fn())]) -> ExitCode {
     let mut failed = 0;
     for (name, test) in tests {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
-            let went = catch_unwind(AssertUnwindSafe(test));
-            println!("test {name} ... {}", if went.is_ok() { "ok" } else { "FAILED" });
-            failed += u32::from(went.is_err());
+            let result = catch_unwind(AssertUnwindSafe(test));
+            println!("test {name} ... {}", if result.is_ok() { "ok" } else { "FAILED" });
+            failed += u32::from(result.is_err());
         }
     }
     ExitCode::from(u8::from(failed > 0))

@@ -1,4 +1,4 @@
-//! A receiver of HTTP requests that answers as it is told.
+//! A receiver of HTTP requests whose answers a test sets.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,10 +12,10 @@ use std::{
     time::Duration,
 };
 
-/// The longest time for which something is waited for that has to come.
+/// The longest wait for a request that has to come.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A request that came.
+/// A request that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) line: String,
@@ -32,12 +32,12 @@ impl Request {
 /// A status line with headers, and a body.
 type Answer = (String, String);
 
-/// The answers.
+/// The answers to requests.
 #[derive(Default)]
 struct Answers {
-    /// Those to the next requests.
+    /// The answers to the next requests.
     next: VecDeque<Answer>,
-    /// That to all others. None holds requests without an answer.
+    /// The answer to all other requests; `None` holds them without an answer.
     others: Option<Answer>,
 }
 
@@ -70,7 +70,7 @@ impl Receiver {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// Answers so from now on, also the requests that are held.
+    /// Sets the answer to all further requests, also to those that are held.
     pub(crate) fn answers(&self, head: &str, body: &str) {
         self.answer.0.lock().unwrap().others = Some((head.to_owned(), body.to_owned()));
         self.answer.1.notify_all();
@@ -81,7 +81,7 @@ impl Receiver {
         self.answer.0.lock().unwrap().others = None;
     }
 
-    /// Answers the next request so, and those after it as before.
+    /// Sets the answer to the next request only.
     pub(crate) fn answers_next(&self, head: &str, body: &str) {
         self.answer.0.lock().unwrap().next.push_back((head.to_owned(), body.to_owned()));
     }
@@ -91,18 +91,18 @@ impl Receiver {
         self.came.recv_timeout(LONG).expect("a request")
     }
 
-    /// Returns the next request that has come already.
+    /// Returns the next request that has arrived already.
     pub(crate) fn came(&self) -> Option<Request> {
         self.came.try_recv().ok()
     }
 
-    /// Whether no request came that nobody has waited for. All that could send have ended.
+    /// Whether no further request has arrived. All programs that could send one must have ended.
     pub(crate) fn is_quiet(&self) -> bool {
         self.came().is_none()
     }
 }
 
-fn serve(mut stream: &TcpStream, (answers, told): &(Mutex<Answers>, Condvar), tell: &Sender<Request>) {
+fn serve(mut stream: &TcpStream, (answers, changed): &(Mutex<Answers>, Condvar), tell: &Sender<Request>) {
     let mut lines = BufReader::new(stream);
     let mut head = Vec::new();
     loop {
@@ -122,14 +122,14 @@ fn serve(mut stream: &TcpStream, (answers, told): &(Mutex<Answers>, Condvar), te
         .collect();
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
-    // Whoever sends may be killed in the middle.
+    // The sender may be killed in the middle.
     if lines.read_exact(&mut body).is_err() {
         return;
     }
     let body = String::from_utf8(body).unwrap();
     let _unheard = tell.send(Request { line, headers, body });
     let held = answers.lock().unwrap();
-    let mut answers = told.wait_while(held, |all| all.next.is_empty() && all.others.is_none()).unwrap();
+    let mut answers = changed.wait_while(held, |set| set.next.is_empty() && set.others.is_none()).unwrap();
     let (head, body) = answers.next.pop_front().or_else(|| answers.others.clone()).unwrap();
     drop(answers);
     let text =

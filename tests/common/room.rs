@@ -1,4 +1,4 @@
-//! A control room in a process of its own, and a browser that is as simple as can be.
+//! A control room as a separate process, and a very simple browser.
 
 use std::{
     io::{BufRead, BufReader, Read as _, Write as _},
@@ -15,11 +15,11 @@ pub(crate) struct Room {
     child: Child,
     /// `127.0.0.1:PORT`
     pub(crate) address: String,
-    /// The login link that it printed.
+    /// The path and query of the login link that it printed.
     pub(crate) link: String,
 }
 
-/// An answer.
+/// An answer of a control room.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -39,7 +39,7 @@ impl Answer {
 }
 
 impl Room {
-    /// Starts one in a folder that has `reports`, with its state in `room`.
+    /// Starts a control room in a folder that has `reports`, with its state in `room`.
     pub(crate) fn start(program: &str, folder: &Path, words: &[&str]) -> Self {
         let words = if words.contains(&"--listen") {
             words.to_vec()
@@ -55,10 +55,10 @@ impl Room {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
-        let place = told.next().expect("it starts").unwrap();
-        let link = told.next().expect("it prints a link").unwrap();
-        let address = place.split_once("listens on ").unwrap().1.split(';').next().unwrap().to_owned();
+        let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = printed.next().expect("it starts").unwrap();
+        let link = printed.next().expect("it prints a link").unwrap();
+        let address = first.split_once("listens on ").unwrap().1.split(';').next().unwrap().to_owned();
         let link = format!("/login?{}", link.rsplit_once("/login?").unwrap().1);
         Self { child, address, link }
     }
@@ -86,39 +86,39 @@ impl Room {
         self.ask(&head, body)
     }
 
-    /// Opens a stream of events. What it sends comes in chunks, whose lengths stand between its lines.
+    /// Opens a stream of events. It is sent in chunks, so lengths of chunks are between its lines.
     pub(crate) fn stream(&self, path: &str, cookie: &str) -> impl BufRead + use<> {
         self.stream_as(path, &format!("Cookie: {cookie}"))
     }
 
-    /// Opens a stream of events with a header that says who asks.
-    pub(crate) fn stream_as(&self, path: &str, who: &str) -> impl BufRead + use<> {
+    /// Opens a stream of events with a header that identifies the person.
+    pub(crate) fn stream_as(&self, path: &str, header: &str) -> impl BufRead + use<> {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n{who}\r\n\r\n", self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n{header}\r\n\r\n", self.address).unwrap();
         BufReader::new(stream)
     }
 
-    /// Uses a login link; returns the cookie.
+    /// Uses a login link. Returns the cookie.
     pub(crate) fn login(&self, link: &str) -> String {
         let answer = self.post("/login", "", link.split_once('?').unwrap().1);
         assert_eq!(answer.status, 303, "{}", answer.text());
         answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
     }
 
-    /// Has an admin make a login link for somebody, who uses it; returns the cookie.
+    /// Makes a login link as an administrator, and uses it as that person. Returns the person's cookie.
     pub(crate) fn invite(&self, admin: &str, name: &str, role: &str) -> String {
-        let made = self.post("/people/links", admin, &format!("name={name}&role={role}")).text();
-        let link = made.split_once("login?link=").unwrap().1.split('<').next().unwrap();
+        let page = self.post("/people/links", admin, &format!("name={name}&role={role}")).text();
+        let link = page.split_once("login?link=").unwrap().1.split('<').next().unwrap();
         self.login(&format!("/login?link={link}"))
     }
 
-    /// Returns its process.
+    /// Returns the id of the control room's process.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    /// Ends it by a signal, and waits for its end.
+    /// Ends the control room by a signal, and waits for its end.
     pub(crate) fn end(&mut self, signal: Signal) {
         let _ = kill_process(self.pid(), signal);
         let _ = self.child.wait();
@@ -144,16 +144,16 @@ impl Drop for Room {
     }
 }
 
-/// Reads a stream until a line begins like this, and returns all lines up to it.
+/// Reads a stream up to a line that begins with a text. Returns all lines up to it.
 pub(crate) fn until(stream: &mut impl BufRead, begin: &str) -> Vec<String> {
     until_line(stream, begin, |line| line.starts_with(begin))
 }
 
-/// Reads a stream until a line is as wanted, and returns all lines up to it.
+/// Reads a stream up to a line for which `is_wanted` holds. Returns all lines up to it.
 pub(crate) fn until_line(
     stream: &mut impl BufRead,
     wanted: &str,
-    is_it: impl Fn(&str) -> bool,
+    is_wanted: impl Fn(&str) -> bool,
 ) -> Vec<String> {
     let (mut lines, end) = (Vec::new(), Instant::now() + Duration::from_secs(60));
     loop {
@@ -161,13 +161,13 @@ pub(crate) fn until_line(
         let mut line = String::new();
         assert!(stream.read_line(&mut line).unwrap() > 0, "it ends before `{wanted}`: {lines:?}");
         lines.push(line.trim_end().to_owned());
-        if is_it(&line) {
+        if is_wanted(&line) {
             return lines;
         }
     }
 }
 
-/// Takes the lengths of chunks out of a body.
+/// Returns a body without the lengths of its chunks.
 fn unchunked(body: &[u8], head: &[u8]) -> Vec<u8> {
     if !String::from_utf8_lossy(head).to_ascii_lowercase().contains("transfer-encoding: chunked") {
         return body.to_vec();

@@ -1,12 +1,12 @@
-//! The folders of runs in a directory of reports. The list of findings and the page over all runs stand beside them, and
-//! hidden folders of game days and messages.
+//! The folders of runs in a directory of reports. The directory also has the list of findings, the page about all runs, and hidden folders of
+//! game days and messages.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// Returns the folders of all runs in a directory; none if it is not there.
+/// Returns the folders of all runs in a directory; none if the directory does not exist.
 pub(crate) fn run_folders(reports: &Path) -> Vec<PathBuf> {
     let inside = fs::read_dir(reports).into_iter().flatten().flatten();
     let is_hidden = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");

@@ -30,12 +30,12 @@ pub(crate) struct Drill {
     lease: Span,
 }
 
-/// Parses a fault as it stands in a plan.
+/// Parses a fault as plans have it.
 pub(crate) fn fault(json: &str) -> Fault {
     serde_json::from_str(json).unwrap()
 }
 
-/// Asks what only reads again where the link broke: a busy machine does not answer a ping within a second.
+/// Repeats a call that only reads while its link breaks: a busy machine may not answer a ping within a second.
 async fn again<T>(ask: impl AsyncFn() -> Result<T, LinkError>) -> Result<T, LinkError> {
     for _ in 0..20 {
         match ask().await {
@@ -51,7 +51,7 @@ impl Drill {
         let run = world.new_run();
         let ids: Vec<InjectionId> =
             (0..faults.len()).map(|n| format!("{run}-{n}").parse().unwrap()).collect();
-        let mut new = Self {
+        let mut drill = Self {
             agent: host.agent(),
             run,
             ids,
@@ -60,8 +60,8 @@ impl Drill {
             renewing: None,
             lease: LEASE,
         };
-        new.prepare_again(faults).await.unwrap();
-        new
+        drill.prepare_again(faults).await.unwrap();
+        drill
     }
 
     pub(crate) fn with_lease(mut self, lease: Span) -> Self {
@@ -70,13 +70,13 @@ impl Drill {
     }
 
     pub(crate) async fn prepare_again(&mut self, faults: &[Fault]) -> Result<(), LinkError> {
-        let one = |(id, fault): (&InjectionId, &Fault)| PrepareOne {
+        let injection = |(id, fault): (&InjectionId, &Fault)| PrepareOne {
             id: id.clone(),
             fault: fault.clone(),
             hold: HOLD,
             proof: Vec::new(),
         };
-        let injections = self.ids.iter().zip(faults).map(one).collect();
+        let injections = self.ids.iter().zip(faults).map(injection).collect();
         let ask = Prepare {
             plan_digest: DIGEST.into(),
             environment: None,
@@ -90,7 +90,7 @@ impl Drill {
             Prepared::Ready { fingerprint, .. } => fingerprint,
             Prepared::Refused(problem) => panic!("{problem:?}"),
         };
-        self.fingerprints = answer.injections.into_iter().map(|one| fingerprint(one.answer)).collect();
+        self.fingerprints = answer.injections.into_iter().map(|prepared| fingerprint(prepared.answer)).collect();
         Ok(())
     }
 
@@ -98,7 +98,7 @@ impl Drill {
     pub(crate) async fn arm(&mut self, which: &[usize], start_in: Span) -> Result<Armed, LinkError> {
         let now = again(async || self.agent.clock().await).await?.boot_us;
         let start_boot_us = now + start_in.as_micros();
-        let one = |&at: &usize| ArmOne {
+        let injection = |&at: &usize| ArmOne {
             id: self.ids[at].clone(),
             start_boot_us,
             hold: HOLD,
@@ -109,7 +109,7 @@ impl Drill {
             boot_id: self.boot.1.clone(),
             lease: self.lease,
             about: About::default(),
-            injections: which.iter().map(one).collect(),
+            injections: which.iter().map(injection).collect(),
         };
         self.agent.arm(&self.run, &arm).await
     }
@@ -122,7 +122,7 @@ impl Drill {
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(Duration::from_millis(150)).await;
-                    // The agent may be dead: that is the test's subject, so an error is ignored.
+                    // An error is ignored, because a test may have killed the agent.
                     let _ = agent.renew(&run, &Renew { lease }).await;
                 }
             })
@@ -150,9 +150,10 @@ impl Drill {
         }
     }
 
+    /// Returns the state of an injection; `None` if it is not open.
     pub(crate) async fn state(&self, at: usize) -> Option<State> {
         let open = again(async || self.agent.status().await).await.unwrap().open;
-        open.into_iter().find(|one| one.id == self.ids[at]).map(|one| one.state)
+        open.into_iter().find(|open| open.id == self.ids[at]).map(|open| open.state)
     }
 
     pub(crate) async fn wait(&self, at: usize, state: State) {

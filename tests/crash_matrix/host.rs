@@ -34,7 +34,7 @@ use rustix::{
 
 use super::inside::{INSIDE, Look};
 
-/// Number of tests that run at once, each on a host of its own.
+/// Number of tests that run at once, each on another host.
 pub(crate) const HOSTS: usize = 16;
 /// The service that faults attack.
 pub(crate) const VICTIM: &str = "victim";
@@ -57,9 +57,11 @@ undo_budget = \"8s\"
 pub(crate) struct World {
     lab: Lab,
     identity: Arc<Identity>,
+    /// The numbers of the hosts that no test uses.
     free: Mutex<Vec<usize>>,
     /// The state of each host when it is quiet.
     known: Mutex<BTreeMap<usize, Snapshot>>,
+    /// Notified when a host is free again.
     back: Condvar,
     runs: AtomicU32,
     pub(crate) runtime: tokio::runtime::Runtime,
@@ -131,7 +133,7 @@ pub(crate) struct Host<'w> {
 impl Drop for Host<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // The next test must not find anything that this one left.
+            // The next test must not find leftovers of this one.
             let _ = self.world.lab.plug(&self.model.name);
             self.switch_off_and_on();
         }
@@ -153,8 +155,8 @@ pub(crate) enum Who {
 pub(crate) struct Processes(Vec<(Who, OwnedFd)>);
 
 impl Processes {
-    /// Sends a signal to these processes. On a busy machine the agent may be ahead: a process that was replaced meanwhile
-    /// has ended, and what the others do is tried all the same. The test's output says so.
+    /// Sends a signal to these processes. On a busy machine a process may have been replaced in the meantime. Then the test goes on with the
+    /// others, and its output says so.
     pub(crate) fn signal(&self, whom: &[Who], signal: Signal) {
         let send = |signal| {
             whom.iter().copied().filter(|who| self.signal_if_there(*who, signal)).collect::<Vec<Who>>()
@@ -163,14 +165,14 @@ impl Processes {
             // All are stopped first, so that none acts on the death of another.
             send(Signal::STOP);
         }
-        let there = send(signal);
-        assert!(!there.is_empty(), "none of {whom:?} was there any more");
-        if there.len() < whom.len() {
-            eprintln!("{signal:?} to {whom:?}: only {there:?} was there any more");
+        let reached = send(signal);
+        assert!(!reached.is_empty(), "none of {whom:?} exists any more");
+        if reached.len() < whom.len() {
+            eprintln!("{signal:?} to {whom:?}: only {reached:?} exists any more");
         }
     }
 
-    /// Sends a signal to a process, unless it has ended by itself. Returns whether it was there.
+    /// Sends a signal to a process, unless it has ended already. Returns whether the signal was sent.
     pub(crate) fn signal_if_there(&self, whom: Who, signal: Signal) -> bool {
         let (_, process) = self.0.iter().find(|(who, _)| *who == whom).unwrap();
         match pidfd_send_signal(process, signal) {
@@ -234,15 +236,15 @@ impl Host<'_> {
         let (mut last, agent) = (String::new(), self.agent());
         wait_or("the agent to serve with nothing open", PATIENCE, async || {
             let status = agent.status().await;
-            let good = status.as_ref().is_ok_and(|status| status.open.is_empty());
+            let is_healed = status.as_ref().is_ok_and(|status| status.open.is_empty());
             last = format!("{status:?}");
-            good
+            is_healed
         })
         .await
         .unwrap_or_else(|late| panic!("{late}: {last}\n{:?}\n{}", self.find(), self.story()));
     }
 
-    /// Checks that the host is as before: by the agent's own proof, and by a comparison from outside.
+    /// Checks that the host is as before: by the agent's proof, and by a comparison from outside.
     pub(crate) async fn clean(&self, before: &Look, run: &RunId) -> Look {
         self.healed().await;
         let (mut last, mut after) = (Vec::new(), None);
@@ -257,8 +259,7 @@ impl Host<'_> {
         })
         .await
         .unwrap_or_else(|late| panic!("{late}; it differs: {last:#?}\n{}", self.story()));
-        // A worker that has put everything back may be about to end, because its guardian hangs. Then the next worker
-        // answers.
+        // A worker whose guardian hangs ends after it has undone everything. Then the next worker answers.
         let mut answer = None;
         wait_or("an answer to finish", PATIENCE / 4, async || {
             let end = self.agent().finish(run).await;
@@ -336,6 +337,7 @@ impl Host<'_> {
         found.unwrap()
     }
 
+    /// Returns the agent's processes; `None` if it does not have exactly three.
     fn find(&self) -> Option<Processes> {
         let agents: Vec<(i32, i32, usize)> = self
             .world
@@ -355,8 +357,9 @@ impl Host<'_> {
         let &(guardian, ..) =
             agents.iter().find(|(_, parent, _)| agents.iter().all(|(pid, ..)| pid != parent))?;
         let mut children = agents.iter().filter(|(_, parent, _)| *parent == guardian);
-        let (one, other) = (children.next()?, children.next()?);
-        let (worker, helper) = if one.2 > 1 { (one, other) } else { (other, one) };
+        let (first, second) = (children.next()?, children.next()?);
+        // The worker has several threads, and the helper one.
+        let (worker, helper) = if first.2 > 1 { (first, second) } else { (second, first) };
         if agents.len() != 3 || worker.2 < 2 || helper.2 != 1 {
             return None;
         }
@@ -369,7 +372,7 @@ impl Host<'_> {
     }
 }
 
-/// Returns the history of an injection in the journal: its states in order, and the changes by others.
+/// Returns the states of an injection in the journal, in order, and the changes by others.
 pub(crate) fn states(look: &Look, id: &InjectionId) -> (Vec<State>, Vec<String>) {
     let changes = look.events.iter().filter_map(|event| match &event.what {
         What::Changed { injection, to, foreign, .. } if injection == id => Some((*to, foreign.clone())),
@@ -379,10 +382,12 @@ pub(crate) fn states(look: &Look, id: &InjectionId) -> (Vec<State>, Vec<String>)
     (states, foreign.concat())
 }
 
+/// Waits until a condition holds. Panics after [`PATIENCE`].
 pub(crate) async fn wait(what: &str, good: impl AsyncFnMut() -> bool) {
     wait_or(what, PATIENCE, good).await.unwrap_or_else(|late| panic!("{late}"));
 }
 
+/// Waits until a condition holds; an error after `at_most`.
 async fn wait_or(what: &str, at_most: Duration, mut good: impl AsyncFnMut() -> bool) -> Result<(), String> {
     let began = Instant::now();
     while !good().await {

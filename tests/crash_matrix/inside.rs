@@ -1,5 +1,5 @@
-//! The roles of this program inside a host: it looks at the host independently of the agent, is a service, acts as an
-//! administrator, or stops the agent at a place.
+//! The roles of this program inside a host: an observer that is independent of the agent, a service, an administrator, and a helper that stops
+//! the agent at a place in its code.
 
 use std::{
     fs,
@@ -74,7 +74,7 @@ fn run(words: &[&str]) -> ExitCode {
             let status = || fs::metadata(supervise.join("status")).unwrap().ino();
             let before = status();
             fs::write(supervise.join("control"), letter).unwrap();
-            // The supervisor reads its pipe a little later, and then puts another status there.
+            // The supervisor reads its pipe a little later, and then replaces the status file.
             let end = Instant::now() + Duration::from_secs(60);
             while status() == before {
                 if Instant::now() > end {
@@ -95,8 +95,7 @@ fn run(words: &[&str]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Waits until a process of the agent other than `not_by` is at the place. Returns its pid, or `None` after the time
-/// `at_most`.
+/// Waits until a process of the agent other than `not_by` is at the place. Returns its pid; `None` after the time `at_most`.
 fn reached(config: &Config, not_by: &str, at_most: Duration) -> Option<String> {
     let file = config.paths.run.join("crash-point.reached");
     let began = Instant::now();
@@ -109,6 +108,7 @@ fn reached(config: &Config, not_by: &str, at_most: Duration) -> Option<String> {
     None
 }
 
+/// Reads the journal and takes a snapshot of the host.
 fn look(config: &Config) -> Look {
     let mut tail = Tail::new(config.paths.state.join(FILE), 0);
     let mut events = Vec::new();
@@ -162,6 +162,7 @@ fn table() {
     }
 }
 
+/// Adds an address as an administrator would.
 fn address() {
     // The address is for the loopback interface.
     let own = Address { link: 1, address: [10, 99, 0, 1].into(), prefix: 32 };

@@ -1,5 +1,4 @@
-//! Faults that cannot be undone. Each is carried out once and never again when the journal is replayed, and the host is
-//! clean all the same.
+//! Faults that cannot be undone. Each is carried out once and not again when the journal is replayed, and the host is clean at the end.
 
 use firedrill_wire::{Span, journal::State};
 use rustix::process::Signal;
@@ -31,6 +30,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
+/// Kills all processes of the agent after the fault was carried out.
 async fn once(world: &World, host: &Host<'_>, json: &str, place: Option<&str>) {
     let before = host.quiet().await;
     let pid = host.victim();

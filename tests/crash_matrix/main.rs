@@ -1,6 +1,5 @@
-//! Real agents inject real faults in real lab hosts. Then a process that matters dies, at a known moment, and the host
-//! must be as before. The tests do not trust the agent for that: they compare the host independently of it, and every
-//! difference counts.
+//! Real agents inject real faults in lab hosts. Then processes die at a known moment, and the host has to be as before. The tests do not trust
+//! the agent for that: they compare the host independently of it, and any difference is an error.
 //!
 //! This program is also the lab's hosts, agents and services, so it has a `main`. It takes the usual arguments of a
 //! test program.
@@ -77,9 +76,9 @@ fn main() -> ExitCode {
     }
     let trials = cases
         .map(|case| {
-            let (mine, skipped) = (world.clone(), world.is_none() || (case.points && !points));
+            let (world, skipped) = (world.clone(), world.is_none() || (case.points && !points));
             let trial = Trial::test(case.name, move || {
-                if let Some(world) = mine {
+                if let Some(world) = world {
                     (case.run)(&world, &world.host());
                 }
                 Ok(())

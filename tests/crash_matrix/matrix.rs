@@ -1,4 +1,4 @@
-//! The matrix: every kind that can be put back × every moment × every death.
+//! The matrix: all kinds that can be undone × all moments × all deaths.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,18 +24,18 @@ pub(crate) const KINDS: [(&str, &str); 9] = [
     ("net-block", r#"{"net-block":{"to":["10.77.0.99","fd77::99"]}}"#),
     ("host-isolate", r#"{"host-isolate":{}}"#),
     ("net-slow", r#"{"net-slow":{"to":["10.77.0.99","fd77::99"],"delay":"200ms","jitter":"50ms"}}"#),
-    // This one is by the kernel's engine, because every kernel can limit a rate.
+    // With the kernel's engine, because every kernel can limit a rate.
     (
         "net-throttle",
         r#"{"net-throttle":{"to":["10.77.0.99","fd77::99"],"rate":"10mbit","direction":"both","engine":"kernel"}}"#,
     ),
     ("net-down", r#"{"net-down":{"interface":"spare0"}}"#),
-    // Down for longer than any case takes, so that a snapshot shows it. Deaths in up phases: agent/tests/net_faults/flap.rs.
+    // Down for longer than any case takes, so that a snapshot shows it. agent/tests/net_faults/flap.rs tests deaths in up phases.
     ("net-flap", r#"{"net-flap":{"interface":"spare0","down":"10m","up":"100ms"}}"#),
     ("net-dns", r#"{"net-dns":{"zones":".","how":"nxdomain","to":["10.77.0.99","fd77::99"]}}"#),
 ];
 
-/// Kinds without a cell of their own, the kind whose cells count for them, and why. [`every_kind_has_a_cell`] checks them.
+/// Kinds without cells, each with the kind whose cells count for it, and the reason. [`every_kind_has_a_cell`] checks them.
 const LIKE: [(&str, &str, &str); 7] = [
     ("net-lose", "net-slow", "the same engines carry it out, and the same undo puts it back"),
     ("net-duplicate", "net-slow", "as net-lose"),
@@ -45,10 +45,10 @@ const LIKE: [(&str, &str, &str); 7] = [
     ("host-poweroff", "host-reboot", "the same system call, without an undo"),
     ("region-kill", "host-isolate", "a host of a region is isolated or powered off"),
 ];
-/// Kinds whose effect no snapshot shows, and why that leaves nothing to put back.
+/// Kinds whose effect no snapshot shows, each with the reason why there is nothing to undo.
 const WITHOUT: [(&str, &str); 1] = [("net-reset", "it ends with the process that does it")];
 
-/// Time from arming to the start. It is so long that everything that happens after the intent happens before the start.
+/// Time from arming to the start, so long that the death and the healing come before the start.
 const AHEAD: Span = Span::secs(20);
 
 /// Time from arming to the start in cases of staging. It is so long that the injection is armed before staging begins,
@@ -58,24 +58,25 @@ const STAGED_AHEAD: Span = Span::secs(3);
 /// The moment of the death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
-    /// The intent is journaled, and the start is still to come.
+    /// The intent is journaled, and the start has not come.
     AfterIntent,
-    /// The fault is staged, and the start is still to come.
+    /// The fault is staged, and the start has not come.
     Staged,
     /// The start is journaled, and nothing was made yet.
     BeforeInject,
     /// The effect is made, and nothing of it is journaled yet.
     DuringInject,
     InForce,
-    /// The undo is journaled as begun, and nothing was put back yet.
+    /// The undo is journaled as begun, and nothing was undone yet.
     DuringUndo,
-    /// Everything was put back, and nothing of it is journaled yet.
+    /// Everything was undone, and nothing of it is journaled yet.
     PutBack,
 }
 
 use Moment::{AfterIntent, BeforeInject, DuringInject, DuringUndo, InForce, PutBack, Staged};
 
 impl Moment {
+    /// Returns the place in the agent's code at which it is stopped; `None` if it is not stopped.
     const fn place(self) -> Option<&'static str> {
         match self {
             AfterIntent | InForce => None,
@@ -88,7 +89,7 @@ impl Moment {
     }
 }
 
-/// The processes that die or the link that is cut.
+/// The processes that die, or the link that is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
     Of(&'static [Who], Signal),
@@ -141,16 +142,16 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Compares the cells with the list of all kinds: those here and those of faults that cannot be put back. It runs
-/// before any case, and also if cases are only listed.
+/// Checks that each kind has cells here, cells in `irreversible`, or an entry in [`LIKE`] or [`WITHOUT`]. Runs before any case, and also if
+/// cases are only listed.
 fn every_kind_has_a_cell(cases: &[Case]) {
     let irreversible = irreversible::cases();
     // The second part of a case's name is its kind.
     let cells: BTreeSet<&str> =
         cases.iter().chain(&irreversible).filter_map(|case| case.name.split("::").nth(1)).collect();
     for kind in Fault::KINDS {
-        let like = LIKE.iter().find(|(one, ..)| *one == kind);
-        let without = WITHOUT.iter().find(|(one, _)| *one == kind);
+        let like = LIKE.iter().find(|(listed, ..)| *listed == kind);
+        let without = WITHOUT.iter().find(|(listed, _)| *listed == kind);
         match (cells.contains(kind), like, without) {
             (true, None, None) | (false, None, Some(_)) => {}
             (false, Some((_, other, _)), None) => {
@@ -170,6 +171,7 @@ fn every_kind_has_a_cell(cases: &[Case]) {
     assert!(unknown.is_empty(), "no kinds of faults: {unknown:?}");
 }
 
+/// Lets a death happen at a moment, and checks that the host is as before.
 async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, death: Death) {
     let before = host.quiet().await;
     let processes = host.processes().await;
@@ -198,8 +200,8 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
     }
     if matches!(moment, Staged | DuringInject | InForce | DuringUndo) {
         let difference = compare(&before.snapshot, &host.look().snapshot, &[]);
-        let all = [difference.ours, difference.foreign].concat();
-        assert!(!all.is_empty(), "nothing was broken, so nothing could be proven");
+        let differences = [difference.ours, difference.foreign].concat();
+        assert!(!differences.is_empty(), "nothing was broken, so nothing could be proven");
     }
     match death {
         Death::Of(whom, signal) => processes.signal(whom, signal),
@@ -210,7 +212,7 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
         host.inside(&["go-on"]);
     }
     if death == Death::LinkCut {
-        // The host heals while nobody can reach it.
+        // The host heals while it cannot be reached.
         tokio::time::sleep(SHORT.into()).await;
         wait("the host to heal by itself", async || {
             tokio::time::sleep(Duration::from_millis(200)).await;

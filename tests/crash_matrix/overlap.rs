@@ -1,4 +1,4 @@
-//! Several faults on one host at once, put back in every order. Also proves that the comparison finds leftovers.
+//! Two faults on a host at once, undone in each order. Also tests that the comparison finds leftovers.
 
 use firedrill_agent::snapshot::compare;
 use firedrill_wire::{
@@ -21,7 +21,7 @@ const BLOCKS: [&str; 2] = [
     r#"{"net-block":{"to":["10.77.0.98"],"protocol":"tcp"}}"#,
 ];
 
-/// Two faults through which the same packets go.
+/// Two faults that act on the same packets.
 const SHAPES: [&str; 2] = [
     r#"{"net-slow":{"to":["10.77.0.99","10.77.0.98"],"delay":"500ms","jitter":"100ms"}}"#,
     r#"{"net-lose":{"to":["10.77.0.98"],"share":"5%"}}"#,

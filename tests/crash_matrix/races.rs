@@ -1,5 +1,5 @@
 //! Races: an undo before arming, a link cut before the start, an agent stopped during the start, a halt between
-//! attacks, an administrator who acts during the hold, and deaths while other processes put back.
+//! attacks, an administrator who acts during the hold, and deaths while other processes undo.
 
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
+/// Returns the code of a refusal.
 fn refused(result: Result<impl std::fmt::Debug, LinkError>) -> String {
     match result {
         Err(LinkError::Refused { problem, .. }) => problem.code.to_string(),
@@ -116,7 +117,7 @@ async fn halt_between(world: &World, host: &Host<'_>) {
     drill.in_force(&[0]).await;
     let halt = Undo { scope: UndoScope::Injection(drill.ids[0].clone()), halt: true };
     let answer = drill.agent.undo(&halt).await.unwrap();
-    assert_eq!(answer.injections.iter().map(|one| one.state).collect::<Vec<_>>(), [State::Undone]);
+    assert_eq!(answer.injections.iter().map(|open| open.state).collect::<Vec<_>>(), [State::Undone]);
     assert_eq!(refused(drill.arm(&[1], Span::millis(50)).await), "halted");
     restart(host).await;
     assert_eq!(drill.agent.status().await.unwrap().halted_by.as_deref(), Some("alice"));
@@ -133,7 +134,7 @@ async fn administrator(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
     drill.in_force(&[0]).await;
-    // The mark of the stop is another one afterwards.
+    // The administrator's stop changes the mark that the agent has set.
     host.inside(&["control", VICTIM, "d"]);
     let answer = drill.undo(0).await;
     assert_eq!(answer.stuck, [""; 0]);
@@ -143,14 +144,14 @@ async fn administrator(world: &World, host: &Host<'_>) {
     assert_eq!(states.last(), Some(&State::Undone));
     assert!(foreign.iter().any(|line| line.contains(VICTIM)), "{foreign:?}\n{}", host.story());
     let end = drill.agent.finish(&drill.run).await.unwrap();
-    assert!(end.state == HostState::Dirty || !end.foreign.is_empty(), "it is told: {end:?}");
+    assert!(end.state == HostState::Dirty || !end.foreign.is_empty(), "the end reports it: {end:?}");
     // The administrator starts it again.
     host.inside(&["control", VICTIM, "u"]);
     host.clean(&before, &drill.run).await;
 }
 
-/// In the same boot the next agent puts back all effects of this boot; in another boot, those that outlive a boot. The
-/// machine id does not matter to this, so a clone of the machine does the same.
+/// In the same boot the next agent undoes all effects; in another boot, those that outlive a boot. This does not depend on the machine id, so
+/// a clone of the machine does the same.
 async fn another_machine_id(world: &World, host: &Host<'_>, booted: bool) {
     let before = host.quiet().await;
     let mut drill =
@@ -211,7 +212,7 @@ async fn killed_again_and_again(world: &World, host: &Host<'_>, json: &str) {
     assert_eq!(states(&after, &drill.ids[0]).0.last(), Some(&State::Undone), "{}", host.story());
 }
 
-/// The processes die one after another, some milliseconds apart, while another may already be putting back.
+/// The processes die one after another, some milliseconds apart, while another one may already undo.
 async fn one_after_the_other(world: &World, host: &Host<'_>, json: &str) {
     use Who::{Guardian, Helper, Worker};
     for (order, pause_ms) in [

@@ -1,5 +1,5 @@
-//! Random trials. The number of a trial chooses its faults, its moment and its death. `FIREDRILL_TRIALS` is the number
-//! of trials and `FIREDRILL_SEED` the number of the first one. Without `FIREDRILL_TRIALS` there are none.
+//! Random trials. The number of a trial determines its faults, its moment and its death. `FIREDRILL_TRIALS` is the number of trials and
+//! `FIREDRILL_SEED` the number of the first one. Without `FIREDRILL_TRIALS` there are none.
 
 use std::{env, time::Duration};
 
@@ -44,6 +44,7 @@ struct Plan {
 /// The places before an undo, then the places in an undo.
 const PLACES: [&str; 5] = ["staged", "before-inject", "injected", "before-undo", "put-back"];
 
+/// Reads a number from the environment; `None` if it is not set.
 fn number(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
@@ -61,6 +62,7 @@ pub(crate) fn cases() -> Option<Vec<Case>> {
 }
 
 impl Plan {
+    /// Returns the plan of the trial with that number.
     fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let first = rng.usize(..KINDS.len());
@@ -117,7 +119,7 @@ async fn trial(world: &World, host: &Host<'_>, seed: u64) {
             for at in &which {
                 drill.wait(*at, State::InForce).await;
             }
-            // Its answer is lost with the agent.
+            // The answer to this call is lost with the agent.
             tokio::spawn(async move { agent.undo(&Undo { scope, halt: false }).await });
             host.inside(&["reached", "-"]);
         }
@@ -145,7 +147,7 @@ async fn trial(world: &World, host: &Host<'_>, seed: u64) {
     match plan.death {
         Death::Power => host.power_cycle().await,
         Death::LinkCut => {
-            // It heals while nobody can reach it.
+            // The host heals while it cannot be reached.
             wait("the host to heal by itself", async || {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 let look = host.look();

@@ -24,43 +24,43 @@ fn all_files_of_the_library_at_once() {
         .collect();
     files.sort();
     let words: Vec<&str> = files.iter().map(String::as_str).collect();
-    let (code, said) = check(&words, None);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("scenarios/fleet.toml: fine; a fleet of 6 hosts"), "{said}");
-    assert!(said.contains("not checked without a fleet (--fleet scenarios/fleet.toml)"), "{said}");
-    let (code, said) = check(&[&words[..], &["--json"]].concat(), Some("scenarios/fleet.toml"));
-    let all: Vec<serde_json::Value> = serde_json::from_str(&said).expect("JSON");
-    assert_eq!((code, all.len()), (Some(0), files.len()));
+    let (code, output) = check(&words, None);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("scenarios/fleet.toml: fine; a fleet of 6 hosts"), "{output}");
+    assert!(output.contains("not checked without a fleet (--fleet scenarios/fleet.toml)"), "{output}");
+    let (code, output) = check(&[&words[..], &["--json"]].concat(), Some("scenarios/fleet.toml"));
+    let items: Vec<serde_json::Value> = serde_json::from_str(&output).expect("JSON");
+    assert_eq!((code, items.len()), (Some(0), files.len()));
     assert!(
-        all.iter().all(|one| one["ok"] == true && (one["plan"].is_object() || one["fleet"].is_array())),
-        "{said}"
+        items.iter().all(|item| item["ok"] == true && (item["plan"].is_object() || item["fleet"].is_array())),
+        "{output}"
     );
 }
 
 #[test]
-fn a_fleet_among_the_files_that_is_wrong() {
-    let (code, said) = check(&["tests/wrong/together/fleet.toml", "scenarios/demo.toml"], None);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("the name `shop` has no address") && said.contains("fleet.toml:5:1"), "{said}");
+fn an_invalid_fleet_among_the_files_is_reported() {
+    let (code, output) = check(&["tests/wrong/together/fleet.toml", "scenarios/demo.toml"], None);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("the name `shop` has no address") && output.contains("fleet.toml:5:1"), "{output}");
 }
 
-/// The fleet comes from the command line, otherwise from the environment, as for `run`.
+/// The fleet is that of the command line, or otherwise that of the environment, as for `run`.
 #[test]
 fn the_fleet_of_the_environment_counts() {
-    let (code, said) = check(&["tests/wrong/blast.toml"], Some("scenarios/fleet.toml"));
-    assert!(code == Some(2) && said.contains("the guard"), "{said}");
-    let (code, said) = check(&["scenarios/demo.toml"], Some("no/such-fleet.toml"));
-    assert!(code == Some(2) && said.contains("no/such-fleet.toml"), "{said}");
+    let (code, output) = check(&["tests/wrong/blast.toml"], Some("scenarios/fleet.toml"));
+    assert!(code == Some(2) && output.contains("the guard"), "{output}");
+    let (code, output) = check(&["scenarios/demo.toml"], Some("no/such-fleet.toml"));
+    assert!(code == Some(2) && output.contains("no/such-fleet.toml"), "{output}");
     let command = ["--fleet-command", "cat no/such.json"];
     for given in [&["--fleet", "scenarios/fleet.toml"], &command] {
-        let (_, said) = check(&[&["scenarios/demo.toml"], &given[..]].concat(), Some("no/such-fleet.toml"));
-        assert!(!said.contains("no/such-fleet.toml"), "{said}");
+        let (_, output) = check(&[&["scenarios/demo.toml"], &given[..]].concat(), Some("no/such-fleet.toml"));
+        assert!(!output.contains("no/such-fleet.toml"), "{output}");
     }
-    let (code, said) = check(&["scenarios/demo.toml"], Some(""));
-    assert!(code == Some(0) && said.contains("not checked without a fleet"), "{said}");
+    let (code, output) = check(&["scenarios/demo.toml"], Some(""));
+    assert!(code == Some(0) && output.contains("not checked without a fleet"), "{output}");
 }
 
-/// A person's certificate is valid for some environments only. `check` says so before any host is asked.
+/// A person's certificate may be valid only for some environments, which `check` reports before any host is asked.
 #[test]
 fn the_certificate_is_compared_with_the_environments() {
     use firedrill::pki::{PersonAsk, Pki};
@@ -78,27 +78,27 @@ fn the_certificate_is_compared_with_the_environments() {
         let words = ["scenarios/demo.toml", "--fleet", "scenarios/fleet.toml", "--pki", &pki, "--as", person];
         command.arg(verb).args(words).env_remove("FIREDRILL_FLEET");
         let Output { status, stdout, stderr } = command.output().expect("runs");
-        let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
-        (status.code(), said.split_whitespace().collect::<Vec<_>>().join(" "))
+        let output = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        (status.code(), output.split_whitespace().collect::<Vec<_>>().join(" "))
     };
-    let (code, said) = with("check", "stage");
-    assert_eq!(code, Some(0), "another person may run it: {said}");
-    assert!(said.contains("warning: stage's certificate is good for staging only"), "{said}");
-    assert!(said.contains("belong to `demo`"), "{said}");
-    let (code, said) = with("run", "stage");
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("error: stage's certificate is good for staging only"), "{said}");
+    let (code, output) = with("check", "stage");
+    assert_eq!(code, Some(0), "another person may run it: {output}");
+    assert!(output.contains("warning: stage's certificate is good for staging only"), "{output}");
+    assert!(output.contains("belong to `demo`"), "{output}");
+    let (code, output) = with("run", "stage");
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("error: stage's certificate is good for staging only"), "{output}");
     for person in ["demo", "all"] {
-        let (code, said) = with("check", person);
-        assert!(code == Some(0) && !said.contains("certificate"), "{said}");
+        let (code, output) = with("check", person);
+        assert!(code == Some(0) && !output.contains("certificate"), "{output}");
     }
-    let (code, said) = with("check", "nobody");
-    assert!(code == Some(0) && said.contains("were not compared with your certificate"), "{said}");
+    let (code, output) = with("check", "nobody");
+    assert!(code == Some(0) && output.contains("were not compared with your certificate"), "{output}");
 }
 
 /// The fault has more peers than an agent accepts, so every host would refuse the plan.
 #[test]
-fn a_fault_with_more_peers_than_an_agent_takes_is_said_before_the_run() {
+fn a_fault_with_more_peers_than_an_agent_accepts_is_reported_before_the_run() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("many.toml");
     std::fs::create_dir(dir.path().join("lib")).expect("makes");
@@ -109,17 +109,17 @@ fn a_fault_with_more_peers_than_an_agent_takes_is_said_before_the_run() {
     }
     let scenario = std::fs::read_to_string("scenarios/demo.toml").expect("reads");
     let peers = |count: u32| {
-        let all = (0..count).map(|n| format!("\"{}\"", std::net::Ipv4Addr::from(0x0b00_0000 + n)));
-        format!("[{}]", all.collect::<Vec<_>>().join(","))
+        let peers = (0..count).map(|n| format!("\"{}\"", std::net::Ipv4Addr::from(0x0b00_0000 + n)));
+        format!("[{}]", peers.collect::<Vec<_>>().join(","))
     };
-    let said = |count: u32| {
+    let output = |count: u32| {
         let to = format!("net-block = {{ to = {} }}", peers(count));
         std::fs::write(&file, scenario.replacen("net-block = { to = \"edge\" }", &to, 1)).expect("writes");
         check(&[file.to_str().expect("text")], Some("scenarios/fleet.toml"))
     };
-    let (code, text) = said(200_001);
+    let (code, text) = output(200_001);
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("has 200001 peers; an agent accepts 200000"), "{text}");
-    let (code, text) = said(200_000);
+    let (code, text) = output(200_000);
     assert_eq!(code, Some(0), "{text}");
 }

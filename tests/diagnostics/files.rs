@@ -1,10 +1,10 @@
-//! The files that are read, and the names of encodings in messages.
+//! The files that may be read, and encodings in messages.
 
 use std::{fs, path::Path};
 
 use firedrill::{fleet::FleetSource, plan::inspect};
 
-fn said(file: &Path, fleet: Option<&FleetSource>) -> String {
+fn rendered(file: &Path, fleet: Option<&FleetSource>) -> String {
     inspect(file, fleet, &[], Some(1)).report.render(false, 110)
 }
 
@@ -21,9 +21,9 @@ fn only_files_below_the_scenario_are_included() {
     let file = inside.join("any.toml");
     for include in ["../secret.toml", "link.toml", outside.to_str().expect("text"), "/dev/zero"] {
         fs::write(&file, format!("{REST}include = [\"near.toml\", \"{include}\"]\n")).expect("written");
-        let said = said(&file, None);
-        assert!(said.contains("is outside of the scenario's folder and was not read"), "{said}");
-        assert!(said.contains("any.toml:4:25") && !said.contains("hash"), "{said}");
+        let rendered = rendered(&file, None);
+        assert!(rendered.contains("is outside of the scenario's folder and was not read"), "{rendered}");
+        assert!(rendered.contains("any.toml:4:25") && !rendered.contains("hash"), "{rendered}");
     }
 }
 
@@ -34,20 +34,20 @@ fn pipes_and_folders_are_not_read() {
     let file = folder.path().join("any.toml");
     for (include, why) in [("pipe.toml", "it is a device, a pipe"), (".", "it is a directory")] {
         fs::write(&file, format!("{REST}include = \"{include}\"\n")).expect("written");
-        let said = said(&file, None);
-        assert!(said.contains(why), "{said}");
+        let rendered = rendered(&file, None);
+        assert!(rendered.contains(why), "{rendered}");
     }
 }
 
 #[test]
-fn encodings_are_named_in_files_and_in_what_commands_print() {
+fn encodings_of_files_and_of_output_of_commands_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("any.toml");
     let wide: Vec<u8> = format!("\u{feff}{REST}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(&file, wide).expect("written");
-    assert!(said(&file, None).contains("it is UTF-16; save it as UTF-8"));
+    assert!(rendered(&file, None).contains("it is UTF-16; save it as UTF-8"));
     fs::write(&file, format!("\u{feff}{REST}")).expect("written");
-    let text = said(&file, None);
+    let text = rendered(&file, None);
     assert!(
         text.contains("a byte-order mark (U+FEFF) stands before the text") && !text.contains("not TOML"),
         "{text}"
@@ -56,9 +56,9 @@ fn encodings_are_named_in_files_and_in_what_commands_print() {
     let fleet = r#"{"schema": 1, "host": [{"name": "app1", "address": "10.0.0.1"}]}"#;
     let command = FleetSource::Command(vec!["cat".to_owned(), printed.display().to_string()]);
     fs::write(&printed, format!("\u{feff}{fleet}")).expect("written");
-    let text = said(&file, Some(&command));
+    let text = rendered(&file, Some(&command));
     assert!(text.contains("the fleet: a byte-order mark") && !text.contains("not a fleet"), "{text}");
     fs::write(&printed, fleet.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>())
         .expect("written");
-    assert!(said(&file, Some(&command)).contains("printed cannot be read: it is UTF-16"));
+    assert!(rendered(&file, Some(&command)).contains("printed cannot be read: it is UTF-16"));
 }

@@ -37,7 +37,7 @@ fn with_probe(spec: &ProbeSpec) -> String {
         r#"
 schema = 1
 name = "any"
-hypothesis = "Who checks and who measures say the same."
+hypothesis = "The check and the prober agree."
 {probes}
 [probes.users]
 http = {{ url = "http://edge1/" }}
@@ -54,9 +54,9 @@ fault.host-isolate = {{}}
     )
 }
 
-/// Generates texts: mostly the given ones, of which many are valid and many are not, and sometimes any others.
-fn one_of(some: &'static [&'static str]) -> impl Strategy<Value = String> {
-    prop_oneof![3 => proptest::sample::select(some).prop_map(str::to_owned), 1 => "[ -~]{0,12}"]
+/// Generates mostly one of the given texts, of which some are valid, and sometimes any other.
+fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop_oneof![3 => proptest::sample::select(texts).prop_map(str::to_owned), 1 => "[ -~]{0,12}"]
 }
 
 const URLS: &[&str] = &[
@@ -119,13 +119,13 @@ fn secret() -> impl Strategy<Value = Secret> {
 }
 
 fn status() -> impl Strategy<Value = Statuses> {
-    let one = prop_oneof![
+    let single = prop_oneof![
         prop_oneof![99_u16..103, 198_u16..210, 598_u16..602, any::<u16>()].prop_map(Status::Number),
         one_of(&["2xx", "5xx", "1xx", "200", ""]).prop_map(Status::Class),
     ];
     prop_oneof![
-        2 => one.clone().prop_map(Statuses::One),
-        1 => proptest::collection::vec(one, 0..3).prop_map(Statuses::Any),
+        2 => single.clone().prop_map(Statuses::One),
+        1 => proptest::collection::vec(single, 0..3).prop_map(Statuses::Any),
     ]
 }
 
@@ -305,7 +305,7 @@ fn kind() -> impl Strategy<Value = ProbeKind> {
             secrets,
         })
     });
-    // Boxed, because a strategy holds those of all kinds on the stack.
+    // The strategies are boxed, because otherwise all of them would be on the stack.
     prop_oneof![4 => http.boxed(), 1 => tcp().boxed(), 1 => tls().boxed(), 1 => dns().boxed(), 1 => icmp().boxed(), 1 => grpc_health().boxed(), 1 => postgres().boxed(), 1 => redis().boxed()]
 }
 
@@ -328,10 +328,10 @@ fn spec() -> impl Strategy<Value = ProbeSpec> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// A plan can be made exactly if the prober can be made. `check` may leave to the machine that runs the drill only
-    /// those errors that come from files which that machine reads.
+    /// A plan can be made if and only if the prober can be made. `check` may miss only errors in files that are on the machine that runs the
+    /// drill.
     #[test]
-    fn who_checks_and_who_measures_say_the_same(spec in spec()) {
+    fn the_check_and_the_prober_agree(spec in spec()) {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("any.toml");
         let text = with_probe(&spec);
@@ -341,19 +341,19 @@ proptest! {
         let options = Options { scenario: file, fleet, params: vec![], seed: Some(1) };
         let planned = load(&options);
         let measured = start_on(Spool::new(), vec![spec.clone()], Duration::ZERO, &Anything, stores::clients());
-        let said = checked.report.render(false, 110);
-        prop_assert_eq!(planned.is_ok(), measured.is_ok(), "{} {:?} {}", text, measured, said);
-        prop_assert!(checked.plan.is_some() || planned.is_err(), "{} {}", text, said);
+        let report = checked.report.render(false, 110);
+        prop_assert_eq!(planned.is_ok(), measured.is_ok(), "{} {:?} {}", text, measured, report);
+        prop_assert!(checked.plan.is_some() || planned.is_err(), "{} {}", text, report);
         if firedrill_probe::check(&spec).is_err() {
-            prop_assert!(checked.plan.is_none(), "{} {}", text, said);
+            prop_assert!(checked.plan.is_none(), "{} {}", text, report);
             let placed = checked.report.items().into_iter().all(|item| item.line.is_some_and(|line| line > 4));
-            prop_assert!(placed, "{}", said);
+            prop_assert!(placed, "{}", report);
         }
     }
 }
 
 #[test]
-fn a_token_may_be_on_the_other_machine_and_authorities_may_not() {
+fn a_missing_token_is_a_warning_and_a_missing_authority_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("token.toml");
     let mut spec = ProbeSpec {
@@ -370,12 +370,12 @@ fn a_token_may_be_on_the_other_machine_and_authorities_may_not() {
         names: BTreeMap::new(),
     };
     let fleet = FleetSource::File("scenarios/fleet.toml".into());
-    let look = |spec: &ProbeSpec| {
+    let check = |spec: &ProbeSpec| {
         std::fs::write(&file, with_probe(spec)).expect("written");
         let options = Options { scenario: file.clone(), fleet: fleet.clone(), params: vec![], seed: Some(1) };
         (inspect(&file, Some(&fleet), &[], Some(1)), load(&options))
     };
-    let (checked, planned) = look(&spec);
+    let (checked, planned) = check(&spec);
     assert!(
         checked.plan.is_some_and(|plan| plan.warnings.iter().any(|text| text.contains("/no/such/token")))
     );
@@ -383,6 +383,6 @@ fn a_token_may_be_on_the_other_machine_and_authorities_may_not() {
     assert!(report.contains("error: the bearer token in file /no/such/token cannot be used"), "{report}");
     let ProbeKind::Http(http) = &mut spec.kind else { unreachable!("made as http") };
     (http.bearer, http.ca_file) = (None, Some("/no/such/ca.pem".to_owned()));
-    let (checked, planned) = look(&spec);
+    let (checked, planned) = check(&spec);
     assert!(checked.report.failed() && planned.is_err());
 }

@@ -1,4 +1,4 @@
-//! Drills that are drawn: the same for everybody, within their budget, and recorded. No host is touched.
+//! Drills that are drawn: the draw does not depend on the person, has a budget, and is recorded. No host is touched.
 
 use serde_json::Value;
 
@@ -17,12 +17,12 @@ fn example(name: &str, more: &[&str]) -> Value {
 /// Returns the hosts of all attacks of a draw.
 fn hosts(draw: &Value) -> BTreeSet<String> {
     let attacks = draw["attacks"].as_array().unwrap().iter();
-    let all = attacks.flat_map(|attack| attack["injections"].as_array().unwrap());
-    all.map(|one| one["host"].as_str().unwrap().to_owned()).collect()
+    let injections = attacks.flat_map(|attack| attack["injections"].as_array().unwrap());
+    injections.map(|injection| injection["host"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn the_examples_are_right_and_in_nobodys_way() {
+fn the_examples_are_valid_and_do_not_overlap() {
     let files: Vec<String> = MONKEYS.iter().map(|name| format!("gamedays/{name}.toml")).collect();
     let words: Vec<&str> = ["check", FRIDAY].into_iter().chain(files.iter().map(String::as_str)).collect();
     let output = firedrill(&words);
@@ -42,28 +42,28 @@ fn the_examples_are_right_and_in_nobodys_way() {
 }
 
 #[test]
-fn each_monkey_takes_what_it_is_known_for() {
+fn each_monkey_draws_a_host_a_zone_or_a_region() {
     let seeds = 0..16;
-    let of = |name: &'static str| {
+    let draws_of = |name: &'static str| {
         seeds.clone().map(move |seed: u32| example(name, &["--seed", &seed.to_string()])).collect::<Vec<_>>()
     };
     let different = |draws: &[Value]| draws.iter().map(hosts).collect::<BTreeSet<_>>();
     for name in ["chaos-monkey", "latency-monkey"] {
-        let draws = of(name);
+        let draws = draws_of(name);
         assert!(draws.iter().all(|draw| hosts(draw).len() == 1), "one host");
         let attacks: BTreeSet<&str> =
             draws.iter().map(|draw| draw["attacks"][0]["name"].as_str().unwrap()).collect();
         assert!(attacks.len() > 1 && different(&draws).len() > 1, "{name}: {attacks:?}");
     }
-    let zones = different(&of("chaos-gorilla"));
+    let zones = different(&draws_of("chaos-gorilla"));
     assert!(zones.len() > 1 && zones.iter().all(|hosts| hosts.len() == 1), "{zones:?}");
-    let regions = different(&of("chaos-kong"));
+    let regions = different(&draws_of("chaos-kong"));
     let fremont = BTreeSet::from(["app3", "app4"].map(str::to_owned));
     assert!(regions.len() > 1 && regions.contains(&fremont), "a whole region: {regions:?}");
 }
 
 #[test]
-fn a_draw_is_the_same_for_everybody_and_another_for_each_slot() {
+fn a_draw_depends_only_on_the_slot_or_the_seed() {
     let list = firedrill(&["gameday", "list", "gamedays/chaos-monkey.toml", "--next", "6", "--json"]);
     let list: Value = serde_json::from_slice(&list.stdout).unwrap();
     let slots: Vec<&str> =
@@ -86,7 +86,7 @@ fn a_draw_is_the_same_for_everybody_and_another_for_each_slot() {
 }
 
 #[test]
-fn what_draws_nothing_says_so() {
+fn words_without_a_meaning_for_a_draw_are_refused() {
     let friday = firedrill(&["gameday", "draw", FRIDAY]);
     assert_eq!(friday.status.code(), Some(2));
     assert!(err(&friday).contains("friday draws nothing"), "{}", err(&friday));
@@ -106,7 +106,7 @@ fn what_draws_nothing_says_so() {
     assert!(!reports.exists(), "nothing was written");
 }
 
-/// A folder with a game day that draws one of two attacks on hosts where no agent is, and alice's certificate.
+/// Makes a folder with alice's certificate and a game day that draws one of two attacks, on hosts without an agent.
 fn folder(rest: &str, schedule: &str) -> tempfile::TempDir {
     let folder = days(&[]);
     let home = folder.path();
@@ -130,15 +130,15 @@ fn folder(rest: &str, schedule: &str) -> tempfile::TempDir {
 
 /// Starts the game day, and returns the record of that start.
 fn started(home: &Path, words: &[&str]) -> Value {
-    let all = ["gameday", "start", "gamedays/ape.toml", "--pki", "pki", "--as", "alice"];
-    let output = firedrill_in(home, "UTC", &[&all, words].concat());
-    assert_eq!(output.status.code(), Some(4), "no agent is there: {}", err(&output));
+    let start = ["gameday", "start", "gamedays/ape.toml", "--pki", "pki", "--as", "alice"];
+    let output = firedrill_in(home, "UTC", &[&start, words].concat());
+    assert_eq!(output.status.code(), Some(4), "no agent answers: {}", err(&output));
     let held = firedrill_in(home, "UTC", &["gameday", "held", "--json", "--last", "1"]);
     let held: Value = serde_json::from_slice(&held.stdout).unwrap();
     held[0].clone()
 }
 
-/// Returns the plan in the log of a record's run, as far as the draw decides it.
+/// Returns the parts of the plan that a draw decides, from the log of a record's run: seed, draw, attacks and digest of files.
 fn plan_of(home: &Path, record: &Value) -> (Value, Value, Value, Value) {
     let run = record["runs"][0].as_str().unwrap_or_else(|| panic!("no run: {record}"));
     let log = fs::read_to_string(home.join("reports").join(run).join("events.jsonl")).unwrap();
@@ -165,7 +165,7 @@ fn a_draw_is_recorded_and_repeated_by_its_seed() {
     assert_eq!(plan.2[0]["name"], drawn["attacks"][0]);
     let again = started(home, &["--now", "--seed", &seed.to_string()]);
     assert_eq!((&again["lines"][0]["drawn"], plan_of(home, &again)), (drawn, plan.clone()));
-    // Another attack is drawn by other seeds, and is another part of the files.
+    // Another seed draws the other attack, so the digest of the files differs.
     let other = (0..40).find(|other: &u32| {
         let words = ["gameday", "draw", "gamedays/ape.toml", "--json", "--seed", &other.to_string()];
         let shown: Value = serde_json::from_slice(&firedrill_in(home, "UTC", &words).stdout).unwrap();
@@ -177,7 +177,7 @@ fn a_draw_is_recorded_and_repeated_by_its_seed() {
 
 #[test]
 fn a_slot_beyond_the_budget_is_not_held() {
-    // Two slots that can be started by hand: one is over for minutes, and one was due just before it.
+    // Two slots of the last minutes, which can be started by hand.
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let folder = folder("", "cron = \"* * * * *\"");
     let home = folder.path();
@@ -188,7 +188,7 @@ fn a_slot_beyond_the_budget_is_not_held() {
     let first = started(home, &["--slot", &slot(3)]);
     assert_eq!(first["lines"][0]["event"], "begun", "{first}");
     let second = started(home, &["--slot", &slot(2)]);
-    // The first began yesterday if midnight came in between.
+    // If midnight came in between, the first one began yesterday.
     if jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() == now.date() {
         assert_eq!(second["reason"], "budget", "{second}");
         let why = format!("the budget of 1 a day is used up by {}", slot(3));
@@ -208,24 +208,24 @@ fn a_promotion_needs_a_run_of_the_whole_scenario() {
     let whole = inspect(&home.join("both.toml"), Some(&fleet), &[], Some(1)).plan.unwrap();
     // The same part as each start draws.
     let part = whole.clone().draw(1, "gamedays/ape.toml".to_owned());
-    let ran = |name: &str, of: &Plan| {
+    let write_run = |name: &str, planned: &Plan| {
         Drill::users(0).write(&home.join("reports").join(name), RUN, |plan, wall| {
             *wall = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-            plan.name.clone_from(&of.name);
-            plan.files.clone_from(&of.files);
+            plan.name.clone_from(&planned.name);
+            plan.files.clone_from(&planned.files);
             plan.environment = Some("staging".to_owned());
         });
     };
     let refused = started(home, &["--now", "--seed", "1"]);
     assert_eq!(refused["reason"], "promotion", "{refused}");
-    ran("part", &part);
+    write_run("part", &part);
     let refused = started(home, &["--now", "--seed", "1"]);
     assert_eq!(refused["reason"], "promotion", "{refused}");
     assert!(
         refused["why"].as_str().unwrap().ends_with("or only some of its attacks were drawn"),
         "{refused}"
     );
-    ran("whole", &whole);
+    write_run("whole", &whole);
     let begun = started(home, &["--now", "--seed", "1"]);
     assert_eq!(begun["lines"][0]["event"], "begun", "{begun}");
 }

@@ -1,4 +1,4 @@
-//! Promotions: a game day that is held only after the same files held elsewhere.
+//! Promotions: a game day is held only if the objectives held in a run of the same files elsewhere.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn plan(home: &Path, fleet: &str, params: &[(&str, &str)]) -> Plan {
 }
 
 #[test]
-fn the_digest_of_files_is_that_of_their_texts_alone() {
+fn the_digest_of_files_depends_only_on_their_texts() {
     let folder = days(&[]);
     let home = folder.path();
     fs::write(home.join("other.toml"), "schema = 1\n[[host]]\nname = \"app1\"\naddress = \"10.8.0.1\"\n")
@@ -32,13 +32,13 @@ fn the_digest_of_files_is_that_of_their_texts_alone() {
     assert!(own.files.is_some());
     assert_eq!(own.files, elsewhere.files);
     assert_ne!(own.digest(), elsewhere.digest());
-    // It is written to the log, and is no part of the plan's digest.
+    // The digest of the files is in the log, and is no part of the plan's digest.
     let json = serde_json::to_string(&own).unwrap();
     let read: Plan = serde_json::from_str(&json).unwrap();
     assert_eq!((&read.files, read.digest()), (&own.files, own.digest()));
     let without: Plan = serde_json::from_str(&json.replace(own.files.as_deref().unwrap(), "0")).unwrap();
     assert_eq!(without.digest(), own.digest());
-    // Another comment is another text, and the same plan; so is one in a file that is included.
+    // Another comment changes the text but not the plan, also in a file that is included.
     let text = fs::read_to_string(home.join("app1.toml")).unwrap();
     fs::write(home.join("app1.toml"), text.replacen("schema = 1", "schema = 1\ninclude = [\"lib.toml\"]", 1))
         .unwrap();
@@ -51,7 +51,7 @@ fn the_digest_of_files_is_that_of_their_texts_alone() {
 }
 
 #[test]
-fn a_promotion_is_told_by_the_runs() {
+fn a_promotion_depends_on_the_newest_runs() {
     let folder = days(&[(
         "prod",
         "scenarios = [{ file = \"app1.toml\", params = { environment = \"prod\" } }]\n\

@@ -1,9 +1,9 @@
-//! Decisions about single starts: agreements, skips, refusals, and the records of them. No host is asked.
+//! Decisions about starts: agreements, skips, refusals, and their records. No host is asked.
 
 use super::*;
 use crate::alerts::source;
 
-/// A folder with a game day that people have to agree to, and certificates of alice, bob and eve.
+/// Makes a folder with a game day, and certificates of alice, bob and eve.
 fn folder(rest: &str) -> tempfile::TempDir {
     let folder = days(&[(
         "day",
@@ -30,20 +30,20 @@ fn at(folder: &Path, words: &[&str]) -> Output {
     firedrill_in(folder, "Asia/Tokyo", words)
 }
 
-/// A verb about the game day, as somebody.
+/// Runs a verb of `gameday` about the game day, as a person.
 fn day(folder: &Path, person: &str, verb: &str, words: &[&str]) -> Output {
-    let all = ["gameday", verb, "gamedays/day.toml", "--pki", "pki", "--as", person];
-    at(folder, &[&all, words].concat())
+    let first = ["gameday", verb, "gamedays/day.toml", "--pki", "pki", "--as", person];
+    at(folder, &[&first, words].concat())
 }
 
-/// Returns the records.
+/// Returns the records of all slots.
 fn records(folder: &Path) -> Vec<serde_json::Value> {
     let held = at(folder, &["gameday", "held", "--json"]);
     assert!(held.status.success(), "{}", err(&held));
     serde_json::from_slice(&held.stdout).unwrap()
 }
 
-/// Starts it by hand as alice; returns why it is not held.
+/// Starts the game day by hand as alice. Returns the reason why it is not held.
 fn refused(folder: &Path) -> String {
     let started = day(folder, "alice", "start", &["--now"]);
     assert_eq!(started.status.code(), Some(4), "{}", err(&started));
@@ -91,13 +91,13 @@ fn without_enough_agreements_nothing_starts() {
         out(&day(folder, "bob", "agree", &["--now"])).trim(),
         "day, start by hand: 2 of 2 agreed (alice, bob)"
     );
-    // The next condition: it never held in staging.
+    // Then the next condition is checked: there is no run in staging.
     let why = refused(folder);
     assert!(why.starts_with("promotion of stop-app1: missing: no run of these files in staging"), "{why}");
     let back = day(folder, "bob", "agree", &["--now", "--withdraw"]);
     assert_eq!(out(&back).trim(), "day, start by hand: 1 of 2 agreed (alice); missing: bob (oncall)");
     assert!(refused(folder).starts_with("no go: 1 of 2 agreed (alice)"));
-    // An agreement to a start by hand is none to a slot, and one to a slot cannot be given long before.
+    // An agreement to a start by hand does not count for a slot, and nobody can agree to a slot long before it.
     let slot = &*slots(folder, 2)[1];
     let early = day(folder, "alice", "agree", &["--slot", slot]);
     assert_eq!(early.status.code(), Some(2));
@@ -106,7 +106,7 @@ fn without_enough_agreements_nothing_starts() {
 }
 
 #[test]
-fn a_slot_that_is_skipped_is_not_started_by_anybody() {
+fn a_skipped_slot_is_recorded_and_not_started() {
     let folder = folder("");
     let folder = folder.path();
     let slot = &*slots(folder, 1)[0];
@@ -118,14 +118,14 @@ fn a_slot_that_is_skipped_is_not_started_by_anybody() {
     let past = day(folder, "alice", "skip", &["--slot", "2020-01-01T14:00"]);
     assert_eq!(past.status.code(), Some(2));
     assert!(err(&past).contains("this slot is over"), "{}", err(&past));
-    let all = records(folder);
-    assert_eq!((all.len(), all[0]["slot"].as_str()), (1, Some(slot)));
+    let records = records(folder);
+    assert_eq!((records.len(), records[0]["slot"].as_str()), (1, Some(slot)));
     let table = out(&at(folder, &["gameday", "held"]));
     assert!(table.contains("not held: skipped by bob: a release is late"), "{table}");
 }
 
 #[test]
-fn a_start_names_a_slot_that_there_is() {
+fn a_start_has_to_name_a_slot_that_exists() {
     let folder = folder("");
     let folder = folder.path();
     let wrong = day(folder, "alice", "start", &["--slot", "2026-12-04T14:30"]);
@@ -142,7 +142,7 @@ fn a_start_names_a_slot_that_there_is() {
 }
 
 #[test]
-fn what_cannot_be_run_is_not_held_and_nothing_before_it_was() {
+fn nothing_is_run_if_one_scenario_cannot_be_run() {
     let folder = folder("");
     let folder = folder.path();
     let text = fs::read_to_string(folder.join("gamedays/day.toml")).unwrap();
@@ -151,18 +151,18 @@ fn what_cannot_be_run_is_not_held_and_nothing_before_it_was() {
     let started = day(folder, "alice", "start", &["--now"]);
     assert_eq!(started.status.code(), Some(2), "{}", err(&started));
     assert!(err(&started).contains("gone.toml cannot be run as it is"), "{}", err(&started));
-    let all = records(folder);
+    let records = records(folder);
     assert_eq!(
-        (all[0]["state"].as_str(), all[0]["runs"].as_array().map(Vec::len)),
+        (records[0]["state"].as_str(), records[0]["runs"].as_array().map(Vec::len)),
         (Some("not-held"), Some(0))
     );
 }
 
 #[test]
-fn a_start_before_its_time_that_is_refused_leaves_the_slot_open() {
+fn a_refused_start_before_the_slots_time_leaves_the_slot_open() {
     let folder = folder("");
     let folder = folder.path();
-    // A slot that starts within the hour: the next full minute but one.
+    // A slot within the next hour.
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1_800);
     let soon = soon.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%dT%H:%M").to_string();
     let text = fs::read_to_string(folder.join("gamedays/day.toml")).unwrap();
@@ -179,11 +179,11 @@ fn a_start_before_its_time_that_is_refused_leaves_the_slot_open() {
     assert_eq!(records(folder).len(), 0);
 }
 
-/// An answer of an Alertmanager with one alert, about which a silence keeps people from being told.
+/// An answer of an Alertmanager with an alert of which a silence keeps people from being notified.
 const SILENCED: &str = r#"[{"labels":{"alertname":"CheckoutDown","severity":"page","zone":"a"},"fingerprint":"1",
 "startsAt":"2026-12-04T12:40:00.5Z","endsAt":"2036-12-04T14:00:00Z","status":{"state":"suppressed","silencedBy":["s1"]}}]"#;
 
-/// A folder whose game day asks that source, on hosts where no agent is.
+/// Makes a folder whose game day asks a source with that answer, on hosts without an agent.
 fn during(answer: Option<&'static str>) -> tempfile::TempDir {
     let url = source(answer);
     let made = folder(&format!(
@@ -201,7 +201,7 @@ fn during(answer: Option<&'static str>) -> tempfile::TempDir {
 }
 
 #[test]
-fn during_an_incident_nothing_starts_also_if_nobody_is_told_of_it() {
+fn during_an_incident_nothing_starts_even_if_it_is_silenced() {
     let folder = during(Some(SILENCED));
     let folder = folder.path();
     let why = refused(folder);
@@ -223,24 +223,24 @@ fn during_an_incident_nothing_starts_also_if_nobody_is_told_of_it() {
 }
 
 #[test]
-fn if_nobody_knows_of_an_incident_only_a_person_who_says_so_starts_it() {
-    for (answer, told) in
+fn if_the_source_does_not_answer_only_a_person_can_start_with_a_flag() {
+    for (answer, reason) in
         [(None, "source am: "), (Some("who is {sent}?"), "not that of an Alertmanager: who is ")]
     {
         let folder = during(answer);
         let folder = folder.path();
         let why = refused(folder);
         assert!(
-            why.starts_with("nobody knows whether an incident is running: source am: ") && why.contains(told),
+            why.starts_with("nobody knows whether an incident is running: source am: ") && why.contains(reason),
             "{why}"
         );
         assert_eq!(records(folder)[0]["reason"], "unasked");
         let started = day(folder, "alice", "start", &["--now", "--incident-unknown"]);
-        assert_eq!(started.status.code(), Some(4), "no agent is there: {}", err(&started));
+        assert_eq!(started.status.code(), Some(4), "no agent answers: {}", err(&started));
         let records = records(folder);
         let begun = &records[0]["lines"][0];
         assert_eq!(begun["event"], "begun");
-        assert!(begun["unasked"][0].as_str().unwrap().contains(told), "{begun}");
+        assert!(begun["unasked"][0].as_str().unwrap().contains(reason), "{begun}");
         for text in [format!("{records:?}"), err(&started)] {
             assert!(!text.contains("s3cret-t0ken"), "{text}");
         }
@@ -248,7 +248,7 @@ fn if_nobody_knows_of_an_incident_only_a_person_who_says_so_starts_it() {
 }
 
 #[test]
-fn without_an_incident_it_starts() {
+fn without_an_incident_a_game_day_starts() {
     let folder = during(Some("[]"));
     let started = day(folder.path(), "alice", "start", &["--now"]);
     let records = records(folder.path());
@@ -257,7 +257,7 @@ fn without_an_incident_it_starts() {
 }
 
 #[test]
-fn nobody_agrees_to_a_slot_that_is_decided() {
+fn an_agreement_to_a_decided_slot_is_refused() {
     let folder = folder(&PEOPLE.replace("30m", "30d"));
     let folder = folder.path();
     let next = slots(folder, 2);
@@ -266,14 +266,14 @@ fn nobody_agrees_to_a_slot_that_is_decided() {
     assert!(skip.status.success(), "{}", err(&skip));
     for word in [&["--slot", skipped][..], &["--slot", skipped, "--withdraw"]] {
         let refused = day(folder, "alice", "agree", word);
-        let told = format!(
+        let message = format!(
             "day of {skipped} is decided already, so that no agreement counts any more: it was not held: skipped by bob: freeze"
         );
-        assert!(refused.status.code() == Some(2) && err(&refused).contains(&told), "{}", err(&refused));
+        assert!(refused.status.code() == Some(2) && err(&refused).contains(&message), "{}", err(&refused));
     }
     let records = folder.join("reports/.gamedays/day");
     assert!(!records.join(skipped).join("agreed.jsonl").exists(), "no line was written");
-    // A person can still start one that was missed.
+    // A person can still start a missed slot, so agreements to it count.
     fs::create_dir_all(records.join(missed)).unwrap();
     let line = "{\"v\":1,\"at\":\"2026-11-27T14:00:00.000Z\",\"event\":\"missed\",\"why\":\"nobody ran\"}\n";
     fs::write(records.join(missed).join("record.jsonl"), line).unwrap();
@@ -292,7 +292,7 @@ impl Drop for Killed {
 }
 
 #[test]
-fn a_game_day_has_its_hosts_from_the_first_scenario_to_the_last() {
+fn a_game_day_claims_its_hosts_from_the_first_scenario_to_the_last() {
     let folder = folder("");
     let home = folder.path();
     let fleet = |app1: &str, app2: &str| {
@@ -325,12 +325,12 @@ fn a_game_day_has_its_hosts_from_the_first_scenario_to_the_last() {
     }
     let second =
         || at(home, &["gameday", "start", "gamedays/other.toml", "--pki", "pki", "--as", "bob", "--now"]);
-    // The first one is at app1, and comes to app2 much later.
+    // The first game day is busy with app1, and needs app2 much later.
     let refused = second();
     assert!(first.0.try_wait().unwrap().is_none(), "it goes on: {}", said());
-    let told = "other, start by hand is not held, nothing was touched: game day day, start by hand by alice is going on, expected to end before";
-    let told = err(&refused).contains(told) && err(&refused).contains("it has faults for app2 too");
-    assert!(refused.status.code() == Some(4) && told, "{}", err(&refused));
+    let message = "other, start by hand is not held, nothing was touched: game day day, start by hand by alice is going on, expected to end before";
+    let is_refused = err(&refused).contains(message) && err(&refused).contains("it has faults for app2 too");
+    assert!(refused.status.code() == Some(4) && is_refused, "{}", err(&refused));
     let of_other: Vec<serde_json::Value> =
         records(home).into_iter().filter(|record| record["gameday"] == "other").collect();
     assert_eq!((of_other.len(), of_other[0]["reason"].as_str()), (1, Some("busy")), "{of_other:?}");

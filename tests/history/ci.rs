@@ -30,7 +30,7 @@ fn github_gets_annotations_at_the_scenario_and_a_summary() {
         ),
         "{text}"
     );
-    // What people read is between commands that switch commands off and on.
+    // The text for people is between commands that switch commands off and on.
     let word = lines.iter().find_map(|line| line.strip_prefix("::stop-commands::")).unwrap();
     assert!(text.contains(&format!("\n::{word}::\n")), "{text}");
     assert!(text.contains("fails, exit code 1\n") && text.ends_with("exit code 1\n"), "{text}");
@@ -39,7 +39,7 @@ fn github_gets_annotations_at_the_scenario_and_a_summary() {
     in_ci(here, &github, &[GOOD, "--baseline", GOOD]);
     let summary = fs::read_to_string(here.join("summary.md")).unwrap();
     assert!(summary.contains("✅ passes: friday") && summary.contains("no difference shown"), "{summary}");
-    // A format that is named is all that there is.
+    // If a format is named, there is no other.
     assert!(
         serde_json::from_str::<serde_json::Value>(
             in_ci(here, &github, &[BAD, "--json"]).trim_end_matches("exit code 1\n")
@@ -47,7 +47,7 @@ fn github_gets_annotations_at_the_scenario_and_a_summary() {
         .is_ok()
     );
     assert!(in_ci(here, &github, &[BAD, "--format", "text"]).starts_with("violated: "));
-    // Nor does a summary that cannot be written hide the verdict.
+    // A summary that cannot be written does not hide the verdict.
     let lost = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", "no/such/file")];
     let text = in_ci(here, &lost, &[BAD]);
     assert!(
@@ -78,11 +78,11 @@ fn gitlab_gets_files_and_any_format_can_be_asked_for() {
         in_ci(here, &[], &[&[BAD], &two[..]].concat()).contains("only one format can go to standard output")
     );
     let files = ["--format", "junit=a.xml", "--format", "gitlab=b.json", "--format", "json"];
-    let all = in_ci(here, &[], &[&[GOOD], &files[..]].concat());
-    assert!(all.contains("\"passes\": true"), "{all}");
+    let text = in_ci(here, &[], &[&[GOOD], &files[..]].concat());
+    assert!(text.contains("\"passes\": true"), "{text}");
     assert_eq!(read("b.json"), "[]\n");
     assert!(read("a.xml").contains("failures=\"0\""));
-    // A runner reads annotations from standard output, so the file has the summary alone.
+    // A runner reads annotations from standard output, so the file has only the summary.
     let text = in_ci(here, &[], &[BAD, "--format", "github=c.md"]);
     assert!(text.starts_with("::error ") && text.contains("\n::stop-commands::"), "{text}");
     assert!(read("c.md").starts_with("## ❌ fails: friday") && !read("c.md").contains("::error"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A graph: each node with those that it leads to.
+/// A graph: each node with its successors.
 pub(crate) type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Returns the circles, each sorted.
@@ -19,14 +19,14 @@ pub(crate) fn of(graph: &Graph) -> Vec<Vec<String>> {
 
 struct Search<'g> {
     graph: &'g Graph,
-    /// In the order of visits; `usize::MAX` once its component is complete.
+    /// The number of each visited node, in the order of visits; `usize::MAX` as soon as its component is complete.
     numbers: BTreeMap<&'g str, usize>,
     stack: Vec<&'g str>,
     found: Vec<Vec<String>>,
 }
 
 impl<'g> Search<'g> {
-    /// Returns the lowest number that is reached from the node.
+    /// Visits a node. Returns the lowest number that is reached from it.
     fn visit(&mut self, node: &'g str) -> usize {
         let number = self.numbers.len();
         self.numbers.insert(node, number);
@@ -40,10 +40,10 @@ impl<'g> Search<'g> {
             lowest = lowest.min(reached);
         }
         if lowest == number {
-            let from = self.stack.iter().rposition(|one| *one == node).unwrap();
+            let from = self.stack.iter().rposition(|visited| *visited == node).unwrap();
             let mut component: Vec<String> = self.stack.drain(from..).map(str::to_owned).collect();
-            for one in &component {
-                *self.numbers.get_mut(one.as_str()).unwrap() = usize::MAX;
+            for member in &component {
+                *self.numbers.get_mut(member.as_str()).unwrap() = usize::MAX;
             }
             component.sort();
             if component.len() > 1 {

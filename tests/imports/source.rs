@@ -1,4 +1,4 @@
-//! Finds the imports among the files of a crate. Tests are left out: they may import anything.
+//! Finds the imports among the files of a crate. Leaves out tests, which may import anything.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ pub(crate) fn module(path: &str) -> Module {
     path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-/// Reads all files below a directory, without programs' roots and files of tests.
+/// Reads all files below a directory, except roots of programs and files of tests.
 pub(crate) fn read(src: &Path) -> Files {
     let mut files = Files::new();
     let mut left = vec![src.to_owned()];
@@ -67,7 +67,7 @@ pub(crate) fn imports(files: &Files) -> Graph {
     graph
 }
 
-/// Returns the file that defines the item at a path from the root.
+/// Returns the module of the file that defines the item at a path from the root; `None` if there is none.
 fn defined_in<'f>(
     path: &[String],
     paths: &BTreeMap<&'f Module, Paths<'f>>,
@@ -78,7 +78,7 @@ fn defined_in<'f>(
     let rest = &path[module.len()..];
     let further = rest.first().and_then(|name| own.passed_on.get(name));
     match further {
-        // A glob of a glob may lead back.
+        // Passed-on names may lead in a circle, so the number of steps is limited.
         Some(further) if steps < 8 && **further != *path => {
             let whole = [further.as_slice(), &rest[1..]].concat();
             defined_in(&whole, paths, steps + 1)
@@ -118,6 +118,7 @@ impl Paths<'_> {
         Some([from.as_slice(), &path[1..]].concat())
     }
 
+    /// Adds the paths of a `use`. `before` is the path up to the tree.
     fn tree(&mut self, before: &[String], tree: &UseTree, passes_on: bool) {
         let mut named = |name: &syn::Ident, called: &syn::Ident| {
             let mut path = before.to_vec();
@@ -150,11 +151,12 @@ impl Paths<'_> {
     }
 }
 
+/// Whether an item is only compiled for tests.
 fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|one| {
-        one.path().is_ident("test")
-            || one.path().is_ident("cfg")
-                && one.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("test")
+            || attribute.path().is_ident("cfg")
+                && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
     })
 }
 
@@ -179,7 +181,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let parts: Vec<String> = path.segments.iter().map(|part| part.ident.to_string()).collect();
-        // A single segment is a name of the file itself, or one that a `use` brings.
+        // A single segment is a name of the file, or one that a `use` imports.
         if parts.len() > 1 {
             self.all.extend(self.absolute(&parts));
         }
@@ -190,9 +192,9 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
 
     /// The arguments of a macro are tokens. If they are expressions (`format!`, `vec!`, `assert!`), they can name files.
-    fn visit_macro(&mut self, own: &'ast Macro) {
-        let arguments = own.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
-        arguments.iter().flatten().for_each(|one| self.visit_expr(one));
-        visit::visit_macro(self, own);
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        let arguments = call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
+        arguments.iter().flatten().for_each(|argument| self.visit_expr(argument));
+        visit::visit_macro(self, call);
     }
 }

@@ -1,4 +1,4 @@
-//! In the middle of a fault the agent's package is removed, or the machine loses its power.
+//! During a fault the agent's package is removed, or the machine loses its power.
 
 use std::{fs, path::Path};
 
@@ -22,14 +22,13 @@ pub(crate) fn package_removed() {
     check_clean();
 }
 
-/// Switches the machine off as if its power were cut, and does not return. Its leftovers are looked at after the next
-/// boot.
+/// Switches the machine off as if its power were cut, and does not return. The test goes on after the next boot.
 pub(crate) fn power_lost() {
     step("the power is cut");
     let drill = Drill::start("power", &[STOP], "600s").in_force();
     assert!(!is_up("checkout"));
     fs::write(Path::new(OUT).join("run"), drill.folder().display().to_string()).expect("written");
-    // The runner expects this file, and that the machine goes off without a regular end.
+    // The file tells the runner that the machine goes off without a regular end.
     fs::write(Path::new(OUT).join("power-lost"), "").expect("written");
     fs::write("/proc/sys/kernel/sysrq", "1").expect("sysrq");
     // Nothing is synced or stopped first.
@@ -39,7 +38,7 @@ pub(crate) fn power_lost() {
     }
 }
 
-/// After the next boot: checks that open faults were put back before the agent served.
+/// Checks after the next boot that open faults were undone before the agent served.
 pub(crate) fn swept() {
     step("the next boot");
     until("the agent", || is_up("firedrill-agent"));

@@ -1,4 +1,4 @@
-//! Drills. The real coordinator runs them from the peer's side of the link.
+//! Drills, which the real coordinator runs from the peer's side of the link.
 
 use std::{
     fs::{self, File},
@@ -13,10 +13,10 @@ use crate::{
     runs::run_folders,
 };
 
-/// A fault: its name and its parameters, as they stand in a scenario.
+/// A fault: its kind and its parameters, as scenarios have them.
 pub(crate) type Fault<'a> = (&'a str, &'a str);
 
-/// Stops the service, which only an agent can put back.
+/// Stops the service, which only an agent can undo.
 pub(crate) const STOP: Fault<'_> = ("service-stop", "{ service = \"checkout\" }");
 
 fn scenario(name: &str, faults: &[Fault<'_>], hold: &str) -> PathBuf {
@@ -69,13 +69,14 @@ fn command(words: &[&str]) -> Command {
     command
 }
 
-/// Number of times that a drill is started whose fault begins too late.
+/// Maximum number of starts of a drill whose fault begins too late.
 const TRIES: u32 = 3;
 
 /// A drill under way.
 pub(crate) struct Drill {
-    /// The name of its first try.
+    /// The name of the first try's files.
     base: String,
+    /// The scenario's file.
     path: PathBuf,
     /// The number of this try, from 1.
     nth: u32,
@@ -121,7 +122,7 @@ impl Drill {
         }
     }
 
-    /// Waits for the end of a drill whose fault began in time.
+    /// Waits for the end of the drill, after further tries while its fault begins too late.
     pub(crate) fn end_in_time(mut self) -> Ended {
         loop {
             match self.again_if_late() {
@@ -131,8 +132,8 @@ impl Drill {
         }
     }
 
-    /// Waits for the end of the drill, and starts it again if its fault began too late. An agent that is too late refuses to begin, and the
-    /// coordinator disarms hosts that armed too late. Both say so, and both happen in emulation.
+    /// Waits for the end of the drill, and starts it again if its fault began too late. In emulation an agent may be too late to begin, or too
+    /// late to arm, so that the coordinator disarms it.
     fn again_if_late(self) -> Result<Self, Box<Ended>> {
         let (base, path, nth) = (self.base.clone(), self.path.clone(), self.nth + 1);
         let ended = self.end();
@@ -181,9 +182,9 @@ impl Ended {
     /// Whether the fault did not begin because the machine was too slow.
     fn is_late(&self) -> bool {
         let attack = &self.card["attacks"][0];
-        let says = |text: &Value, words: &str| text.as_str().is_some_and(|text| text.contains(words));
-        says(&attack["injections"][0]["detail"], " late, ")
-            || says(&attack["course"]["not-run"], " ms too long to arm")
+        let contains = |text: &Value, words: &str| text.as_str().is_some_and(|text| text.contains(words));
+        contains(&attack["injections"][0]["detail"], " late, ")
+            || contains(&attack["course"]["not-run"], " ms too long to arm")
     }
 
     /// Checks the exit code and the one host's state, which the drill proves by comparison with the state before.

@@ -1,4 +1,4 @@
-//! Drills in which nothing goes wrong, and drills that somebody or something disturbs.
+//! Drills with and without disturbances.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
 
@@ -56,7 +56,7 @@ const DRILLED: &[Fault<'_>] = &[
 
 const DNS: Fault<'_> = ("net-dns", "{ to = \"10.9.0.2\", zones = \".\", how = \"nxdomain\" }");
 
-/// Kinds that are not drilled one after another, and why.
+/// Kinds that are not drilled, each with the reason.
 const WITHOUT: [(&str, &str); 4] = [
     ("net-partition", "each of its hosts has a net-block"),
     ("host-reboot", "it takes the machine down"),
@@ -64,11 +64,11 @@ const WITHOUT: [(&str, &str); 4] = [
     ("region-kill", "an agent is never asked for it"),
 ];
 
-/// Fails unless each kind is drilled, or has a reason not to be.
+/// Checks that each kind is drilled, or has a reason not to be.
 pub(crate) fn every_kind_is_drilled_or_has_a_reason() {
     for kind in firedrill_wire::Fault::KINDS {
-        let drilled = DRILLED.iter().any(|(one, _)| *one == kind);
-        let without = WITHOUT.iter().any(|(one, _)| *one == kind);
+        let drilled = DRILLED.iter().any(|(listed, _)| *listed == kind);
+        let without = WITHOUT.iter().any(|(listed, _)| *listed == kind);
         assert!(
             drilled != without,
             "{kind} is in none or both of `DRILLED` and `WITHOUT` of the kernel tests"
@@ -76,7 +76,7 @@ pub(crate) fn every_kind_is_drilled_or_has_a_reason() {
     }
 }
 
-/// Returns which half of the list is drilled, 0 or 1; `None` for all of it. `tests/kernel/run.sh` says it.
+/// Returns the half of the list that is drilled, 0 or 1, which `tests/kernel/run.sh` sets; `None` for the whole list.
 fn turn() -> Option<usize> {
     let turn = std::env::var("FIREDRILL_TURN").ok().filter(|turn| !turn.is_empty())?;
     Some(turn.parse().expect("FIREDRILL_TURN is 0, 1 or empty"))
@@ -132,7 +132,7 @@ pub(crate) fn killed_by_systemctl() {
 
     step("all of the agent is killed while packets are late");
     let drill = Drill::start("killed-slow", &[SLOW], "40s").in_force();
-    assert_eq!((tables().len(), lines()), (2, 1), "what chooses, what sends, and the line");
+    assert_eq!((tables().len(), lines()), (2, 1), "the rules that select packets, those that send them to the line, and the line");
     systemctl(&["kill", "-s", "KILL", "firedrill-agent"]);
     until("the rules going", || tables().is_empty());
     until("the line going, by the agent that comes", || lines() == 0);
@@ -231,7 +231,7 @@ pub(crate) fn bus_down() {
     step("the bus is down while the fault is put back");
     let drill = Drill::start("bus", &[STOP], "6s").in_force();
     systemctl(&["stop", "dbus.socket", "dbus.service"]);
-    until("a try to put it back", || open().iter().any(|one| one["state"] == "undoing"));
+    until("a try to put it back", || open().iter().any(|open| open["state"] == "undoing"));
     assert!(!is_up("checkout"), "there is no other way to systemd");
     systemctl(&["start", "dbus.socket", "dbus.service"]);
     until("checkout", || is_up("checkout"));
@@ -241,7 +241,7 @@ pub(crate) fn bus_down() {
     check_clean();
 }
 
-/// People who log in while a fault is in force are told of it, and so are people who ask.
+/// Checks that people who log in while a fault is in force are told of it.
 pub(crate) fn people_are_told() {
     step("people who log in are told");
     let script = packaging("motd");

@@ -1,4 +1,4 @@
-//! Drills whose objective is what a unit writes to the journal: violated while it writes errors, unknown while journald does not answer.
+//! Drills with an objective about a unit's messages in the journal: violated while it writes errors, unknown while journald does not answer.
 
 use std::{fs, path::Path};
 
@@ -38,12 +38,12 @@ fault.service-stop = {{ service = "checkout" }}
     Drill::of(name, &path)
 }
 
-/// Checks the objective's verdict, and that one of these is in its reason.
+/// Checks the objective's verdict, and that its reason contains one of these texts.
 fn assert_is(ended: &Ended, verdict: &str, reasons: &[&str]) {
     let objective = &ended.card["attacks"][0]["objectives"][0];
     assert_eq!(objective["verdict"], verdict, "{}\n{objective:#}", ended.log);
     let why = objective["why"].as_str().expect("a reason");
-    assert!(reasons.iter().any(|one| why.contains(one)), "{objective:#}");
+    assert!(reasons.iter().any(|reason| why.contains(reason)), "{objective:#}");
 }
 
 pub(crate) fn units_are_read() {
@@ -54,7 +54,7 @@ pub(crate) fn units_are_read() {
     assert_is(&ended, "violated", &["matching lines"]);
     let log = &ended.card["attacks"][0]["logs"][0];
     let phases = log["phases"].as_array().expect("phases");
-    let fault = phases.iter().find(|one| one["phase"] == "fault").expect("the fault's");
+    let fault = phases.iter().find(|phase| phase["phase"] == "fault").expect("the fault's");
     let lines = fault["lines"].as_array().expect("lines");
     assert_eq!(lines.len(), 2, "{log:#}");
     assert!(lines.iter().all(|line| line["text"] == "ERROR password=***"), "{lines:?}");
@@ -65,7 +65,7 @@ pub(crate) fn units_are_read() {
     let ended = drill.end();
     systemctl(&["kill", "-s", "CONT", "systemd-journald"]);
     ended.check(3, "clean");
-    // The agent says so as soon as a call has hung for long enough; before that, nothing was read.
+    // The agent reports it only after a call has hung for some time; before that, nothing was read.
     assert_is(&ended, "unknown", &["nobody read the log", "systemd-journald does not answer"]);
     systemctl(&["stop", "shopper"]);
     check_clean();

@@ -1,5 +1,4 @@
-//! The machine. It has an agent that is installed as by its package, a service to attack, and a peer with a network of
-//! its own.
+//! The machine. It has an agent, installed as by its package, a service to attack, and a peer with a separate network.
 
 use std::{
     fs,
@@ -15,7 +14,7 @@ use serde_json::Value;
 
 /// The directory of the authority, the fleet and the runs. It survives this boot.
 pub(crate) const OUT: &str = "/vm-out";
-/// The directory with the content of the disk that the next boot finds, as if this boot had written it.
+/// The directory with files that will be on the disk of the next boot, as if this boot had written them.
 const NEXT: &str = "/vm-out/root";
 const AGENT: &str = "/usr/bin/firedrill-agent";
 
@@ -63,7 +62,7 @@ pub(crate) fn property(unit: &str, name: &str) -> String {
     systemctl(&["show", "--value", "-p", name, unit]).trim().to_owned()
 }
 
-/// Waits for something that should happen soon, and returns the time that it took. This machine is emulated and slow.
+/// Waits until a condition holds, for a long time because this machine is emulated and slow. Returns the time that it took.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) -> Duration {
     let from = Instant::now();
     while !condition() {
@@ -83,7 +82,7 @@ pub(crate) fn is_up(unit: &str) -> bool {
     property(unit, "ActiveState") == "active"
 }
 
-/// Returns the injections in force as people at the machine see them; `None` if there are none.
+/// Returns the text about injections in force for people at the machine; `None` if there are none.
 pub(crate) fn told() -> Option<String> {
     fs::read_to_string("/run/firedrill/active").ok()
 }
@@ -103,8 +102,8 @@ pub(crate) fn chains() -> Vec<String> {
 
 /// Returns the number of the agent's ifbs.
 pub(crate) fn lines() -> usize {
-    let all = link::all().expect("the kernel answers");
-    all.iter().filter(|one| ifb::is_our_ifb(one)).count()
+    let links = link::all().expect("the kernel answers");
+    links.iter().filter(|link| ifb::is_our_ifb(link)).count()
 }
 
 /// Returns the injections that are open according to the agent.
@@ -113,7 +112,7 @@ pub(crate) fn open() -> Vec<Value> {
     status["open"].as_array().expect("a list").clone()
 }
 
-/// Puts the machine back after a failure, so that the next test can begin.
+/// Repairs the machine after a failure, so that the next test can begin.
 pub(crate) fn reset() {
     eprintln!("{}", String::from_utf8_lossy(&output("journalctl", &["-n", "40", "--no-pager"]).stdout));
     for words in [
@@ -155,10 +154,9 @@ pub(crate) fn packaging(file: &str) -> PathBuf {
     repository().join("packaging").join(file)
 }
 
-/// Returns the path of an optimised program, as it is installed. This machine is emulated, so a debug build would be
-/// too slow to keep its own promises.
+/// Returns the path of an optimised program. This machine is emulated, so a debug build would be too slow.
 pub(crate) fn program(name: &str) -> PathBuf {
-    let folder = std::env::var_os("FIREDRILL_PROGRAMS").expect("the runner says where they lie");
+    let folder = std::env::var_os("FIREDRILL_PROGRAMS").expect("the runner sets it");
     let path = Path::new(&folder).join(name);
     assert!(path.exists(), "{} is not built; `cargo build --release` does it", path.display());
     path
@@ -168,7 +166,7 @@ fn firedrill(words: &[&str]) -> String {
     call(&program("firedrill").display().to_string(), words)
 }
 
-/// Installs the agent as a person with root does it by hand.
+/// Installs the agent by hand, as root.
 pub(crate) fn install() {
     step("a peer, a service, certificates");
     link();
@@ -186,14 +184,14 @@ pub(crate) fn install() {
         {
             put(root, &format!("/etc/firedrill/{to}"), &read(&Path::new(pki).join(from)));
         }
-        // The shipped example, changed only in what differs on each host: its name, and the logs that may be read.
+        // The shipped example with two changes: the host's name, and the logs that may be read.
         let mut config = read(&packaging("agent.toml"));
         for (begins, line) in [
             ("# host = \"app-1\"", "host = \"vm1\""),
             // The rest of the line in the example is about the key.
             ("# logs = [", "logs = [\"unit:shopper.service\"]"),
         ] {
-            let old = config.lines().find(|one| one.starts_with(begins)).map(str::to_owned);
+            let old = config.lines().find(|line| line.starts_with(begins)).map(str::to_owned);
             let old = old.unwrap_or_else(|| panic!("the example has no line that begins with {begins}"));
             config = config.replacen(&old, line, 1);
         }
@@ -217,7 +215,7 @@ pub(crate) fn install() {
     check_clean();
 }
 
-/// Makes a link to a peer, where the coordinator runs, and another that no connection goes over.
+/// Makes a link to a peer, where the coordinator runs, and another link without connections.
 pub(crate) fn link() {
     let ip = |words: &str| call("ip", &words.split(' ').collect::<Vec<_>>());
     ip("netns add peer");

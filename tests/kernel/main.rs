@@ -1,8 +1,7 @@
-//! Tests the product on a stock kernel with systemd as PID 1. It is installed as by its package: real binaries, real
-//! units and real certificates. The peer is behind a link of its own. `tests/kernel/run.sh` makes the machine and runs
-//! this program in it.
+//! Tests the product on a stock kernel with systemd as PID 1. It is installed as by its package, with real programs, units and certificates.
+//! `tests/kernel/run.sh` makes the machine and runs this program in it.
 //!
-//! Elsewhere the program does nothing, because it stops services, isolates the machine and cuts its power.
+//! On other machines the program does nothing, because it stops services, isolates the machine and cuts its power.
 
 mod boot;
 mod drill;
@@ -14,7 +13,7 @@ mod names;
 mod runs;
 mod scenarios;
 
-/// Returns which boot of the test machine this is; `None` on any other machine.
+/// Returns the name of this boot of the test machine; `None` on any other machine.
 fn boot() -> Option<String> {
     let boot = std::env::var("FIREDRILL_VM").ok();
     if boot.is_none() {

@@ -1,4 +1,4 @@
-//! A name server at the peer, and a client that asks it from the machine: a fault on DNS answers needs some.
+//! A name server at the peer, and a client on the machine that asks it, for a fault on DNS answers.
 
 use std::{
     fs::File,
@@ -21,10 +21,10 @@ const SERVER: &str = "10.9.0.2:53";
 const QUESTION: &[u8] =
     b"\x09\x09\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04shop\x07example\x00\x00\x01\x00\x01";
 
-/// The record that answers it: 10.7.7.7, for a minute.
+/// The record of the answer: 10.7.7.7, for a minute.
 const RECORD: &[u8] = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x07\x07\x07";
 
-/// A client that asks some times a second, until this is dropped.
+/// A client that asks several times a second, until this is dropped.
 pub(crate) struct Questions {
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -49,7 +49,7 @@ impl Drop for Questions {
     }
 }
 
-/// The pause between questions, and how long an answer or a question is waited for.
+/// The pause between questions, and the longest wait for a question or an answer.
 const PAUSE: Duration = Duration::from_millis(200);
 
 fn serve(over: &AtomicBool) {

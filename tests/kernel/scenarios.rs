@@ -1,8 +1,8 @@
-//! Runs the scenarios of the library in a lab on a kernel that has netem. Every fault must land, by the kernel's engine
-//! if that can make it, and every host must be as before.
+//! Runs the scenarios of the library in a lab on a kernel that has netem. Each fault has to be in force, by the kernel's engine if it can
+//! carry it out, and each host has to be as before.
 //!
-//! The lab's hosts share an emulated machine that is about thirty times slower than real hosts. So probes send few
-//! requests and wait long, and the figures of users are printed, not judged.
+//! The lab's hosts share an emulated machine that is about thirty times slower than real hosts. So probes send few requests and wait long, and
+//! the objectives are not judged.
 
 use std::{
     fs,
@@ -17,7 +17,8 @@ use crate::{
     runs::run_folders,
 };
 
-const ALL: [&str; 5] = ["slowness", "partition", "flaky-link", "slow-database", "dns-failure"];
+/// The scenarios of the library with faults on traffic.
+const SCENARIOS: [&str; 5] = ["slowness", "partition", "flaky-link", "slow-database", "dns-failure"];
 
 /// A scenario of delay and loss with few requests, because the emulated machine is slow.
 const LATE: &str = r#"schema = 1
@@ -50,12 +51,12 @@ recovery = "10s"
 /// Maximum number of runs of a scenario.
 const TRIES: u32 = 3;
 
-/// Runs all scenarios, and one without netem; or those that `FIREDRILL_SCENARIOS` names.
+/// Runs all scenarios, and one without netem, or only those that `FIREDRILL_SCENARIOS` names.
 pub(crate) fn in_the_lab() {
     let folder = slowed();
     let named = std::env::var("FIREDRILL_SCENARIOS").unwrap_or_default();
     let wanted: Vec<&str> =
-        ALL.into_iter().filter(|name| named.is_empty() || named.split(' ').any(|one| one == *name)).collect();
+        SCENARIOS.into_iter().filter(|name| named.is_empty() || named.split(' ').any(|word| word == *name)).collect();
     step("a lab");
     let up = firedrill(&["lab", "up"]).output().expect("firedrill");
     assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
@@ -78,7 +79,7 @@ fn without_netem(folder: &Path) {
     let modules = format!("/lib/modules/{}/kernel/net/sched", release.trim());
     let netem = fs::read_dir(&modules).expect("modules").flatten();
     for file in netem.filter(|file| file.file_name().to_string_lossy().starts_with("sch_netem.")) {
-        fs::remove_file(file.path()).expect("a copy of this machine's alone");
+        fs::remove_file(file.path()).expect("a file of this machine only");
     }
     let said = |words: &[&str]| {
         let done = firedrill(words).output().expect("firedrill");
@@ -88,7 +89,7 @@ fn without_netem(folder: &Path) {
     assert!(doctor.contains("user space, because this kernel has no netem"), "{doctor}");
     // `doctor` is also run by hand, on the host itself.
     fs::write("/etc/os-release", "NAME=\"Rocky Linux\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n")
-        .expect("a copy of this machine's alone");
+        .expect("a file of this machine only");
     let doctor = call(&program("firedrill-agent").display().to_string(), &["doctor"]);
     assert!(doctor.contains("dnf install kernel-modules-extra-$(uname -r)"), "{doctor}");
     let scenario = folder.join("late.toml");
@@ -128,8 +129,8 @@ fn slowed() -> PathBuf {
                         format!("{goal} = \"10s\"\ngood_at = \"20%\"")
                     }
                     Some(("abort", _)) => String::new(),
-                    // Users' figures are not judged here, so short phases are enough. `check` asks that a recovery is
-                    // a second longer than the goal.
+                    // The objectives are not judged, so short phases are enough. `check` wants a recovery that is a second
+                    // longer than the goal.
                     Some(("baseline", _)) => "baseline = \"10s\"".to_owned(),
                     Some(("recovery", _)) => "recovery = \"12s\"".to_owned(),
                     _ => line.to_owned(),
@@ -142,22 +143,22 @@ fn slowed() -> PathBuf {
     target
 }
 
-/// Runs a scenario until its faults began in time. An agent that is too late refuses to begin and says so, which
-/// happens in emulation.
+/// Runs a scenario, several times if a fault began too late. In emulation an agent may be too late and then refuses to begin.
 fn run(folder: &Path, name: &str, engine: &str) {
     for attempt in 1..=TRIES {
         let report = report(folder, name);
-        let late = |one: &Value| one["detail"].as_str().is_some_and(|detail| detail.contains(" late, "));
-        let begun = all(&report["scorecard"], "attacks")
+        let late = |injection: &Value| injection["detail"].as_str().is_some_and(|detail| detail.contains(" late, "));
+        let begun = list(&report["scorecard"], "attacks")
             .iter()
-            .all(|attack| !all(attack, "injections").iter().any(late));
+            .all(|attack| !list(attack, "injections").iter().any(late));
         if begun || attempt == TRIES {
-            return look(&report, engine);
+            return check(&report, engine);
         }
         step("a fault would have begun too late; once more");
     }
 }
 
+/// Runs a scenario once, and returns its report.
 fn report(folder: &Path, name: &str) -> Value {
     let up = fs::read_to_string("/proc/uptime").expect("uptime");
     let out = Path::new(OUT).join(format!("{name}-{}", up.split('.').next().expect("a number")));
@@ -171,33 +172,35 @@ fn report(folder: &Path, name: &str) -> Value {
     report.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_else(|| panic!("{said}"))
 }
 
-fn all(value: &Value, key: &str) -> Vec<Value> {
+/// Returns a list of a report.
+fn list(value: &Value, key: &str) -> Vec<Value> {
     value[key].as_array().cloned().unwrap_or_default()
 }
 
-fn look(report: &Value, engine: &str) {
+/// Checks that all faults were in force by that engine, and that all hosts are clean.
+fn check(report: &Value, engine: &str) {
     let card = &report["scorecard"];
-    let attacks = all(card, "attacks");
+    let attacks = list(card, "attacks");
     assert!(!attacks.is_empty(), "{report:#}");
     for attack in attacks {
         step(&format!("{}: {} {}", attack["name"], attack["verdict"], attack["why"]));
-        let injections = all(&attack, "injections");
+        let injections = list(&attack, "injections");
         assert!(!injections.is_empty(), "{attack:#}");
-        for one in injections {
-            let detail = one["detail"].as_str().unwrap_or_default();
+        for injection in injections {
+            let detail = injection["detail"].as_str().unwrap_or_default();
             // In emulation the last look can come after the kernel has already ended the hold.
-            let late = detail.contains("hold over") && one["looks"].as_u64() > Some(5);
-            assert!(one["in_force"] == "yes" || late, "{one:#}");
+            let late = detail.contains("hold over") && injection["looks"].as_u64() > Some(5);
+            assert!(injection["in_force"] == "yes" || late, "{injection:#}");
             let shapes =
                 ["net-slow", "net-lose", "net-duplicate", "net-corrupt", "net-reorder", "net-throttle"];
-            let shaped = shapes.iter().any(|kind| one["kind"] == *kind);
-            assert!(!shaped || detail.starts_with(engine), "{one:#}");
-            for exchange in all(&one, "exchanges") {
+            let shaped = shapes.iter().any(|kind| injection["kind"] == *kind);
+            assert!(!shaped || detail.starts_with(engine), "{injection:#}");
+            for exchange in list(&injection, "exchanges") {
                 assert!(exchange["contradiction"].is_null(), "{exchange:#}");
             }
         }
     }
-    for host in all(card, "hosts") {
+    for host in list(card, "hosts") {
         assert_eq!(host["state"], "clean", "{host:#}");
     }
 }

@@ -6,11 +6,11 @@ use tokio::process::Command;
 use super::house::{HOST, House};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curl_can_ask() {
+async fn curl_can_call_an_agent() {
     match Command::new("curl").arg("--version").output().await {
         Ok(version) if String::from_utf8_lossy(&version.stdout).contains("HTTP2") => {}
-        Ok(_) => return eprintln!("skipped: the curl that is here does not speak HTTP/2"),
-        Err(error) => return eprintln!("skipped: curl is not here ({error})"),
+        Ok(_) => return eprintln!("skipped: the installed curl does not speak HTTP/2"),
+        Err(error) => return eprintln!("skipped: curl is not installed ({error})"),
     }
     let house = House::new();
     let served = house.serve().await;

@@ -1,4 +1,4 @@
-//! Links that are cut, and their recovery.
+//! Links that are cut and come back.
 
 use std::{
     net::SocketAddr,
@@ -16,27 +16,27 @@ use tokio::{
 
 use super::house::{HOST, House, agent, undo_all, until};
 
-/// Starts a proxy that passes bytes on while its switch is on. While the switch is off it keeps every connection open
-/// and passes nothing on, as if a route dropped all packets.
+/// Starts a proxy with a switch. While the switch is off, it keeps all connections open and passes nothing on, as if a route dropped all
+/// packets.
 async fn proxy(to: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
     let (at, passing, _accepted) = counting_proxy(to).await;
     (at, passing)
 }
 
-/// Starts such a proxy that also tells the number of connections that came to it.
+/// Starts the same proxy. Also returns the number of connections that it has accepted.
 async fn counting_proxy(to: SocketAddr) -> (SocketAddr, watch::Sender<bool>, watch::Receiver<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let passing = watch::Sender::new(true);
-    let told = passing.clone();
+    let switch = passing.clone();
     let (count, accepted) = watch::channel(0);
     tokio::spawn(async move {
         while let Ok((near, _)) = listener.accept().await {
             count.send_modify(|count| *count += 1);
             let far = TcpStream::connect(to).await.unwrap();
             let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-            tokio::spawn(pump(near_in, far_out, told.subscribe()));
-            tokio::spawn(pump(far_in, near_out, told.subscribe()));
+            tokio::spawn(pump(near_in, far_out, switch.subscribe()));
+            tokio::spawn(pump(far_in, near_out, switch.subscribe()));
         }
     });
     (at, passing, accepted)
@@ -58,7 +58,7 @@ async fn pump(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cut_link_is_seen_soon_and_comes_back_by_itself() {
+async fn a_cut_link_is_noticed_soon_and_opened_again() {
     let house = House::new();
     let served = house.serve().await;
     let olga = house.person("olga", Role::Operator);
@@ -86,7 +86,7 @@ async fn a_cut_link_is_seen_soon_and_comes_back_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_undo_whose_answer_is_lost_is_asked_for_again() {
+async fn an_undo_whose_answer_is_lost_is_sent_again() {
     let house = House::new();
     let served = house.serve().await;
     let olga = house.person("olga", Role::Viewer);
@@ -94,7 +94,7 @@ async fn an_undo_whose_answer_is_lost_is_asked_for_again() {
     let agent = agent(HOST, Reach::Tcp(at.to_string()), &olga);
     agent.status().await.unwrap();
     let before = *accepted.borrow_and_update();
-    // What is sent from here on is on its way, and no answer comes: the link breaks for want of pings.
+    // From here on nothing arrives, so that the link breaks because no ping is answered.
     passing.send_replace(false);
     let undo = tokio::spawn(async move { agent.undo_until_answered(&undo_all()).await });
     let asks_again =
@@ -102,13 +102,13 @@ async fn an_undo_whose_answer_is_lost_is_asked_for_again() {
     asks_again.await.expect("it asks again").unwrap();
     passing.send_replace(true);
     let (_, again) = undo.await.unwrap().unwrap();
-    assert!(again, "the answer is one to a second question");
+    assert!(again, "the undo was sent more than once");
     let taken = served.control.taken();
     assert!(taken.iter().any(|call| call.contains("undo")), "{taken:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_that_restarts_is_found_again() {
+async fn a_restarted_agent_is_reached_again() {
     let house = House::new();
     let olga = house.person("olga", Role::Operator);
     let first = house.serve().await;
@@ -119,7 +119,7 @@ async fn an_agent_that_restarts_is_found_again() {
     until("the first server has ended", || first.task.is_finished()).await;
     let second = house.serve().await;
     route.send_replace(second.at);
-    // This side may not have received the end of the old connection yet. Only in this case the call breaks.
+    // The call may break only if this side has not received the end of the old connection yet.
     if let Err(error) = agent.status().await {
         assert!(matches!(error, LinkError::Broken { .. }), "{error}");
         agent.status().await.unwrap();
@@ -132,10 +132,10 @@ async fn relay(to: SocketAddr) -> (SocketAddr, watch::Sender<SocketAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let route = watch::Sender::new(to);
-    let told = route.subscribe();
+    let target = route.subscribe();
     tokio::spawn(async move {
         while let Ok((mut near, _)) = listener.accept().await {
-            let to = *told.borrow();
+            let to = *target.borrow();
             tokio::spawn(async move {
                 let mut far = TcpStream::connect(to).await.unwrap();
                 let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;

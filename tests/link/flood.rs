@@ -1,5 +1,4 @@
-//! Many connections of strangers, and invalid input of people with certificates. The agent's memory stays small, and it
-//! keeps serving.
+//! Many connections of strangers, and invalid input of people with certificates: the agent's memory stays small, and it goes on serving.
 
 use std::time::Duration;
 
@@ -24,8 +23,8 @@ fn resident_kib() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Whether the test is to run in this process. It needs a process of its own, because it measures the memory of the
-/// whole process. If this returns false, the test has already run in another process.
+/// Whether the test has to run in this process. It needs a separate process, because it measures the memory of the whole process. If this
+/// returns false, the test has run in another process already.
 fn is_alone(test: &str) -> bool {
     const ALONE: &str = "FIREDRILL_TEST_ALONE";
     if std::env::var(ALONE).is_ok_and(|alone| alone == test) {
@@ -33,12 +32,12 @@ fn is_alone(test: &str) -> bool {
     }
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     let output = again.args([test, "--exact", "--nocapture"]).env(ALONE, test).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
     false
 }
 
-/// Returns the number of connections that this process may open, at most `wanted`. It has both ends of each.
+/// Returns the number of connections that this process may open, at most `wanted`. Both ends of each are in this process.
 fn room_for(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -56,8 +55,8 @@ async fn open(served: &Served) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_idle_strangers_do_not_keep_a_friend_out() {
-    if !is_alone("flood::thousands_of_idle_strangers_do_not_keep_a_friend_out") {
+async fn thousands_of_idle_strangers_do_not_lock_people_out() {
+    if !is_alone("flood::thousands_of_idle_strangers_do_not_lock_people_out") {
         return;
     }
     let house = House::new();
@@ -74,11 +73,11 @@ async fn thousands_of_idle_strangers_do_not_keep_a_friend_out() {
         }
         idle.push(tcp);
         if number % 250 == 0 {
-            served.agent(&olga).status().await.expect("a friend gets in");
+            served.agent(&olga).status().await.expect("a person with a certificate gets in");
         }
     }
     for _ in 0..20 {
-        served.agent(&olga).status().await.expect("a friend gets in");
+        served.agent(&olga).status().await.expect("a person with a certificate gets in");
     }
     let grown = resident_kib().saturating_sub(before);
     assert!(grown < 64 * 1024, "{grown} KiB more for {} idle connections", idle.len());
@@ -92,11 +91,11 @@ async fn thousands_of_idle_strangers_do_not_keep_a_friend_out() {
             ended += 1;
         }
     }
-    assert!(ended + 100 >= count, "only {ended} of {count} were let go of");
+    assert!(ended + 100 >= count, "only {ended} of {count} were closed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn garbage_is_turned_away() {
+async fn garbage_does_not_stop_the_server() {
     let house = House::new();
     let served = house.serve().await;
     let olga = house.person("olga", Role::Viewer);
@@ -117,7 +116,7 @@ async fn garbage_is_turned_away() {
         }
         served.agent(&olga).status().await.expect("it serves on");
     }
-    // Garbage inside a TLS connection, from somebody with a certificate.
+    // Garbage inside a TLS connection, from a person with a certificate.
     let config = std::sync::Arc::new(client_config(&house, Some("olga")));
     for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 4096]] {
         let name = ServerName::try_from(HOST).unwrap();
@@ -150,7 +149,7 @@ async fn a_slow_handshake_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_friend_who_forgets_connections_does_not_lock_others_out() {
+async fn a_person_who_leaves_connections_open_does_not_lock_others_out() {
     let house = House::new();
     let served = house.serve().await;
     let olga = house.person("olga", Role::Viewer);
@@ -167,7 +166,7 @@ async fn a_friend_who_forgets_connections_does_not_lock_others_out() {
         forgotten.push(bare);
     }
     served.agent(&olga).status().await.expect("others get in");
-    until("the oldest were let go of", || forgotten.iter().filter(|bare| bare.is_closed()).count() >= 40)
+    until("the oldest were closed", || forgotten.iter().filter(|bare| bare.is_closed()).count() >= 40)
         .await;
     assert!(!forgotten.last().unwrap().is_closed(), "the newest was not");
 }
@@ -201,7 +200,7 @@ async fn a_body_without_an_end_is_refused_at_its_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_friend_whose_connections_are_all_busy_does_not_keep_healing_out() {
+async fn a_person_whose_connections_are_all_busy_does_not_prevent_healing() {
     let house = House::new();
     let served = house.serve().await;
     let vera = house.person("vera", Role::Viewer);

@@ -1,4 +1,4 @@
-//! Frames of HTTP/2 that tests send by hand, in exactly the order that they want.
+//! Frames of HTTP/2 that tests send one by one.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 

@@ -1,4 +1,4 @@
-//! An authority, servers of agents with a recorder behind them, and clients for them.
+//! An authority, servers of agents with a recorder behind them, and clients.
 
 use std::{
     net::SocketAddr,
@@ -93,7 +93,7 @@ impl House {
         Arc::new(Identity::from_files(name, &cert_file, &key_file, &self.ca(), None).unwrap())
     }
 
-    /// Has a passkey enrolled for somebody; returns the path of its certificate below the authority's directory.
+    /// Enrols a passkey for a person. Returns the path of its certificate below the authority's directory.
     pub(crate) fn enrol(&self, name: &str, key: &Authenticator, valid: Validity) -> String {
         let (name, public_key) = (name.to_owned(), key.public_key());
         let ask = PasskeyAsk { name, environments: Vec::new(), public_key, valid };
@@ -321,10 +321,10 @@ pub(crate) fn bin(seq: u64) -> Bin {
     }
 }
 
-/// Waits until a condition is true, at most a minute.
-pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
+/// Waits until a condition holds, at most a minute.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = tokio::time::Instant::now() + Duration::from_secs(60);
-    while !so() {
+    while !holds() {
         assert!(tokio::time::Instant::now() < end, "not within a minute: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

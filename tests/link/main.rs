@@ -1,5 +1,5 @@
-//! Tests of coordinator and agent over the real link: real certificates and real TLS, on loopback. A recorder stands in
-//! place of the agent's actions on a host. Everything between is the product's own code.
+//! Tests of coordinator and agent over the real link, with real certificates and TLS, on loopback. A recorder takes the place of the agent's
+//! actions on a host.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 

@@ -1,4 +1,4 @@
-//! Tests that calls are recorded.
+//! The records of calls in the audit log.
 
 use firedrill::pki::{Kind, crl_file};
 use firedrill_agent::audit::Request;
@@ -10,8 +10,10 @@ use super::house::{House, Recorder, Served, arm, prepare, probes, renew, run, un
 /// Returns caller, call, run, outcome and code of all requests since the last call of this function.
 fn recorded(served: &Served) -> Vec<(String, String, String, &'static str, String)> {
     let requests = std::mem::take(&mut *served.control.requests.lock().unwrap());
-    let of = |one: Request| (one.who, one.what, one.run, one.outcome.word(), one.code);
-    requests.into_iter().map(of).collect()
+    let fields = |request: Request| {
+        (request.who, request.what, request.run, request.outcome.word(), request.code)
+    };
+    requests.into_iter().map(fields).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,8 +38,8 @@ async fn every_call_that_could_harm_or_heal_is_recorded() {
     assert_eq!(
         recorded(&served),
         ["prepare", "arm", "renew", "probes", "stop-probes", "release"].map(|what| {
-            let of = if what == "release" { "" } else { run.as_str() };
-            line("olga", what, of, "accepted", "")
+            let run = if what == "release" { "" } else { run.as_str() };
+            line("olga", what, run, "accepted", "")
         })
     );
     olga.prepare(&"forbidden".parse().unwrap(), &prepare()).await.unwrap();
@@ -71,14 +73,14 @@ async fn every_call_that_could_harm_or_heal_is_recorded() {
     served.agent(&house.identity("mallory")).status().await.unwrap_err();
     until("the revoked one is recorded", || {
         let requests = served.control.requests.lock().unwrap();
-        let revoked = |one: &Request| one.what == "connect" && one.detail == "it was revoked";
-        requests.iter().any(|one| revoked(one) && one.from == "127.0.0.1")
+        let revoked = |request: &Request| request.what == "connect" && request.detail == "it was revoked";
+        requests.iter().any(|request| revoked(request) && request.from == "127.0.0.1")
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_leaves_before_the_answer_is_recorded_too() {
+async fn a_call_whose_caller_leaves_before_the_answer_is_recorded() {
     let house = House::new();
     let served = house.serve().await;
     let olga = served.agent(&house.person("olga", Role::Operator));
@@ -91,10 +93,10 @@ async fn who_leaves_before_the_answer_is_recorded_too() {
     asked.abort();
     until("it is recorded", || {
         let requests = served.control.requests.lock().unwrap();
-        requests.iter().any(|one| one.what == "prepare" && one.detail.contains("left before the answer"))
+        requests.iter().any(|request| request.what == "prepare" && request.detail.contains("left before the answer"))
     })
     .await;
     served.control.blocked.send_replace(false);
     let requests = served.control.requests.lock().unwrap();
-    assert!(requests.iter().all(|one| one.who == "olga" && one.certificate.len() == 32), "{requests:?}");
+    assert!(requests.iter().all(|request| request.who == "olga" && request.certificate.len() == 32), "{requests:?}");
 }

@@ -1,4 +1,4 @@
-//! A refusal reaches the caller, even if it comes before the whole request was sent.
+//! A refusal reaches the caller even if it comes before the whole request was sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ fn long() -> Prepare {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_ends_after_its_request_and_nothing_is_reset() {
+async fn an_answer_ends_after_its_request_so_that_no_stream_is_reset() {
     let house = House::new();
     let served = house.serve().await;
     house.person("vera", Role::Viewer);
@@ -71,8 +71,7 @@ async fn an_answer_ends_after_its_request_and_nothing_is_reset() {
     assert_eq!(resets, 0);
 }
 
-/// Starts an agent that answers the first request with these frames, and then closes without reading the rest of the
-/// request.
+/// Starts an agent that answers the first request with these frames, and closes the connection without reading the rest of the request.
 async fn by_hand(house: &House, frames: Vec<Frame>) -> Reach {
     use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
     let cert = house.dir.path().join("hosts").join(format!("{HOST}.pem"));
@@ -97,26 +96,26 @@ async fn by_hand(house: &House, frames: Vec<Frame>) -> Reach {
         Frame::new(SETTINGS, 0, 0, []).send(&mut tls).await;
         while Frame::read(&mut tls).await.unwrap().kind != HEADERS {}
         // All frames are written at once, so that the client receives them together.
-        let all: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
-        tls.write_all(&all).await.unwrap();
+        let bytes: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
+        tls.write_all(&bytes).await.unwrap();
         tls.flush().await.unwrap();
     });
     Reach::Tcp(at.to_string())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_counts_more_than_what_becomes_of_its_stream() {
+async fn a_refusal_is_read_even_if_its_stream_breaks() {
     let house = House::new();
     let olga = house.person("olga", Role::Operator);
     let reason = r#"{"code":"not-allowed","title":"policy says no","hint":""}"#;
     let length = reason.len().to_string();
     let head = |flags| Frame::head(flags, 1, &[(":status", "403"), ("content-length", &length)]);
-    let unsaid = |flags| Frame::head(flags, 1, &[(":status", "403")]);
+    let without_length = |flags| Frame::head(flags, 1, &[(":status", "403")]);
     let body = |flags, text: &str| Frame::new(DATA, flags, 1, text.as_bytes());
     for (what, frames, code) in [
         ("reset by an error", vec![head(0), body(0, reason), Frame::reset(1, 2)], "not-allowed"),
         ("ended, then reset", vec![head(0), body(END_STREAM, reason), Frame::reset(1, 5)], "not-allowed"),
-        ("no length said", vec![unsaid(0), body(0, reason), Frame::reset(1, 8)], "not-allowed"),
+        ("no length given", vec![without_length(0), body(0, reason), Frame::reset(1, 8)], "not-allowed"),
         ("cut, and closed", vec![head(0), body(0, reason)], "not-allowed"),
         ("a part, then reset", vec![head(0), body(0, &reason[..20]), Frame::reset(1, 2)], "unread"),
         ("no reason at all", vec![head(0), Frame::reset(1, 2)], "unread"),
@@ -131,7 +130,7 @@ async fn a_refusal_counts_more_than_what_becomes_of_its_stream() {
     }
 }
 
-/// Returns a way to the agent with small buffers and a low rate, 64 KiB/s for each link.
+/// Starts a relay to the agent with small buffers and a low rate, 64 KiB/s for each link.
 async fn slowly(served: &Served) -> Reach {
     let (listener, at) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), served.at);
     let here = listener.local_addr().unwrap();
@@ -142,9 +141,9 @@ async fn slowly(served: &Served) -> Reach {
                 let (mut from_near, mut to_near) = near.into_split();
                 let (mut from_far, mut to_far) = TcpStream::connect(at).await.unwrap().into_split();
                 tokio::spawn(async move {
-                    let mut some = [0; 4096];
-                    while let Ok(read @ 1..) = from_near.read(&mut some).await {
-                        if to_far.write_all(&some[..read]).await.is_err() {
+                    let mut buffer = [0; 4096];
+                    while let Ok(read @ 1..) = from_near.read(&mut buffer).await {
+                        if to_far.write_all(&buffer[..read]).await.is_err() {
                             return;
                         }
                         tokio::time::sleep(Duration::from_millis(62)).await;
@@ -163,7 +162,7 @@ async fn ask(reach: &Reach, who: &Arc<Identity>) -> Result<(), LinkError> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refusals_come_over_slow_links_to_all_who_ask_at_once() {
+async fn refusals_come_over_slow_links_to_many_callers_at_once() {
     let house = House::new();
     let served = house.serve().await;
     let viewer = house.person("vera", Role::Viewer);

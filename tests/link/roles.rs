@@ -1,4 +1,4 @@
-//! Tests every role of a person × every call.
+//! All roles of people × all calls.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -15,13 +15,16 @@ type Asked = Pin<Box<dyn Future<Output = Result<(), LinkError>>>>;
 
 type Call = (&'static str, Sort, fn(Agent) -> Asked);
 
+/// The sort of a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Sort {
+    /// It only looks or heals.
     Look,
+    /// It may harm.
     Harm,
 }
 
-/// Returns every call of the API, each with its sort: a look, or possible harm.
+/// Returns the calls of the API, each with its sort.
 fn calls() -> Vec<Call> {
     macro_rules! call {
         ($sort:ident $name:literal $agent:ident $does:expr) => {
@@ -46,8 +49,7 @@ fn calls() -> Vec<Call> {
     ]
 }
 
-/// Makes every call, and returns those that were allowed. Checks that all others were refused with a reason and had no
-/// effect.
+/// Makes all calls, and returns those that were allowed. Checks that the others were refused with a reason and had no effect.
 async fn gone_through(served: &Served, identity: &Arc<Identity>, reason: &str) -> Vec<&'static str> {
     let mut through = Vec::new();
     for (name, _, call) in calls() {
@@ -65,7 +67,7 @@ async fn gone_through(served: &Served, identity: &Arc<Identity>, reason: &str) -
     through
 }
 
-fn of(sorts: &[Sort]) -> Vec<&'static str> {
+fn names(sorts: &[Sort]) -> Vec<&'static str> {
     calls().iter().filter(|(_, sort, _)| sorts.contains(sort)).map(|(name, ..)| *name).collect()
 }
 
@@ -82,24 +84,24 @@ async fn operators_may_do_all_and_viewers_may_look_and_heal() {
     let served = served(&house).await;
     let operator = house.person("olga", Role::Operator);
     let viewer = house.person("vera", Role::Viewer);
-    assert_eq!(gone_through(&served, &operator, "").await, of(&[Sort::Look, Sort::Harm]));
-    assert_eq!(gone_through(&served, &viewer, "a viewer may look and heal").await, of(&[Sort::Look]));
+    assert_eq!(gone_through(&served, &operator, "").await, names(&[Sort::Look, Sort::Harm]));
+    assert_eq!(gone_through(&served, &viewer, "a viewer may look and heal").await, names(&[Sort::Look]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_expired_may_heal_and_not_harm() {
+async fn people_with_an_expired_certificate_may_heal_and_not_harm() {
     let house = House::new();
     let served = served(&house).await;
     let operator = house.expired_person("olga", Role::Operator);
     let viewer = house.expired_person("vera", Role::Viewer);
-    assert_eq!(gone_through(&served, &operator, "expired").await, of(&[Sort::Look]));
-    assert_eq!(gone_through(&served, &viewer, "a viewer").await, of(&[Sort::Look]));
+    assert_eq!(gone_through(&served, &operator, "expired").await, names(&[Sort::Look]));
+    assert_eq!(gone_through(&served, &viewer, "a viewer").await, names(&[Sort::Look]));
     served.agent(&operator).undo(&undo_all()).await.unwrap();
     assert_eq!(served.control.taken(), ["undo by olga may_harm=false"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hosts_and_strangers_to_the_scheme_are_no_persons() {
+async fn certificates_that_name_no_person_are_refused() {
     let house = House::new();
     let served = served(&house).await;
     let host = house.odd("host", &["firedrill://host/app-2"]);
@@ -111,15 +113,15 @@ async fn hosts_and_strangers_to_the_scheme_are_no_persons() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restriction_that_is_not_understood_takes_the_right_to_harm() {
+async fn an_unknown_restriction_forbids_harm() {
     let house = House::new();
     let served = served(&house).await;
     let odd = house.odd("odd", &["firedrill://person/olga?role=operator&environment=ci"]);
-    assert_eq!(gone_through(&served, &odd, "not understood").await, of(&[Sort::Look]));
+    assert_eq!(gone_through(&served, &odd, "not understood").await, names(&[Sort::Look]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_certificate_says_who_asks() {
+async fn the_caller_is_the_person_of_the_certificate() {
     let house = House::new();
     let served = served(&house).await;
     let several = [
@@ -130,15 +132,15 @@ async fn the_certificate_says_who_asks() {
     ];
     for uris in [&several[..], &["firedrill://person/olga?role=operator&team=pay&env=ci"]] {
         served.agent(&house.odd("olga", uris)).prepare(&run(), &prepare()).await.unwrap();
-        let said = served.control.taken().pop().unwrap();
+        let call = served.control.taken().pop().unwrap();
         for part in ["name: \"olga\"", "Some(\"pay\")", "[\"ci\"]", "may_harm: true"] {
-            assert!(said.contains(part), "{said}");
+            assert!(call.contains(part), "{call}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_with_a_call_is_said_with_the_right_status() {
+async fn an_invalid_call_is_refused_with_its_status_and_code() {
     let house = House::new();
     let served = served(&house).await;
     let operator = house.person("olga", Role::Operator);

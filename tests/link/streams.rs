@@ -1,4 +1,4 @@
-//! Streams of events and bins: nothing is lost, nothing comes twice, and the end differs from a break.
+//! Streams of events and bins: no event is lost or repeated, and the end differs from a break.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn events_go_on_after_a_break_without_loss_or_repetition() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bins_that_have_ended_are_told_from_bins_that_were_cut() {
+async fn the_end_of_bins_differs_from_a_break() {
     let house = House::new();
     let served = house.serve().await;
     let agent = served.agent(&house.person("olga", Role::Viewer));
@@ -58,7 +58,7 @@ async fn bins_that_have_ended_are_told_from_bins_that_were_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_header_resumes_too_and_comments_come_meanwhile() {
+async fn the_header_resumes_a_stream_and_comments_are_sent() {
     let house = House::new();
     let served = house.serve().await;
     house.person("olga", Role::Viewer);
@@ -75,7 +75,7 @@ async fn the_header_resumes_too_and_comments_come_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn renewals_and_healing_pass_by_slow_calls() {
+async fn renewals_and_healing_do_not_wait_for_slow_calls() {
     let house = House::new();
     let served = house.serve().await;
     let olga = house.person("olga", Role::Operator);
@@ -111,9 +111,9 @@ async fn renewals_and_healing_pass_by_slow_calls() {
     }
 }
 
-/// An undo does not wait for calls that every viewer may make as often as they like.
+/// Viewers may make these calls as often as they like, so an undo must not wait for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_undo_waits_for_no_comparison() {
+async fn an_undo_does_not_wait_for_comparisons() {
     let house = House::new();
     let served = house.serve().await;
     let olga = house.person("olga", Role::Viewer);
@@ -134,8 +134,8 @@ async fn an_undo_waits_for_no_comparison() {
     // The loop ends when some calls have waited in vain, because then all places were taken.
     let mut at_once = true;
     while at_once && !ends.iter().any(tokio::task::JoinHandle::is_finished) {
-        let all = super::house::undo_all();
-        let undo = tokio::time::timeout(Duration::from_secs(60), agent.undo(&all)).await;
+        let request = super::house::undo_all();
+        let undo = tokio::time::timeout(Duration::from_secs(60), agent.undo(&request)).await;
         // On a busy machine a link breaks.
         at_once = undo.is_ok_and(|answer| answer.is_ok() || answer.is_err_and(|error| error.passing()));
     }
@@ -151,7 +151,7 @@ async fn an_undo_waits_for_no_comparison() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_offset_of_ones_own_clock_is_nought() {
+async fn the_offset_of_the_same_clock_is_zero() {
     let house = House::new();
     let served = house.serve().await;
     let agent = served.agent(&house.person("olga", Role::Viewer));

@@ -1,4 +1,4 @@
-//! Tests of trust: whom each side accepts, and the errors for everybody else.
+//! Trust: the certificates that each side accepts, and the errors for others.
 
 use std::{
     path::{Path, PathBuf},
@@ -52,7 +52,7 @@ async fn alert(served: &Served, config: rustls::ClientConfig) -> AlertDescriptio
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_are_turned_away_with_the_reason() {
+async fn strangers_are_refused_with_the_reason() {
     let (house, other) = (House::new(), House::new());
     let served = house.serve().await;
     assert_eq!(alert(&served, client_config(&house, None)).await, AlertDescription::CertificateRequired);
@@ -82,7 +82,7 @@ async fn strangers_are_turned_away_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn neither_older_tls_nor_plain_text_is_spoken() {
+async fn older_tls_and_plain_text_are_refused() {
     let house = House::new();
     let served = house.serve().await;
     house.person("olga", Role::Operator);
@@ -103,12 +103,12 @@ async fn neither_older_tls_nor_plain_text_is_spoken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_must_be_the_host_that_was_meant() {
+async fn an_agent_of_another_host_is_refused() {
     let house = House::new();
     let served = house.serve().await;
     let olga = house.person("olga", Role::Operator);
-    let meant = agent("app-2", Reach::Tcp(served.at.to_string()), &olga);
-    match trust(meant.status().await) {
+    let other = agent("app-2", Reach::Tcp(served.at.to_string()), &olga);
+    match trust(other.status().await) {
         Trust::WrongName(presented) => assert!(presented.contains(HOST), "{presented}"),
         other => panic!("{other:?}"),
     }
@@ -117,7 +117,7 @@ async fn an_agent_must_be_the_host_that_was_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_that_is_out_of_date_is_healed_and_not_harmed() {
+async fn an_agent_with_an_expired_certificate_is_healed_and_not_harmed() {
     let house = House::new();
     let olga = house.person("olga", Role::Operator);
     let old = issued_host(&house, "app-2", past());
@@ -132,7 +132,7 @@ async fn an_agent_that_is_out_of_date_is_healed_and_not_harmed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_revoked_are_cut_off_and_kept_out() {
+async fn people_whose_certificate_was_revoked_are_cut_off_and_refused() {
     let house = House::new();
     house.pki.write_crl(10).unwrap();
     let crl = crl_file(house.dir.path());
@@ -163,7 +163,7 @@ async fn the_revoked_are_cut_off_and_kept_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_revocation_list_is_noticed_and_ends_what_the_revoked_hold() {
+async fn a_new_revocation_list_is_noticed_and_ends_runs_of_revoked_people() {
     let house = House::new();
     // The revocation list is a symbolic link to a directory that another program keeps up to date.
     let kept = tempfile::tempdir().unwrap();
@@ -185,7 +185,7 @@ async fn a_new_revocation_list_is_noticed_and_ends_what_the_revoked_hold() {
     house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
     std::fs::rename(&crl, &elsewhere).unwrap();
     let since = std::time::Instant::now();
-    until("what mallory holds is ended", || {
+    until("the end of mallory's run", || {
         served.control.taken().contains(&"distrust mallory: it was revoked".to_owned())
     })
     .await;
@@ -194,13 +194,13 @@ async fn a_new_revocation_list_is_noticed_and_ends_what_the_revoked_hold() {
     following.next().await.unwrap().unwrap();
     assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
     let took = since.elapsed();
-    // Nobody looks for ten seconds after the start.
+    // The agent looks for changes only ten seconds after its start.
     assert!(took < Duration::from_secs(8), "noticed after {took:?}: only by looking once in a while");
     olga.arm(&run(), &arm()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_gets_through_that_begins_after_a_list_was_put_there() {
+async fn a_call_that_begins_after_a_list_was_replaced_is_refused() {
     let house = House::new();
     house.pki.write_crl(10).unwrap();
     let served = Served::new(house.tls(Some(&crl_file(house.dir.path()))), Recorder::new()).await;
@@ -218,7 +218,7 @@ async fn no_call_gets_through_that_begins_after_a_list_was_put_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_is_empty_takes_no_revocation_back() {
+async fn an_empty_list_does_not_undo_a_revocation() {
     let house = House::new();
     let (olga, mallory) = (house.person("olga", Role::Operator), house.person("mallory", Role::Operator));
     house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
@@ -236,7 +236,7 @@ async fn a_list_that_is_empty_takes_no_revocation_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_counts_although_the_hosts_own_new_files_are_bad() {
+async fn a_revocation_counts_although_the_hosts_new_files_are_invalid() {
     let house = House::new();
     house.pki.write_crl(10).unwrap();
     let served = Served::new(house.tls(Some(&crl_file(house.dir.path()))), Recorder::new()).await;
@@ -277,7 +277,7 @@ async fn an_outdated_revocation_list_stops_harm_and_not_healing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_approval_counts_only_if_its_signer_is_trusted_at_the_moment() {
+async fn an_approval_counts_only_while_its_signer_is_trusted() {
     // The agent trusts two authorities. Only the list of the other one is outdated, so that olga may still prepare.
     let (house, other) = (House::new(), House::new());
     let olga = house.person("olga", Role::Operator);
@@ -305,18 +305,18 @@ async fn an_approval_counts_only_if_its_signer_is_trusted_at_the_moment() {
         .into();
     approvals.push(other.approval("people/carol.pem"));
     let end = tokio::time::Instant::now() + Duration::from_secs(60);
-    let told = loop {
+    let results = loop {
         olga.prepare(&run(), &Prepare { approvals: approvals.clone(), ..prepare() }).await.unwrap();
         let calls = served.control.taken();
-        let told: Vec<_> = calls.iter().filter_map(|call| call.strip_prefix("approval: ")).collect();
-        if !told.contains(&"carol") {
-            break told.join("\n");
+        let results: Vec<_> = calls.iter().filter_map(|call| call.strip_prefix("approval: ")).collect();
+        if !results.contains(&"carol") {
+            break results.join("\n");
         }
-        assert!(tokio::time::Instant::now() < end, "{told:?}");
+        assert!(tokio::time::Instant::now() < end, "{results:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
     assert_eq!(
-        told,
+        results,
         "bob\n\
          an approver's certificate is not trusted: it was revoked\n\
          an approver's certificate is out of date\n\
@@ -326,7 +326,7 @@ async fn an_approval_counts_only_if_its_signer_is_trusted_at_the_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn certificates_are_renewed_under_way_and_bad_files_change_nothing() {
+async fn certificates_are_renewed_without_a_restart_and_invalid_files_change_nothing() {
     let house = House::new();
     let served = house.serve().await;
     let olga = house.person("olga", Role::Operator);
@@ -346,7 +346,7 @@ async fn certificates_are_renewed_under_way_and_bad_files_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_agent_says_is_harmless() {
+async fn texts_of_an_agent_are_cleaned() {
     let house = House::new();
     let served = house.serve().await;
     let olga = served.agent(&house.person("olga", Role::Operator));
@@ -364,7 +364,7 @@ async fn what_an_agent_says_is_harmless() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_agent_is_told_from_what_is_not_there() {
+async fn a_server_that_is_no_agent_differs_from_an_address_without_a_server() {
     let house = House::new();
     let olga = house.person("olga", Role::Operator);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

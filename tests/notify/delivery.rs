@@ -1,11 +1,11 @@
-//! Delivery: channels that are slow, down, or come back, and programs that are killed.
+//! Delivery to channels that are slow, down or come back, and by programs that are killed.
 
 use std::thread;
 
 use super::*;
 
 #[test]
-fn a_run_is_told_from_its_beginning_to_its_end() {
+fn messages_are_sent_at_the_beginning_and_the_end_of_a_run() {
     let receiver = Receiver::start();
     let folder = with_webhook(&receiver);
     let ended = drill(folder.path()).wait_with_output().unwrap();
@@ -29,7 +29,7 @@ fn a_run_is_told_from_its_beginning_to_its_end() {
 }
 
 #[test]
-fn a_channel_that_does_not_answer_holds_up_no_run() {
+fn a_channel_that_does_not_answer_does_not_delay_a_run() {
     let receiver = Receiver::start();
     receiver.holds();
     let folder = with_webhook(&receiver);
@@ -45,7 +45,7 @@ fn a_channel_that_does_not_answer_holds_up_no_run() {
     while !is_judged() {
         thread::sleep(Duration::from_millis(20));
     }
-    // Another program that delivers meanwhile leaves the channel to the one that sends.
+    // Another program that delivers at the same time leaves the channel to this one.
     let other = firedrill(folder.path(), &["notify", "deliver"]).output().unwrap();
     assert_eq!(other.status.code(), Some(3), "{}", said(&other));
     receiver.answers("200 OK", "ok");
@@ -63,7 +63,7 @@ fn a_channel_that_does_not_answer_holds_up_no_run() {
 }
 
 #[test]
-fn what_a_killed_program_was_sending_is_sent_later_with_the_same_id() {
+fn the_message_of_a_killed_program_is_sent_later_with_the_same_id() {
     let receiver = Receiver::start();
     receiver.holds();
     let folder = with_webhook(&receiver);
@@ -87,7 +87,7 @@ fn what_a_killed_program_was_sending_is_sent_later_with_the_same_id() {
     assert_eq!(event(&receiver.next()).1, "ended");
     assert!(said(&deliver()).contains("nothing waits"), "it is delivered once");
     assert!(receiver.is_quiet());
-    assert!(list(folder.path()).iter().all(|one| one["state"] == "delivered"));
+    assert!(list(folder.path()).iter().all(|message| message["state"] == "delivered"));
 }
 
 #[test]
@@ -108,23 +108,25 @@ fn a_channel_that_comes_back_gets_everything_in_order() {
 }
 
 #[test]
-fn what_cannot_succeed_is_given_up_and_what_may_is_kept() {
+fn a_message_is_given_up_only_if_it_cannot_succeed() {
     let receiver = Receiver::start();
     let folder = with_webhook(&receiver);
     receiver.answers("404 Gone", "no such hook");
     let ended = drill(folder.path()).wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(4), "{}", said(&ended));
-    let all = list(folder.path());
+    let messages = list(folder.path());
+    let given_up =
+        |message: &Value| message["state"] == "given-up" && message["why"] == "status 404: no such hook";
     assert!(
-        all.iter().all(|one| one["state"] == "given-up" && one["why"] == "status 404: no such hook"),
-        "{all:?}"
+        messages.iter().all(given_up),
+        "{messages:?}"
     );
     assert_eq!(
         (event(&receiver.next()).1, event(&receiver.next()).1),
         ("started".to_owned(), "ended".to_owned())
     );
     assert!(receiver.is_quiet(), "each was tried once");
-    // A server that asks for more time gets it: the program does not wait for that long, and the messages stay.
+    // A server may ask for more time than the program waits. Then the messages are kept.
     receiver.answers("429 Slow\r\nRetry-After: 600", "");
     let ended = drill(folder.path()).wait_with_output().unwrap();
     assert!(said(&ended).contains("2 messages for channels are not delivered yet"), "{}", said(&ended));
@@ -136,7 +138,7 @@ fn what_cannot_succeed_is_given_up_and_what_may_is_kept() {
 }
 
 #[test]
-fn a_game_day_is_told_with_its_runs_and_a_skip() {
+fn messages_are_sent_about_a_game_day_its_runs_and_a_skip() {
     let receiver = Receiver::start();
     let folder = with_webhook(&receiver);
     let home = folder.path();
@@ -152,10 +154,10 @@ fn a_game_day_is_told_with_its_runs_and_a_skip() {
     };
     let started = day("start", &["--now"]);
     assert_eq!(started.status.code(), Some(4), "{}", said(&started));
-    let told: Vec<(String, String)> = (0..4).map(|_| event(&receiver.next())).collect();
-    let whose: Vec<(bool, &str)> =
-        told.iter().map(|(id, what)| (id.starts_with("gameday/day/by-hand-"), what.as_str())).collect();
-    assert_eq!(whose, [(true, "started"), (false, "started"), (false, "ended"), (true, "ended")]);
+    let events: Vec<(String, String)> = (0..4).map(|_| event(&receiver.next())).collect();
+    let kinds: Vec<(bool, &str)> =
+        events.iter().map(|(id, what)| (id.starts_with("gameday/day/by-hand-"), what.as_str())).collect();
+    assert_eq!(kinds, [(true, "started"), (false, "started"), (false, "ended"), (true, "ended")]);
     let skipped = day("skip", &["--slot", "2099-12-04T14:00", "--why", "freeze"]);
     assert_eq!(skipped.status.code(), Some(0), "{}", said(&skipped));
     let skip = receiver.next().json();
@@ -167,7 +169,7 @@ fn a_game_day_is_told_with_its_runs_and_a_skip() {
 }
 
 #[test]
-fn a_run_is_one_region_in_grafana() {
+fn a_run_becomes_a_region_in_grafana() {
     let receiver = Receiver::start();
     receiver.answers_next("200 OK", r#"{"message":"Annotation added","id":17}"#);
     let base = receiver.url("");

@@ -1,4 +1,4 @@
-//! The file by which a person has a passkey enrolled: its public key, and the page on which it was made. It has no secret.
+//! The file by which a person asks for the enrolment of a passkey: its public key, and the page on which it was made. It has no secret.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use firedrill_wire::{
@@ -19,16 +19,16 @@ pub struct Enrolment {
     schema: u32,
     /// The passkey's public key: `SubjectPublicKeyInfo` in DER, in base64.
     public_key: String,
-    /// Its id, in base64url.
+    /// The passkey's id, in base64url.
     pub credential: String,
-    /// The host that it belongs to.
+    /// The host that the passkey belongs to.
     pub rp_id: String,
     /// The origin of the page on which it was made.
     pub origin: String,
 }
 
 impl Enrolment {
-    /// Returns the file of a passkey that was made on a page of that origin.
+    /// Returns the enrolment of a passkey that was made on a page of `origin`. `public_key` is `SubjectPublicKeyInfo` in DER.
     #[must_use]
     pub fn new(public_key: &[u8], credential: &str, origin: &str) -> Self {
         Self {
@@ -40,25 +40,26 @@ impl Enrolment {
         }
     }
 
-    /// Reads a file. Returns it with the public key, `SubjectPublicKeyInfo` in DER.
+    /// Reads a file. Returns the enrolment with the public key, `SubjectPublicKeyInfo` in DER.
     ///
     /// # Errors
-    /// It is no such file, or not of a passkey that can approve; the reason in words.
+    /// The text is no such file, or its passkey cannot approve. The error is a clause for people.
     pub fn read(json: &str) -> Result<(Self, Vec<u8>), String> {
-        let read: Self = text::from_json(json.as_bytes(), Breaks::None)
+        let enrolment: Self = text::from_json(json.as_bytes(), Breaks::None)
             .map_err(|error| format!("it is not the file of a passkey: {error}"))?;
-        if read.schema != SCHEMA {
-            return Err(format!("it has the schema {}, and this version reads {SCHEMA}", read.schema));
+        if enrolment.schema != SCHEMA {
+            return Err(format!("it has the schema {}, and this version reads {SCHEMA}", enrolment.schema));
         }
-        check_origin(&read.origin)?;
-        if read.rp_id != rp_id(&read.origin) {
-            return Err(format!("its rp_id `{}` is not the host of its origin {}", read.rp_id, read.origin));
+        check_origin(&enrolment.origin)?;
+        let Self { rp_id: host, origin, .. } = &enrolment;
+        if host != rp_id(origin) {
+            return Err(format!("its rp_id `{host}` is not the host of its origin {origin}"));
         }
         let key = BASE64_STANDARD
-            .decode(&read.public_key)
+            .decode(&enrolment.public_key)
             .map_err(|error| format!("its public_key is not base64: {error}"))?;
         point(&key).map_err(|error| error.to_string())?;
-        Ok((read, key))
+        Ok((enrolment, key))
     }
 }
 
@@ -83,8 +84,8 @@ mod tests {
         ] {
             let changed = json.replacen(from, to, 1);
             assert_ne!(changed, json, "{from}");
-            let told = Enrolment::read(&changed).expect_err(to);
-            assert!(told.contains(why), "{told}");
+            let error = Enrolment::read(&changed).expect_err(to);
+            assert!(error.contains(why), "{error}");
         }
     }
 }

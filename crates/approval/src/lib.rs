@@ -1,6 +1,6 @@
 //! Approvals: statements that people sign, and their verification by coordinators and agents.
 //!
-//! Never opens a file, and never decides which certificates are trusted or how many approvals are enough: whoever asks does.
+//! Opens no file. Callers decide which certificates they trust and how many approvals are enough.
 
 mod enrolment;
 mod passkey;

@@ -1,5 +1,5 @@
-//! Passkeys (WebAuthn, ES256 alone): verifies what an authenticator signed, and knows which web page asked for it. Whoever asks decides whether the
-//! page's origin and the key are trusted.
+//! Passkeys (WebAuthn, only ES256): verifies the answer of an authenticator, and finds the origin of the web page that asked for it.
+//! Callers decide whether they trust that origin and the key.
 
 use std::fmt;
 
@@ -11,14 +11,17 @@ use ring::{
 };
 use serde::Deserialize;
 
-/// Maximum sizes of what is verified, in bytes. Browsers write some hundred bytes.
+/// Maximum size of a browser's data, in bytes. Browsers write some hundred bytes.
 const CLIENT_DATA_MOST: usize = 8 << 10;
+/// Maximum size of an authenticator's data, in bytes.
 const AUTHENTICATOR_DATA_MOST: usize = 8 << 10;
+/// Maximum size of a signature, in bytes.
 const SIGNATURE_MOST: usize = 128;
-/// Size of an authenticator's data without extensions: a digest, flags, a counter.
+/// Size of an authenticator's data without extensions, in bytes: a digest, flags and a counter.
 const AUTHENTICATOR_DATA_LEAST: usize = 37;
-/// Flags of an authenticator's data: the person was there, and was verified (by PIN, finger or face).
+/// The flag of an authenticator's data for a person who was present.
 const PRESENT: u8 = 1;
+/// The flag for a person whom the authenticator verified (by PIN, finger or face).
 const VERIFIED: u8 = 1 << 2;
 
 /// The beginning of the `SubjectPublicKeyInfo` of a key on the curve P-256, before its point.
@@ -26,7 +29,7 @@ pub(crate) const P256: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
-/// Size of a point that is not compressed, with the byte 4 before it.
+/// Size of a point that is not compressed, with the byte 4 before it, in bytes.
 const POINT: usize = 65;
 
 /// An authenticator's answer, as a browser returns it.
@@ -40,7 +43,7 @@ pub struct Answer<'a> {
     pub signature: &'a [u8],
 }
 
-/// An authenticator's answer does not count.
+/// The reason why an authenticator's answer does not count.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasskeyError {
     /// The key is of another kind.
@@ -52,21 +55,21 @@ pub enum PasskeyError {
     /// The browser's data cannot be read.
     #[error("the browser's data cannot be read: {0}")]
     ClientData(String),
-    /// It was made for another purpose.
+    /// The answer was made for another purpose.
     #[error("the passkey was asked for `{found}`, and not for `{wanted}`")]
     Kind {
         /// The purpose that the browser names.
         found: String,
-        /// The purpose that counts.
+        /// The purpose that was asked for.
         wanted: &'static str,
     },
-    /// It signs something else.
+    /// The answer signs another challenge.
     #[error("the passkey signed something else")]
     Challenge,
-    /// The page was inside a page of somebody else.
+    /// The page was inside a page of another site.
     #[error("the passkey was used inside a page of another site")]
     CrossOrigin,
-    /// No page on which passkeys work has that origin.
+    /// Passkeys do not work on pages of that origin; the reason in words.
     #[error("{0}")]
     Origin(String),
     /// The passkey belongs to another host than the page.
@@ -83,7 +86,7 @@ pub enum PasskeyError {
     Signature,
 }
 
-/// The browser's data. Browsers add members, so nothing else is compared.
+/// The members of the browser's data that are compared. Others are ignored, as browsers add some.
 #[derive(Debug, Deserialize)]
 struct ClientData {
     #[serde(rename = "type")]
@@ -113,8 +116,8 @@ pub fn verify(answer: Answer<'_>, public_key: &[u8], challenge: &[u8]) -> Result
     Ok(origin)
 }
 
-/// Checks a browser's answer to the registration of a passkey with that key. Returns the origin of the page that asked. Nothing is signed at a
-/// registration: only the page's own server believes it.
+/// Checks a browser's answer to the registration of a passkey with that key. Returns the origin of the page that asked. An answer to a
+/// registration has no signature, so only the server of the page can rely on it.
 ///
 /// # Errors
 /// The reason why the answer does not count.
@@ -128,7 +131,7 @@ pub fn registered(
     check("webauthn.create", client_data, authenticator_data, challenge)
 }
 
-/// Checks the data of browser and authenticator without the signature.
+/// Checks the data of the browser and of the authenticator, but not the signature. Returns the origin of the page.
 fn check(
     wanted: &'static str,
     client_data: &[u8],
@@ -141,7 +144,7 @@ fn check(
     if !(AUTHENTICATOR_DATA_LEAST..=AUTHENTICATOR_DATA_MOST).contains(&authenticator_data.len()) {
         return Err(PasskeyError::Size("authenticator data"));
     }
-    // Not cleaned before it is compared: two texts must not become the same.
+    // The texts are compared as they are: cleaning could make two different texts equal.
     let client: ClientData =
         serde_json::from_slice(client_data).map_err(|error| PasskeyError::ClientData(error.to_string()))?;
     if client.kind != wanted {
@@ -153,11 +156,11 @@ fn check(
     if client.cross_origin == Some(true) {
         return Err(PasskeyError::CrossOrigin);
     }
-    // What is returned stands in messages and is kept for a while, so its form is checked here.
+    // The origin is returned and shown in messages, so its form is checked here.
     check_origin(&client.origin).map_err(PasskeyError::Origin)?;
     let host = rp_id(&client.origin);
-    let (for_host, rest) = authenticator_data.split_at(SHA256.output_len());
-    if for_host != digest(&SHA256, host.as_bytes()).as_ref() {
+    let (host_digest, rest) = authenticator_data.split_at(SHA256.output_len());
+    if host_digest != digest(&SHA256, host.as_bytes()).as_ref() {
         return Err(PasskeyError::RpId(host.to_owned()));
     }
     let flags = rest.first().copied().unwrap_or_default();
@@ -173,13 +176,13 @@ fn check(
 /// Returns the point of a key on the curve P-256, from its `SubjectPublicKeyInfo` in DER.
 ///
 /// # Errors
-/// It is another key.
+/// It is a key of another kind.
 pub fn point(public_key: &[u8]) -> Result<&[u8], PasskeyError> {
     let point = public_key.strip_prefix(&P256).ok_or(PasskeyError::Key)?;
     if point.len() == POINT && point.first() == Some(&4) { Ok(point) } else { Err(PasskeyError::Key) }
 }
 
-/// A public key in messages: the beginning of its SHA-256.
+/// Displays a public key for people: the beginning of its SHA-256, in groups.
 #[derive(Clone, Copy, Debug)]
 pub struct Fingerprint<'a>(pub &'a [u8]);
 

@@ -1,4 +1,4 @@
-//! Signed statements: written by the approver's key, and opened by whoever asks for approvals.
+//! Signed statements: made with the approver's key, and opened by coordinators and agents.
 
 use std::time::{Duration, SystemTime};
 
@@ -23,9 +23,9 @@ use crate::{
 const SCHEMA: u32 = 1;
 /// The scheme of approvals by passkey.
 const BY_PASSKEY: &str = "webauthn-es256";
-/// The longest validity of an approval by passkey. Pages ask for no longer one.
+/// The longest validity of an approval by passkey. No page asks for a longer one.
 pub const BY_PASSKEY_MOST: Duration = Duration::from_secs(86_400);
-/// Maximum clock skew between two people.
+/// Maximum difference between the clocks of two machines.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
 /// An approval whose signature and times are valid.
@@ -37,7 +37,7 @@ pub struct Opened {
     pub serial: String,
     /// The means by which it was signed.
     pub means: Means,
-    /// The origin of the page on which a passkey was used. Whoever asks decides whether that page is trusted.
+    /// The origin of the page on which a passkey was used; `None` without a passkey. The caller decides whether it trusts that page.
     pub origin: Option<String>,
     /// The signed statement.
     pub statement: Statement,
@@ -65,8 +65,8 @@ pub fn seal(
     })
 }
 
-/// Makes an approval of a passkey's answer to [`challenge`]. `chain` is the certificate over the passkey, then the intermediate ones. Nothing
-/// is verified.
+/// Makes an approval from a passkey's answer to [`challenge`], and verifies nothing. `statement` is in JSON. `chain` is the certificate
+/// over the passkey, then the intermediate ones.
 #[must_use]
 pub fn seal_by_passkey(statement: String, chain: &[CertificateDer<'_>], answer: Answer<'_>) -> Signed {
     Signed {
@@ -82,11 +82,12 @@ pub fn seal_by_passkey(statement: String, chain: &[CertificateDer<'_>], answer: 
     }
 }
 
+/// Returns the certificates in base64.
 fn encoded(chain: &[CertificateDer<'_>]) -> Vec<String> {
     chain.iter().map(|der| BASE64_STANDARD.encode(der)).collect()
 }
 
-/// Returns the challenge that a passkey signs for a statement in JSON: the SHA-256 of what a certificate's key would sign.
+/// Returns the challenge that a passkey signs for a statement in JSON: the SHA-256 of the message that a certificate's key would sign.
 #[must_use]
 pub fn challenge(statement: &str) -> Digest {
     let mut challenge = [0; 32];
@@ -99,11 +100,11 @@ fn message(statement: &str) -> String {
     format!("{PURPOSE}{statement}")
 }
 
-/// Verifies the signature and the times of an approval, and that it is for that run or for any. `trusted` returns the person of a chain that
-/// is trusted now for approvals by those means, or why it is not. The origin of an approval by passkey is returned, and not judged.
+/// Verifies the signature and the times of an approval, and that it is valid for the run. `trusted` returns the person of a chain that
+/// is trusted now for approvals by those means, or the reason why it is not. The origin of an approval by passkey is not checked.
 ///
 /// # Errors
-/// The reason why it does not count, in words.
+/// The reason why the approval does not count, in words.
 pub fn open(
     signed: &Signed,
     run: &RunId,
@@ -144,8 +145,8 @@ pub fn open(
         return Err(format!("it expired at {}; {} must approve again", statement.until, by.name));
     }
     let lasts = until.duration_since(given).unwrap_or_default();
-    let is_of_page = statement.standing.is_none() && statement.run.is_some() && lasts <= BY_PASSKEY_MOST;
-    if means == Means::Passkey && !is_of_page {
+    let is_usual = statement.standing.is_none() && statement.run.is_some() && lasts <= BY_PASSKEY_MOST;
+    if means == Means::Passkey && !is_usual {
         return Err(format!(
             "{} signed by passkey more than one run and 24 hours, which no page of a control room asks for",
             by.name
@@ -170,7 +171,7 @@ pub fn open(
 /// Verifies that the owner of a certificate signed the statement. Returns the origin of the page on which a passkey was used.
 ///
 /// # Errors
-/// The owner did not; the reason in words, if there is more to say.
+/// The owner did not. The text is the reason; empty if there is no other than that.
 fn signed_with(
     signed: &Signed,
     leaf: &CertificateDer<'_>,

@@ -9,8 +9,8 @@ use firedrill_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The bounds of a standing approval. A coordinator compares the game day's files with the digest. An agent cannot: it sees its own faults,
-/// and compares host, kind and hold.
+/// The bounds of a standing approval. A coordinator compares the game day's files with the digest. An agent has only its own faults, and
+/// compares their host, kind and hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The game day's name.
@@ -35,19 +35,20 @@ impl Standing {
 
     /// Maximum number of patterns of hosts, of patterns of kinds, and of environments.
     const PATTERNS_MOST: usize = 64;
-    /// The refusal of one that is not small.
+    /// The refusal of a standing approval that is not small.
     pub const TOO_LARGE: &str =
         "a standing approval has at most 64 patterns of hosts and 64 of kinds, each a name of usual length";
 
     /// Whether it has so few patterns that refusals may name them.
     #[must_use]
     pub fn is_small(&self) -> bool {
-        let few =
-            |all: &[String]| all.len() <= Self::PATTERNS_MOST && all.iter().all(|one| one.len() <= NAME_MOST);
-        few(&self.environments) && few(&self.hosts) && few(&self.kinds)
+        let is_small = |patterns: &[String]| {
+            patterns.len() <= Self::PATTERNS_MOST && patterns.iter().all(|text| text.len() <= NAME_MOST)
+        };
+        is_small(&self.environments) && is_small(&self.hosts) && is_small(&self.kinds)
     }
 
-    /// Checks that a fault on a host of that environment is within the bounds.
+    /// Checks that a fault is within the bounds. The host's environment is `None` if it is not known.
     ///
     /// # Errors
     /// The bound that it exceeds, in words.
@@ -58,8 +59,8 @@ impl Standing {
         hold: Span,
     ) -> Result<(), String> {
         let Self { gameday: _, digest: _, environments, hosts, kinds, longest } = self;
-        let is_here = |environment: &str| environments.iter().any(|one| one == environment);
-        if !environments.is_empty() && !environment.is_some_and(is_here) {
+        let is_listed = |environment: &str| environments.iter().any(|listed| listed == environment);
+        if !environments.is_empty() && !environment.is_some_and(is_listed) {
             return Err(format!("it is for {} only", environments.join(", ")));
         }
         let within = |patterns: &[String], text: &str| patterns.iter().any(|pattern| like(pattern, text));
@@ -108,10 +109,10 @@ mod tests {
         assert_eq!(everywhere.covers(("app7", None), "net-slow", Span::secs(1)), Ok(()));
         let many = Standing { hosts: vec!["a".into(); 65], ..standing.clone() };
         assert!(standing.is_small() && !many.is_small());
-        let nothing = Standing { hosts: Vec::new(), ..standing.clone() };
+        let no_hosts = Standing { hosts: Vec::new(), ..standing.clone() };
         assert!(
-            nothing.covers(("app7", Some("staging")), "net-slow", Span::secs(1)).is_err(),
-            "no pattern covers nothing"
+            no_hosts.covers(("app7", Some("staging")), "net-slow", Span::secs(1)).is_err(),
+            "an empty list covers no host"
         );
     }
 }

@@ -18,28 +18,28 @@ pub struct Statement {
     /// The name of the scenario or of the game day, for people.
     #[serde(deserialize_with = "short")]
     pub name: String,
-    /// The run that it is valid for. Without one it is valid for every run of that plan.
+    /// The run that it is valid for; `None` if it is valid for every run of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
     /// Time of the approval, RFC 3339 UTC.
     pub given: String,
     /// End of its validity, RFC 3339 UTC.
     pub until: String,
-    /// The requests of probes and the commands that lead to agents, which the plan does not show completely. Absent if the
-    /// approver did not see them.
+    /// The digest over the requests of probes and the commands that lead to agents, which the plan does not show completely. `None` if
+    /// the approver did not see them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
-    /// The root of the tree of the plan's faults ([`crate::Tree`]), in hexadecimal. Agents verify their own faults by it. Approvals of
-    /// earlier versions have none, and count for no agent.
+    /// The root of the tree of the plan's faults ([`crate::Tree`]), in hexadecimal. Agents verify their faults by it. `None` in approvals
+    /// of earlier versions, which no agent accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<String>,
-    /// The bounds of a standing approval, which is about a game day and not about one plan.
+    /// The bounds of a standing approval, which is about a game day and not about one plan; `None` in any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
 }
 
 impl Statement {
-    /// Returns the time from the approval to the end of its validity; none if one of the two cannot be read.
+    /// Returns the time from the approval to the end of its validity; zero if one of the two cannot be read.
     #[must_use]
     pub fn lasts(&self) -> Duration {
         let time = |text: &str| humantime::parse_rfc3339(text).ok();
@@ -50,7 +50,7 @@ impl Statement {
     }
 }
 
-/// A digest over what the plan does not show completely.
+/// A digest over data that the plan does not show completely.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     /// A random value, so that equal secrets do not have equal digests.

@@ -1,4 +1,4 @@
-//! An authenticator for tests, also of other crates: makes what a browser returns for a passkey.
+//! An authenticator for tests, also of other crates: makes the answers of a browser and a passkey.
 
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -11,7 +11,7 @@ use ring::{
 
 use crate::passkey::{Answer, P256};
 
-/// The origin of its page.
+/// The origin of the page on which the passkey is used.
 pub const ORIGIN: &str = "https://drills.example:8443";
 
 /// A passkey.
@@ -30,7 +30,7 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Returns it as it is verified.
+    /// Returns the answer in the form that is verified.
     #[must_use]
     pub fn answer(&self) -> Answer<'_> {
         Answer {
@@ -47,7 +47,7 @@ pub fn authenticator_data(rp_id: &str, flags: u8) -> Vec<u8> {
     [digest(&SHA256, rp_id.as_bytes()).as_ref(), &[flags], &[0, 0, 0, 9]].concat()
 }
 
-/// Returns a browser's data, with a member that no standard knows.
+/// Returns a browser's data, with an additional member, as browsers add some.
 #[must_use]
 pub fn client_data(kind: &str, challenge: &[u8], origin: &str) -> String {
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(challenge);
@@ -77,7 +77,7 @@ impl Authenticator {
         [&P256, self.0.public_key().as_ref()].concat()
     }
 
-    /// Signs data of browser and authenticator as they are.
+    /// Signs the data of a browser and of an authenticator, without changing them.
     #[must_use]
     pub fn sign(&self, authenticator_data: Vec<u8>, client_data: impl Into<Vec<u8>>) -> Signature {
         let client_data = client_data.into();

@@ -1,11 +1,9 @@
 //! A hash tree (Merkle tree) over the faults of a plan. An approver signs its root. An agent verifies its own faults by a short proof, and
 //! needs no data of other hosts.
 //!
-//! As in RFC 6962, leaves and nodes are hashed with different prefixes. Unlike there, the two digests of a pair are sorted before they are
-//! hashed, so a proof is only the list of the neighbours on the way to the root. If a level has an odd number of nodes, its last node moves
-//! up unchanged. A proof says nothing about the position: the leaf covers the fault's place in the plan.
-//!
-//! Never signs, and never decides whom to trust.
+//! As in RFC 6962, leaves and nodes are hashed with different prefixes. Unlike in RFC 6962, the two digests of a pair are sorted before
+//! they are hashed, so a proof is only the list of the neighbours on the way to the root. If a level has an odd number of nodes, its
+//! last node moves up unchanged. A proof does not show the position of a leaf: the leaf covers the fault's place in the plan.
 
 use std::collections::HashMap;
 
@@ -16,13 +14,13 @@ use ring::digest::{Context, SHA256};
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
-// The first byte of what is hashed keeps leaves, nodes and lists of peers apart.
+// The first byte that is hashed keeps leaves, nodes and lists of peers apart.
 const LEAF: u8 = 0;
 const NODE: u8 = 1;
 const PEERS: u8 = 2;
 
-/// Makes the leaves of a plan's faults. A list of peers that several faults share is hashed once: the map finds
-/// its digest by the addresses of its parts in memory.
+/// Makes the leaves of a plan's faults. A list of peers that several faults share is hashed once: the map finds its digest by the
+/// addresses of the list's parts in memory.
 #[derive(Default)]
 pub struct Leaves(HashMap<(usize, usize), (PeerSet, Digest)>);
 
@@ -38,7 +36,7 @@ impl Leaves {
             peers.push(self.0.entry(addresses).or_insert_with(|| (set.clone(), peers_digest(set))).1);
             *set = PeerSet::default();
         }
-        // A valid fault can always be serialised. If one could not, its digest would cover its peers alone.
+        // A valid fault can always be serialised. If one could not, its digest would cover only its peers.
         let text = serde_json::to_vec(&(host, place, &bare, hold)).unwrap_or_default();
         let mut hash = Hash::new(LEAF);
         hash.part(&text);
@@ -53,6 +51,7 @@ pub fn leaf(host: &str, place: &str, fault: &Fault, hold: Span) -> Digest {
     Leaves::default().leaf(host, place, fault, hold)
 }
 
+/// Returns the digest of a list of peers.
 fn peers_digest(set: &PeerSet) -> Digest {
     let mut hash = Hash::new(PEERS);
     set.iter().for_each(|name| hash.part(name.as_bytes()));
@@ -81,11 +80,12 @@ impl Hash {
     }
 }
 
-fn node(one: &Digest, other: &Digest) -> Digest {
+/// Returns the digest of a node with two children, in any order.
+fn node(left: &Digest, right: &Digest) -> Digest {
     let mut hash = Hash::new(NODE);
-    // Without lengths: digests have a fixed size.
-    hash.0.update(one.min(other));
-    hash.0.update(one.max(other));
+    // Lengths are not hashed, as digests have a fixed size.
+    hash.0.update(left.min(right));
+    hash.0.update(left.max(right));
     hash.finish()
 }
 
@@ -104,7 +104,7 @@ impl Tree {
         while let Some(level) = levels.last().filter(|level| level.len() > 1) {
             let pairs = level.chunks(2);
             let above = pairs
-                .filter_map(|pair| pair.iter().copied().reduce(|one, other| node(&one, &other)))
+                .filter_map(|pair| pair.iter().copied().reduce(|left, right| node(&left, &right)))
                 .collect();
             levels.push(above);
         }
@@ -134,7 +134,8 @@ impl Tree {
     }
 }
 
-/// Whether a leaf is in the tree with that root. The caller computes it with [`leaf`]: an inner node that somebody sent is in the tree, too.
+/// Whether a leaf is in the tree with that root. The caller has to compute the leaf with [`leaf`] and not to accept a digest from others,
+/// because a proof exists for inner nodes, too.
 #[must_use]
 pub fn proves(leaf: Digest, proof: &[String], root: &str) -> bool {
     let mut current = leaf;
@@ -145,7 +146,7 @@ pub fn proves(leaf: Digest, proof: &[String], root: &str) -> bool {
     hex(&current) == root
 }
 
-/// Reads a digest in hexadecimal.
+/// Reads a digest in hexadecimal; `None` if the text is none.
 fn parse_digest(text: &str) -> Option<Digest> {
     if text.len() != 64 {
         return None;
@@ -173,8 +174,8 @@ mod tests {
         #[test]
         fn each_leaf_is_proven_and_no_other(leaves in proptest::collection::vec(any::<[u8; 32]>(), 1..40), other in any::<[u8; 32]>()) {
             let tree = Tree::of(leaves.clone());
-            for (place, leaf) in leaves.iter().enumerate() {
-                let proof = tree.proof(place);
+            for (index, leaf) in leaves.iter().enumerate() {
+                let proof = tree.proof(index);
                 prop_assert!(proves(*leaf, &proof, &tree.root()));
                 prop_assert!(leaves.contains(&other) || !proves(other, &proof, &tree.root()));
                 let mut longer = proof.clone();
@@ -186,10 +187,10 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_is_of_one_host_one_place_one_fault_and_one_hold() {
+    fn a_leaf_depends_on_host_place_fault_and_hold() {
         let hold = Span::secs(30);
-        let one = leaf("app1", "1-1", &block(&["db1", "db2"]), hold);
-        assert_eq!(one, leaf("app1", "1-1", &block(&["db1", "db2"]), hold));
+        let original = leaf("app1", "1-1", &block(&["db1", "db2"]), hold);
+        assert_eq!(original, leaf("app1", "1-1", &block(&["db1", "db2"]), hold));
         for other in [
             leaf("app2", "1-1", &block(&["db1", "db2"]), hold),
             leaf("app1", "1-2", &block(&["db1", "db2"]), hold),
@@ -198,7 +199,7 @@ mod tests {
             leaf("app1", "1-1", &block(&["db1", "db2"]), Span::secs(31)),
             leaf("app1", "1-1", &Fault::NetBlock(NetBlock::default()), hold),
         ] {
-            assert_ne!(one, other);
+            assert_ne!(original, other);
         }
     }
 
@@ -206,7 +207,7 @@ mod tests {
     fn lists_of_dropped_faults_share_no_digest() {
         let mut leaves = Leaves::default();
         for number in 0..100 {
-            // The fault is dropped at the end of the turn. Without the clone in the map, the next list could get its address.
+            // The fault is dropped at the end of each round. Without the clone in the map, the next list could get its address.
             let fault = block(&[&format!("db{number}")]);
             let hold = Span::secs(30);
             assert_eq!(leaves.leaf("app1", "1-1", &fault, hold), leaf("app1", "1-1", &fault, hold));

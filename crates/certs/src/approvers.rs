@@ -1,4 +1,4 @@
-//! Certificates over passkeys: the authority's word that a passkey is a person's. They are for approvals alone, and TLS refuses them.
+//! Certificates over passkeys: an authority certifies that a passkey is a person's. They are only for approvals, and TLS refuses them.
 
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use webpki::{
@@ -6,10 +6,10 @@ use webpki::{
     OwnedCertRevocationList, RevocationOptionsBuilder,
 };
 
-/// The extended key usage of certificates over passkeys, as the numbers of its object identifier. It has no other purpose.
+/// The extended key usage of certificates over passkeys, as the numbers of its object identifier.
 pub const APPROVAL_KEY_USAGE: [u64; 3] = [2, 25, 104_182_657_395_417];
-/// The same in DER.
-const APPROVES_DER: [u8; 8] = [0x69, 0x97, 0xd8, 0x8e, 0xd2, 0xa4, 0xd5, 0x59];
+/// [`APPROVAL_KEY_USAGE`] in DER.
+const APPROVAL_KEY_USAGE_DER: [u8; 8] = [0x69, 0x97, 0xd8, 0x8e, 0xd2, 0xa4, 0xd5, 0x59];
 
 /// The authorities and revocations by which certificates over passkeys are verified.
 #[derive(Debug)]
@@ -24,28 +24,28 @@ pub enum NotApprover {
     /// There is no certificate.
     #[error("it has no certificate")]
     Missing,
-    /// It was revoked.
+    /// The certificate was revoked.
     #[error("it was revoked")]
     Revoked,
-    /// The time is not within its dates, or not within those of a certificate between.
+    /// The certificate or an intermediate one has expired or is not valid yet.
     #[error("it is out of date")]
     OutOfDate,
-    /// Nobody knows whether it was revoked.
+    /// It is not known whether the certificate was revoked.
     #[error("the revocation list is out of date, or says nothing of it")]
     Unrevised,
-    /// It was issued for another purpose, such as TLS.
+    /// The certificate was issued for another purpose, such as TLS.
     #[error("it is not for approvals by passkey; `firedrill pki enrol` makes one that is")]
     OtherUse,
-    /// No authority that is trusted has signed it.
+    /// No trusted authority has signed the certificate.
     #[error("no authority that is trusted here has signed it")]
     Unknown,
-    /// It cannot be used for another reason.
+    /// The certificate cannot be used for another reason, in words.
     #[error("{0}")]
     Other(String),
 }
 
 impl Approvers {
-    /// Takes authorities and revocation lists. Without a list nothing is revoked.
+    /// Takes authorities and revocation lists. Without a list no certificate counts as revoked.
     ///
     /// # Errors
     /// A list cannot be read; the reason in words.
@@ -61,26 +61,35 @@ impl Approvers {
         Ok(Self { anchors, lists })
     }
 
-    /// Checks that a chain (the passkey's own certificate first) is of an authority, for approvals, in date, and not revoked.
+    /// Checks that a chain (the passkey's certificate first) is of a trusted authority, for approvals, in date, and not revoked.
     ///
     /// # Errors
     /// The reason why it is not.
     pub fn check(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), NotApprover> {
-        let (leaf, between) = chain.split_first().ok_or(NotApprover::Missing)?;
-        let leaf = EndEntityCert::try_from(leaf).map_err(|error| told(&error))?;
+        let (leaf, intermediates) = chain.split_first().ok_or(NotApprover::Missing)?;
+        let leaf = EndEntityCert::try_from(leaf).map_err(|error| reason(&error))?;
         let lists: Vec<_> = self.lists.iter().collect();
-        // An empty list of lists is no option of webpki.
+        // webpki accepts no empty list of lists.
         let revocation = RevocationOptionsBuilder::new(&lists)
             .ok()
             .map(|options| options.with_expiration_policy(ExpirationPolicy::Enforce).build());
-        let usage = KeyUsage::required(&APPROVES_DER);
-        leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &self.anchors, between, now, usage, revocation, None)
-            .map(drop)
-            .map_err(|error| told(&error))
+        let usage = KeyUsage::required(&APPROVAL_KEY_USAGE_DER);
+        leaf.verify_for_usage(
+            ALL_VERIFICATION_ALGS,
+            &self.anchors,
+            intermediates,
+            now,
+            usage,
+            revocation,
+            None,
+        )
+        .map(drop)
+        .map_err(|error| reason(&error))
     }
 }
 
-fn told(error: &Error) -> NotApprover {
+/// Returns the reason for an error of webpki.
+fn reason(error: &Error) -> NotApprover {
     match error {
         Error::CertRevoked => NotApprover::Revoked,
         Error::CertExpired { .. } | Error::CertNotValidYet { .. } => NotApprover::OutOfDate,
@@ -104,13 +113,14 @@ mod tests {
 
     use super::*;
 
+    /// An authority with its certificate.
     struct Authority(Issuer<'static, KeyPair>, CertificateDer<'static>);
 
     impl Authority {
         fn new() -> Self {
             let key = KeyPair::generate().unwrap();
             let mut params = CertificateParams::default();
-            // Two authorities of one name would be told apart by their signatures alone.
+            // Each authority has another name, as otherwise only their signatures would differ.
             params.distinguished_name.push(DnType::CommonName, format!("{:?}", key.public_key_raw()));
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -160,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_certificate_for_approvals_of_a_trusted_authority_that_is_not_revoked() {
+    fn a_certificate_is_accepted_only_for_approvals_from_a_trusted_authority_and_not_revoked() {
         let (house, other) = (Authority::new(), Authority::new());
         let (now, day) = (UnixTime::now(), Duration::from_secs(86_400));
         let leaf = house.signs(approves());
@@ -182,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_refuses_it_as_a_client_and_as_a_server() {
+    fn tls_refuses_a_certificate_over_a_passkey_for_clients_and_servers() {
         let house = Authority::new();
         let leaf = house.signs(approves());
         let leaf = EndEntityCert::try_from(&leaf).unwrap();

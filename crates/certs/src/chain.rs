@@ -1,4 +1,4 @@
-//! Checks of a chain: whose it is, whether it is in date, and the names in its first certificate.
+//! Checks of a chain: its authority and its dates, and the names in its first certificate.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use rustls::{CertificateError, Error};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-/// Whether a chain that `check` trusts at some time is in date now. Dates alone must not keep hosts from being healed, so who may
-/// connect is asked without them.
+/// Whether a chain is in date now. `check` says whether a chain is trusted at a time. Trust is checked without dates, because a host
+/// must be healed even if a certificate has expired.
 ///
 /// # Errors
-/// The error of `check`, if there is no time at which it trusts the chain.
+/// There is no time at which `check` trusts the chain. The error is that of `check`.
 pub fn in_date(now: UnixTime, mut check: impl FnMut(UnixTime) -> Result<(), Error>) -> Result<bool, Error> {
     let mut at = now;
-    // Each certificate of a chain may need another time; a chain is never longer than webpki's limit of 6.
+    // Each certificate of a chain may need another time. A chain has at most 6 certificates, by webpki's limit.
     for _ in 0..8 {
         match check(at) {
             Ok(()) => return Ok(at == now),
-            Err(error) => at = time_inside(&error).filter(|better| *better != at).ok_or(error)?,
+            Err(error) => at = valid_time(&error).filter(|better| *better != at).ok_or(error)?,
         }
     }
     Err(CertificateError::Expired.into())
 }
 
-/// Returns the nearest time at which a certificate that failed only for its date would have been valid.
-fn time_inside(error: &Error) -> Option<UnixTime> {
+/// Returns the nearest time at which a certificate that is only out of date is valid; `None` for another error.
+fn valid_time(error: &Error) -> Option<UnixTime> {
     match error {
         Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),
         Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
@@ -34,24 +34,25 @@ fn time_inside(error: &Error) -> Option<UnixTime> {
     }
 }
 
-/// Whether one of the authorities signed a host's certificate, by itself or by certificates between, and all are in date.
+/// Whether one of the authorities signed a host's certificate, directly or through intermediate ones, and all are in date.
 #[must_use]
 pub fn is_issued_by<'c>(
     leaf: &CertificateDer<'_>,
-    between: &[CertificateDer<'_>],
+    intermediates: &[CertificateDer<'_>],
     authorities: impl IntoIterator<Item = &'c CertificateDer<'c>>,
 ) -> bool {
     let anchors: Vec<_> =
         authorities.into_iter().filter_map(|der| anchor_from_trusted_cert(der).ok()).collect();
     let Ok(end) = EndEntityCert::try_from(leaf) else { return false };
     let usage = KeyUsage::server_auth();
-    end.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, between, UnixTime::now(), usage, None, None).is_ok()
+    end.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, intermediates, UnixTime::now(), usage, None, None)
+        .is_ok()
 }
 
-/// Returns the end of the time for which a certificate is good.
+/// Returns the end of a certificate's validity.
 ///
 /// # Errors
-/// It cannot be read, or its time ends before it begins; the reason in words.
+/// The certificate cannot be read, or its validity ends before it begins; the reason in words.
 pub fn expires(certificate: &CertificateDer<'_>) -> Result<UnixTime, String> {
     let parsed = EndEntityCert::try_from(certificate).map_err(|error| error.to_string())?;
     // At the end of time every certificate has expired, which webpki finds before it looks for an issuer.
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_says_when_it_ends() {
+    fn the_end_of_a_certificate_is_found() {
         let mut params = rcgen::CertificateParams::new(["edge".to_owned()]).unwrap();
         params.not_after = rcgen::date_time_ymd(2031, 2, 3);
         let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_has_no_names_and_is_nobodys() {
+    fn bytes_that_are_no_certificate_have_no_names_and_no_authority() {
         let garbage = CertificateDer::from(vec![1, 2, 3]);
         assert!(uris(&garbage).is_err() && expires(&garbage).is_err());
         assert!(!is_issued_by(&garbage, &[], [&garbage]));

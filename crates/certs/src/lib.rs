@@ -1,7 +1,7 @@
 //! Reads certificates, keys and revocation lists from PEM, checks chains of certificates against authorities, and checks signatures by
 //! the owners of certificates.
 //!
-//! Never opens a file, and never decides what somebody may do.
+//! Opens no file, and does not decide about permissions.
 
 mod approvers;
 mod chain;

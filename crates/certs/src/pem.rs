@@ -1,32 +1,30 @@
-//! Reads what stands in a text in PEM.
+//! Reads certificates, keys and revocation lists from a text in PEM.
 
 use rustls_pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
     pem::{Error, PemObject},
 };
 
-/// A text does not have what was looked for.
+/// The reason why a text has no item of the wanted kind.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// It is not PEM. The reason shows nothing of the text.
+    /// The text is not PEM. The reason shows no part of it.
     #[error("{0}")]
     NotPem(&'static str),
-    /// It is PEM, and has nothing of the kind that was looked for.
+    /// The text has no item of the wanted kind.
     #[error("there is none")]
     Nothing,
 }
 
-fn all<T: PemObject>(pem: &[u8]) -> Result<Vec<T>, PemError> {
-    let all = T::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    match all.map_err(|why| refused(&why))? {
-        all if all.is_empty() => Err(PemError::Nothing),
-        all => Ok(all),
-    }
+/// Returns all items of a kind, at least one.
+fn items<T: PemObject>(pem: &[u8]) -> Result<Vec<T>, PemError> {
+    let items = T::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|error| refused(&error))?;
+    if items.is_empty() { Err(PemError::Nothing) } else { Ok(items) }
 }
 
-/// Returns the error without the parser's own words, which repeat lines of the text: it may be a key.
-const fn refused(why: &Error) -> PemError {
-    match why {
+/// Returns the error without the parser's message, which repeats lines of the text: the text may be a key.
+const fn refused(error: &Error) -> PemError {
+    match error {
         Error::NoItemsFound => PemError::Nothing,
         Error::MissingSectionEnd { .. } => PemError::NotPem("a section has no END line"),
         Error::IllegalSectionStart { .. } => PemError::NotPem("the BEGIN line of a section is malformed"),
@@ -40,15 +38,15 @@ const fn refused(why: &Error) -> PemError {
 /// # Errors
 /// The text is not PEM, or has no certificate.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    all(pem)
+    items(pem)
 }
 
-/// Returns all revocation lists, at least one: a text that was cut, or is being written, would revoke nobody.
+/// Returns all revocation lists, at least one. A text without any is an error, because a file that was cut would revoke no certificate.
 ///
 /// # Errors
 /// The text is not PEM, or has no revocation list.
 pub fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
-    all(pem)
+    items(pem)
 }
 
 /// Returns the first private key.
@@ -56,7 +54,7 @@ pub fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'
 /// # Errors
 /// The text is not PEM, or has no private key.
 pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
-    PrivateKeyDer::from_pem_slice(pem).map_err(|why| refused(&why))
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| refused(&error))
 }
 
 #[cfg(test)]
@@ -90,8 +88,8 @@ mod tests {
             let bytes = format!("{:?}", &secret.as_bytes()[..8]);
             let bytes = bytes.trim_matches(['[', ']']);
             for error in errors {
-                let said = format!("{error} {error:?}");
-                assert!(!said.contains(&secret[..8]) && !said.contains(bytes), "{said}");
+                let text = format!("{error} {error:?}");
+                assert!(!text.contains(&secret[..8]) && !text.contains(bytes), "{text}");
             }
         }
     }

@@ -22,10 +22,11 @@ pub fn is_signature_of_owner(
     signature: &[u8],
 ) -> bool {
     let Some((scheme, _)) = SCHEMES.iter().find(|(_, name)| *name == scheme) else { return false };
-    let all: &[(SignatureScheme, &[&dyn SignatureVerificationAlgorithm])] =
+    let schemes: &[(SignatureScheme, &[&dyn SignatureVerificationAlgorithm])] =
         default_provider().signature_verification_algorithms.mapping;
     let Ok(leaf) = webpki::EndEntityCert::try_from(leaf) else { return false };
-    all.iter()
+    schemes
+        .iter()
         .filter(|(known, _)| known == scheme)
         .flat_map(|(_, algorithms)| algorithms.iter())
         .any(|algorithm| leaf.verify_signature(*algorithm, message, signature).is_ok())

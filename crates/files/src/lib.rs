@@ -1,7 +1,7 @@
-//! Files of people and programs: texts are read within bounds, files are replaced as a whole, regular
-//! files are opened in folders where others may have put links and pipes, and locks are waited for until a deadline.
+//! Files of people and programs: reads texts up to a maximum size, replaces files atomically, opens regular files in folders where others
+//! may have put links and pipes, and waits for locks until a deadline.
 //!
-//! Never knows what a file means.
+//! This crate does not depend on the meaning of any file.
 
 pub mod lock;
 pub mod regular;

@@ -1,4 +1,4 @@
-//! Waits for locks of files until a deadline. Never breaks a lock.
+//! Waits for locks of files until a deadline.
 
 use std::{
     fs::TryLockError,
@@ -9,7 +9,7 @@ use std::{
 /// Takes a lock by `take`. While another program has it, tries again after each `step`, until the deadline `until`.
 ///
 /// # Errors
-/// Another program has the lock at the deadline (`WouldBlock`), or it cannot be taken.
+/// Another program still has the lock at the deadline (`WouldBlock`), or the lock cannot be taken.
 pub fn within(
     until: Instant,
     step: Duration,

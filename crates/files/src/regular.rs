@@ -1,26 +1,27 @@
-//! Opens regular files in folders where others may have put links and pipes: follows no link, and waits for no other program.
+//! Opens regular files in folders where others may have put links and pipes. Follows no link, and never waits for the writer of a pipe.
 
 use std::{fs::File, io, path::Path};
 
 use rustix::fs::{Mode, OFlags};
 
-/// Opens a file to read it.
+/// Opens a file for reading.
 ///
 /// # Errors
-/// It cannot be opened, or is no regular file.
+/// The file cannot be opened, or is no regular file.
 pub fn open(path: &Path) -> io::Result<File> {
-    opened(path, OFlags::RDONLY)
+    open_with(path, OFlags::RDONLY)
 }
 
-/// Opens a file to read it and to append to it; creates it if it does not exist.
+/// Opens a file for reading and appending. Creates it if it does not exist.
 ///
 /// # Errors
-/// It cannot be opened, or is no regular file.
+/// The file cannot be opened, or is no regular file.
 pub fn append(path: &Path) -> io::Result<File> {
-    opened(path, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)
+    open_with(path, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)
 }
 
-fn opened(path: &Path, flags: OFlags) -> io::Result<File> {
+/// Opens a file with these flags if it is a regular one.
+fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     // The umask restricts these permissions.
     let file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))?);

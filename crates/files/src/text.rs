@@ -1,14 +1,14 @@
-//! Reads texts of people and programs: files, and the output of commands. Reads regular files only, with a maximum
-//! size; names encodings other than UTF-8. Never shows the contents of a file that is not such a text.
+//! Reads texts of people and programs: regular files up to a maximum size, and the output of commands. Errors name UTF-16, and never show
+//! the contents of a file.
 
 use std::{fs::File, io::Read as _, path::Path};
 
-/// A text, and whether a byte-order mark stood before it.
+/// A text that was read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Text {
     /// The text, without the mark.
     pub text: String,
-    /// Whether the mark stood there.
+    /// Whether a byte-order mark was before the text.
     pub mark: bool,
 }
 
@@ -23,12 +23,12 @@ pub const MARK_HELP: &str = "save it as UTF-8 without a byte-order mark";
 /// The file cannot be read, is no regular file, is too large, or is not UTF-8.
 pub fn read(path: &Path, most: u64) -> Result<Text, String> {
     let text = |error: std::io::Error| error.to_string();
-    // Looked at before it is opened: opening a pipe would wait for a writer.
-    regular(&std::fs::metadata(path).map_err(text)?)?;
+    // The file's kind is checked before it is opened, because opening a pipe would wait for a writer.
+    check_regular(&std::fs::metadata(path).map_err(text)?)?;
     let file = File::open(path).map_err(text)?;
-    regular(&file.metadata().map_err(text)?)?;
+    check_regular(&file.metadata().map_err(text)?)?;
     let mut bytes = Vec::new();
-    // A file may grow while it is read, and some say that they have no size.
+    // The size in the metadata does not count: a file may grow while it is read, and those of `/proc` have the size 0.
     file.take(most + 1).read_to_end(&mut bytes).map_err(text)?;
     if bytes.len() as u64 > most {
         return Err(format!("it has more than {most} bytes, too many for such a file"));
@@ -36,7 +36,8 @@ pub fn read(path: &Path, most: u64) -> Result<Text, String> {
     decode(bytes)
 }
 
-fn regular(metadata: &std::fs::Metadata) -> Result<(), String> {
+/// Refuses a file that is not a regular one.
+fn check_regular(metadata: &std::fs::Metadata) -> Result<(), String> {
     let kind = metadata.file_type();
     if kind.is_file() {
         Ok(())
@@ -47,14 +48,14 @@ fn regular(metadata: &std::fs::Metadata) -> Result<(), String> {
     }
 }
 
-/// Takes bytes as a text.
+/// Decodes bytes as UTF-8.
 ///
 /// # Errors
 /// They are not UTF-8; UTF-16 is named as such.
 pub fn decode(bytes: Vec<u8>) -> Result<Text, String> {
     let wide = match bytes.as_slice() {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
-        // Without a mark: two ASCII letters, each beside a zero.
+        // UTF-16 without a mark: two ASCII characters, each next to a zero.
         [0, first, 0, second, ..] | [first, 0, second, 0, ..] => {
             [first, second].into_iter().all(|byte| byte.is_ascii() && *byte != 0)
         }
@@ -75,7 +76,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<Text, String> {
     Ok(Text { text, mark })
 }
 
-/// Bytes in lower-case hexadecimal digits.
+/// Returns bytes in lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -115,7 +116,7 @@ mod tests {
         for path in [pipe.as_path(), Path::new("/dev/zero")] {
             assert!(read(path, 9).expect_err("no file").contains("only regular files"), "{}", path.display());
         }
-        // It says that it is empty, and is not.
+        // The file's size is 0 in its metadata.
         assert!(read(Path::new("/proc/self/maps"), 9).expect_err("too long").contains("more than 9 bytes"));
     }
 }

@@ -1,5 +1,5 @@
-//! Atomic replacement of files: readers see the old file or the whole new one. Never writes through a symbolic link
-//! that somebody else put in place.
+//! Atomic replacement of files: readers see the old file or the whole new one. Never writes through a symbolic link that was put in the
+//! place of the file.
 
 use std::{
     fs::{self, OpenOptions},
@@ -7,11 +7,10 @@ use std::{
     path::Path,
 };
 
-/// The permissions of a usual file; the umask restricts them.
+/// The permissions of a file for everybody. The umask restricts them.
 pub const USUAL: u32 = 0o666;
 
-/// Replaces a file atomically, or creates it, with these permissions from its first byte on. It is on the disk
-/// afterwards.
+/// Replaces a file atomically, or creates it, with these permissions from its first byte on. The file is on the disk when this returns.
 ///
 /// # Errors
 /// The file could not be written, and the old one is unchanged; or its directory could not be synced.
@@ -20,7 +19,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".part-{}", std::process::id()));
     let part = path.with_file_name(name);
-    // Removes a leftover of a process with that number, or a link (not its target).
+    // Removes the file of an earlier process with the same id, or a link (not its target).
     match fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -31,7 +30,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_directory(path)
 }
 
-/// Writes to a file that these options open, with these permissions if they create it, and to the disk.
+/// Writes to a file that these options open, with these permissions if they create it. The bytes are on the disk when this returns.
 ///
 /// # Errors
 /// The file could not be opened or written; or the directory of a new one could not be synced.
@@ -41,6 +40,7 @@ pub fn write(options: &mut OpenOptions, path: &Path, bytes: &[u8], mode: u32) ->
     if new { sync_directory(path) } else { Ok(()) }
 }
 
+/// [`write`] without the directory.
 fn fill(options: &mut OpenOptions, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, mode);
@@ -53,8 +53,8 @@ fn fill(options: &mut OpenOptions, path: &Path, bytes: &[u8], mode: u32) -> io::
 
 /// Syncs the directory of a file, so that the file's name survives a power loss.
 #[cfg(unix)]
-fn sync_directory(of: &Path) -> io::Result<()> {
-    let parent = of.parent().filter(|parent| !parent.as_os_str().is_empty());
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
@@ -83,9 +83,9 @@ mod tests {
         if root {
             chown(&closed, Some(Uid::from_raw(65534)), None).expect("given away");
         }
-        // Of this thread alone.
+        // `setfsuid` changes the user of this thread only.
         let append = |path| write(OpenOptions::new().append(true).create(true), path, b"a", USUAL);
-        let told = std::thread::scope(|scope| {
+        let results = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 if root {
                     setfsuid(Uid::from_raw(65534));
@@ -94,10 +94,10 @@ mod tests {
             });
             thread.join().expect("no panic")
         });
-        let denied = |told: &io::Result<()>| {
-            told.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        let denied = |result: &io::Result<()>| {
+            result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
         };
-        assert!(denied(&told[0]) && denied(&told[1]) && told[2].is_ok(), "{told:?}");
+        assert!(denied(&results[0]) && denied(&results[1]) && results[2].is_ok(), "{results:?}");
         fs::set_permissions(&closed, PermissionsExt::from_mode(0o700)).expect("set");
         assert_eq!(
             (fs::read(&whole).expect("there"), fs::read(&written).expect("there")),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_its_permissions_whatever_the_old_one_had() {
+    fn a_replaced_file_has_the_new_permissions() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("key");

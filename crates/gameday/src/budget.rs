@@ -1,4 +1,4 @@
-//! The budget of a monkey: the number of drills in a day, a week or a month.
+//! The budget of a game day that draws its drills at random (`[monkey]`): the maximum number of drills in a day, a week or a month.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ enum Period {
     Month,
 }
 
-/// At most so many drills in each period.
+/// The maximum number of drills in each period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     count: usize,
@@ -25,12 +25,12 @@ pub struct Budget {
 pub struct Beginning {
     /// The slot, or the name of a start by hand.
     pub slot: String,
-    /// The moment.
+    /// The moment of its beginning.
     pub at: Timestamp,
 }
 
 impl Budget {
-    /// Parses `1 a day`, `2 a week` or `3 a month`.
+    /// Parses texts such as `1 a day`, `2 a week` and `3 a month`; `None` for any other form.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let count = words.next().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()))?;
@@ -44,29 +44,29 @@ impl Budget {
         Some(Self { count, period })
     }
 
-    /// Returns the reason why no further drill may begin at a moment; `None` if one may. `begun` are the drills that began at any time.
+    /// Returns the reason why no further drill may begin at a moment; `None` if one may begin. `begun` are all drills so far, of any period.
     #[must_use]
     pub fn used_up(self, at: &Zoned, begun: &[Beginning]) -> Option<String> {
         let first = self.first_day(at.date());
         let mut within: Vec<&Beginning> = begun
             .iter()
-            .filter(|one| self.first_day(one.at.to_zoned(at.time_zone().clone()).date()) == first)
+            .filter(|drill| self.first_day(drill.at.to_zoned(at.time_zone().clone()).date()) == first)
             .collect();
         if within.len() < self.count {
             return None;
         }
-        within.sort_by_key(|one| one.at);
-        let slots: Vec<&str> = within.iter().map(|one| one.slot.as_str()).collect();
+        within.sort_by_key(|drill| drill.at);
+        let slots: Vec<&str> = within.iter().map(|drill| drill.slot.as_str()).collect();
         Some(format!("the budget of {self} is used up by {}", slots.join(", ")))
     }
 
-    /// Returns the first day of the period that a day is in.
+    /// Returns the first day of the period to which a day belongs.
     fn first_day(self, day: Date) -> Date {
         match self.period {
             Period::Day => day,
             Period::Week => {
-                let since = i64::from(day.weekday().to_monday_zero_offset());
-                day.checked_sub(since.days()).unwrap_or(day)
+                let days_since_monday = i64::from(day.weekday().to_monday_zero_offset());
+                day.checked_sub(days_since_monday.days()).unwrap_or(day)
             }
             Period::Month => day.first_of_month(),
         }
@@ -96,8 +96,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn begun(all: &[&str]) -> Vec<Beginning> {
-        all.iter().map(|text| Beginning { slot: (*text).to_owned(), at: at(text).timestamp() }).collect()
+    fn begun(moments: &[&str]) -> Vec<Beginning> {
+        moments.iter().map(|text| Beginning { slot: (*text).to_owned(), at: at(text).timestamp() }).collect()
     }
 
     #[test]
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn periods_are_those_of_the_schedules_zone() {
-        let used = |budget: &str, now: &str, all: &[&str]| {
-            Budget::parse(budget).unwrap().used_up(&at(now), &begun(all))
+        let used = |budget: &str, now: &str, begun_at: &[&str]| {
+            Budget::parse(budget).unwrap().used_up(&at(now), &begun(begun_at))
         };
         // 23:30 in Berlin is another day than 00:10, and the same day as 22:30 UTC.
         let late = "2026-12-03T23:30:00+01:00[Europe/Berlin]";
@@ -136,7 +136,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever asks before each start never exceeds the budget, in whatever zone and order.
+        /// If the budget is asked before each start, no period has more drills than it allows, in any time zone and order.
         #[test]
         fn no_period_has_more_than_its_budget(
             hours in prop::collection::vec(0_i64..24 * 70, 1..80), count in 1_usize..4, period in 0_usize..3, berlin: bool,
@@ -146,19 +146,21 @@ mod tests {
             let name = if berlin { "Europe/Berlin" } else { "Australia/Lord_Howe" };
             let zone = zone(name, &zones()).unwrap();
             let from = date(2027, 3, 1).at(0, 0, 0, 0).to_zoned(zone).unwrap();
-            let mut all: Vec<Beginning> = Vec::new();
+            let mut drills: Vec<Beginning> = Vec::new();
             for (number, hour) in hours.into_iter().enumerate() {
                 let now = from.checked_add(hour.hours()).unwrap();
-                if budget.used_up(&now, &all).is_none() {
-                    all.push(Beginning { slot: number.to_string(), at: now.timestamp() });
+                if budget.used_up(&now, &drills).is_none() {
+                    drills.push(Beginning { slot: number.to_string(), at: now.timestamp() });
                 }
             }
-            for one in &all {
-                let first = |one: &Beginning| budget.first_day(one.at.to_zoned(from.time_zone().clone()).date());
-                prop_assert!(all.iter().filter(|other| first(other) == first(one)).count() <= count);
+            let first_day =
+                |drill: &Beginning| budget.first_day(drill.at.to_zoned(from.time_zone().clone()).date());
+            for drill in &drills {
+                let in_period = drills.iter().filter(|other| first_day(other) == first_day(drill));
+                prop_assert!(in_period.count() <= count);
             }
             // Nothing is refused as long as there is room.
-            prop_assert!(!all.is_empty());
+            prop_assert!(!drills.is_empty());
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Reads the times of events from iCalendar files (RFC 5545) of holidays and freezes. A property that would change the times and is not
-//! supported is refused: a freeze that is overlooked is worse than a message.
+//! supported is an error: an overlooked freeze would be worse than an error message.
 
 mod line;
 
@@ -31,26 +31,33 @@ const REFUSED: [(&str, &str); 4] = [
     ("DURATION", "give the event a DTEND"),
 ];
 
-/// A date or time, by what it is relative to.
+/// A date or time, as iCalendar writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
+    /// A whole day, in the zone of the schedule that asks.
     Day(Date),
+    /// A time with a zone or in UTC.
     Moment(Timestamp),
+    /// A time without a zone: it is in the zone of the schedule that asks.
     Civil(DateTime),
 }
 
-/// An event while it is read; dates and times have the numbers of their lines.
+/// An event while it is read. Lines are indexes into [`Reader::lines`].
 #[derive(Default)]
 struct Event {
+    /// The line of its `BEGIN`.
     begins: usize,
+    /// Its beginning, and the line that has it.
     from: Option<(When, usize)>,
+    /// Its end, and the line that has it.
     until: Option<(When, usize)>,
     summary: Option<String>,
     cancelled: bool,
+    /// Whether an error of it was already reported.
     broken: bool,
 }
 
-/// Reads a calendar; `named` is the place in the game day that names it.
+/// Reads the events of a calendar file. `named` is the place in the game day that names the file; errors go to `sink`.
 pub(crate) fn load(path: &Path, named: Place, zones: &TimeZoneDatabase, sink: &mut Sink) -> Vec<Closed> {
     let name = path.display().to_string();
     let text = match text::read(path, MAX_BYTES) {
@@ -67,7 +74,7 @@ pub(crate) fn load(path: &Path, named: Place, zones: &TimeZoneDatabase, sink: &m
     events(&text, file, &title, zones, sink)
 }
 
-/// Reads the events of a calendar; `title` names it in reasons.
+/// Reads the events of a calendar's text. `title` is the calendar's name in the reasons why a game day is not held. Errors go to `sink`.
 pub fn events(
     text: &str,
     file: FileId,
@@ -77,13 +84,14 @@ pub fn events(
 ) -> Vec<Closed> {
     let lines = unfolded(text);
     let mut reader = Reader { lines: &lines, file, zones, sink };
+    // The parts that have begun and not ended, each with the line of its `BEGIN`; the innermost is the last.
     let mut open: Vec<(String, usize)> = Vec::new();
-    let (mut event, mut all) = (Event::default(), Vec::new());
+    let (mut event, mut closed) = (Event::default(), Vec::new());
     let is_calendar =
         lines.first().is_some_and(|line| line.text.trim().eq_ignore_ascii_case("BEGIN:VCALENDAR"));
     if !is_calendar {
         reader.wrong(0, "this is no iCalendar file", "it begins with `BEGIN:VCALENDAR`");
-        return all;
+        return closed;
     }
     for (number, line) in lines.iter().enumerate() {
         let Some((name, params, value)) = split(&line.text) else {
@@ -110,14 +118,14 @@ pub fn events(
                         &format!("`END:{}` does not end the part that began last", clean(&part, 40)),
                         "the file may be cut off",
                     );
-                    return all;
+                    return closed;
                 }
                 open.pop();
                 if part == "VEVENT" {
-                    all.extend(reader.finished(std::mem::take(&mut event), title));
+                    closed.extend(reader.finished(std::mem::take(&mut event), title));
                 }
             }
-            // Alarms and zones inside have properties of the same names.
+            // Only properties directly in an event count: alarms and zones have properties of the same names.
             _ if open.last().is_some_and(|(part, _)| part == "VEVENT") => {
                 reader.property(number, &name, &params, value, &mut event);
             }
@@ -128,9 +136,10 @@ pub fn events(
         let message = format!("`BEGIN:{}` has no end", clean(part, 40));
         reader.wrong(*number, &message, "the file may be cut off, so the game day is not read");
     }
-    all
+    closed
 }
 
+/// The parts that all steps of reading need.
 struct Reader<'a> {
     lines: &'a [Line],
     file: FileId,
@@ -139,12 +148,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Reports an error at a line.
     fn wrong(&mut self, line: usize, message: &str, help: &str) {
         let at = self.lines.get(line).map_or(0..0, |line| line.at.clone());
         let problem = Problem::error(message).at(Place { file: self.file, at }, "here");
         self.sink.push(problem.help(help));
     }
 
+    /// Reads a property of an event.
     fn property(
         &mut self,
         line: usize,
@@ -172,6 +183,7 @@ impl Reader<'_> {
         }
     }
 
+    /// Reads a date or a time. The error is a message and the help for it.
     fn when(&self, params: &[(String, String)], value: &str) -> Result<When, (String, String)> {
         let param = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let value = value.trim();
@@ -186,7 +198,7 @@ impl Reader<'_> {
         }
         let (at, utc) = at.strip_suffix('Z').map_or((at, false), |at| (at, true));
         let moment = digits::<8>(day).and_then(self::day).zip(digits::<6>(at)).and_then(|(day, at)| {
-            // RFC 5545 has a second 60 for leap seconds, which these zones do not know.
+            // RFC 5545 allows the second 60 for leap seconds; `jiff` does not, so it becomes 59.
             let second = if at[2] == 60 { 59 } else { at[2] };
             Some(day.to_datetime(jiff::civil::Time::new(at[0], at[1], second, 0).ok()?))
         });
@@ -194,9 +206,9 @@ impl Reader<'_> {
             let help = "for example `20261225T080000Z`, or `DTSTART;TZID=Europe/Berlin:20261225T080000`";
             return Err((format!("`{shown}` is no time"), help.to_owned()));
         };
-        let of = |zone: &TimeZone| zone.to_ambiguous_timestamp(moment).compatible();
+        let timestamp_in = |zone: &TimeZone| zone.to_ambiguous_timestamp(moment).compatible();
         match (utc, param("TZID")) {
-            (true, _) => of(&TimeZone::UTC).map(When::Moment).map_err(|_| no_date()),
+            (true, _) => timestamp_in(&TimeZone::UTC).map(When::Moment).map_err(|_| no_date()),
             (false, None) => Ok(When::Civil(moment)),
             (false, Some(name)) => {
                 let name = name.trim_start_matches('/');
@@ -207,11 +219,12 @@ impl Reader<'_> {
                         "export the calendar with IANA names, such as `Europe/Berlin`, or in UTC".to_owned(),
                     ));
                 };
-                of(&zone).map(When::Moment).map_err(|_| no_date())
+                timestamp_in(&zone).map(When::Moment).map_err(|_| no_date())
             }
         }
     }
 
+    /// Returns the closed time of an event that was read; `None` if it is cancelled or has an error.
     fn finished(&mut self, event: Event, title: &str) -> Option<Closed> {
         if event.broken || event.cancelled {
             return None;
@@ -222,7 +235,7 @@ impl Reader<'_> {
         };
         let line = event.until.map_or(event.begins, |(_, line)| line);
         let span = match (from, event.until.map(|(until, _)| until)) {
-            // The end of a day's event is exclusive.
+            // The DTEND of whole days is exclusive: the last day is the one before. Some programs write the same day as DTSTART and DTEND.
             (When::Day(from), None) => Some(Span::Days(from, from)),
             (When::Day(from), Some(When::Day(until))) if until <= from => {
                 (until == from).then_some(Span::Days(from, from))
@@ -254,7 +267,7 @@ impl Reader<'_> {
     }
 }
 
-/// Parses exactly `N` digits as years, months and days, or as hours, minutes and seconds.
+/// Parses exactly `N` digits as pairs: of 8 digits century, year, month and day; of 6 digits hour, minute and second (the fourth number is 0).
 fn digits<const N: usize>(text: &str) -> Option<[i8; 4]> {
     if text.len() != N || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -266,6 +279,7 @@ fn digits<const N: usize>(text: &str) -> Option<[i8; 4]> {
     Some(pairs)
 }
 
+/// Returns the date of such numbers; `None` if there is no such date.
 fn day([century, year, month, day]: [i8; 4]) -> Option<Date> {
     Date::new(i16::from(century) * 100 + i16::from(year), month, day).ok()
 }

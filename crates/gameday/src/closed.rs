@@ -1,4 +1,4 @@
-//! The times in which a game day is not held, although it is due.
+//! The times in which a game day is not held, although its schedule has a slot there.
 
 use jiff::{
     Timestamp,
@@ -11,13 +11,13 @@ use crate::schedule::Slot;
 /// A time in which a game day is not held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// The time.
+    /// Its beginning and end.
     pub span: Span,
     /// The reason, for people.
     pub why: String,
 }
 
-/// A stretch of time.
+/// A time with a beginning and an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Span {
     /// Whole days, in the zone of the schedule that asks; both ends included.
@@ -29,14 +29,14 @@ pub enum Span {
 }
 
 impl Closed {
-    /// Whether the start of a slot, with its delay, is in this time.
+    /// Whether a slot starts in this time; the slot's delay counts. `zone` is that of the slot's schedule.
     #[must_use]
     pub fn covers(&self, slot: &Slot, zone: &TimeZone) -> bool {
         let starts = slot.starts();
         let moment = |civil: DateTime| zone.to_ambiguous_timestamp(civil).compatible().ok();
         let within = |from: Timestamp, until: Timestamp| {
             let at = starts.timestamp();
-            // An event without a length is at its moment.
+            // The end is exclusive. An event without a length covers exactly its moment.
             from <= at && (at < until || from == until && at == from)
         };
         match &self.span {

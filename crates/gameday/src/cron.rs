@@ -1,25 +1,25 @@
-//! Patterns of cron's five fields, which select days and times of day. Never refers to a zone.
+//! Patterns in cron's five fields, which select days and times of day. Knows only civil times, and no time zone.
 
 use std::ops::Range;
 
 use jiff::civil::{Date, DateTime};
 
-/// A pattern of five fields.
+/// A pattern of five fields. In each set, bit N means that the value N is selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cron {
     text: String,
     minutes: u64,
     hours: u64,
-    /// Days of the month; bit 0 is the last one.
+    /// Days of the month; bit 0 means the last day of the month (`L`).
     days: u64,
     months: u64,
-    /// Days of the week, from Sunday.
+    /// Days of the week; 0 is Sunday.
     weekdays: u64,
-    /// Days of the week that are selected only in one week of the month.
+    /// Days of the week (0 is Sunday) that are selected only once in a month, such as `FRI#1`.
     in_week: Vec<(i8, Week)>,
 }
 
-/// The week of a month in which a day of the week counts.
+/// The occurrence of a day of the week in a month: the first to the fifth, or the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Week {
     Number(i8),
@@ -29,7 +29,7 @@ enum Week {
 /// An error in a pattern, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CronError {
-    /// The bytes of the pattern.
+    /// The byte range in the pattern.
     pub(crate) at: Range<usize>,
     pub(crate) message: String,
     pub(crate) help: String,
@@ -43,6 +43,7 @@ struct Field {
     names: &'static [&'static str],
 }
 
+/// The five fields, in order.
 const FIELDS: [Field; 5] = [
     Field { name: "minute", least: 0, most: 59, names: &[] },
     Field { name: "hour", least: 0, most: 23, names: &[] },
@@ -55,7 +56,8 @@ const MONTHS: [&str; 12] =
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 /// Maximum number of days of each month.
 const LONGEST: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-/// Number of days that are searched for the next time: `0 0 * 2 MON#5` comes once in 28 years, and once in 40 around 2100.
+/// Number of days that are searched for the next time. The rarest patterns are like `0 0 * 2 MON#5`, which comes every 28 years, and around the
+/// year 2100 (no leap year) after 40 years.
 const HORIZON_DAYS: usize = 42 * 366;
 
 impl Cron {
@@ -74,6 +76,7 @@ impl Cron {
             let help = "minute, hour, day of month, month, day of week: \"0 14 * * FRI\"".to_owned();
             return Err(CronError { at: 0..text.len(), message, help });
         }
+        // Returns the text of a field, and its place in the pattern.
         let part = |index: usize| (&text[fields[index].clone()], fields[index].start);
         let plain = |index: usize| {
             let (field, start) = part(index);
@@ -91,11 +94,12 @@ impl Cron {
                     .to_owned(),
             });
         }
-        let there = |month: &u32| {
+        // Whether a month has one of the days. The last day (bit 0) is in every month.
+        let has_day = |month: &u32| {
             let longest = LONGEST.get(*month as usize - 1).copied().unwrap_or(31);
             days & 1 == 1 || (1..=longest).any(|day| days >> day & 1 == 1)
         };
-        if !(1..=12).filter(|month| months >> month & 1 == 1).any(|month| there(&month)) {
+        if !(1..=12).filter(|month| months >> month & 1 == 1).any(|month| has_day(&month)) {
             return Err(CronError {
                 at: fields[2].start..fields[3].end,
                 message: "it is never due: these months have no such day".to_owned(),
@@ -105,18 +109,19 @@ impl Cron {
         Ok(Self { text: text.to_owned(), minutes, hours, days, months, weekdays, in_week })
     }
 
-    /// Returns the text.
+    /// Returns the pattern as it was written.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Returns all times at or after a moment, in ascending order. They end after about 40 years without any.
+    /// Returns all times at or after a moment and within about 42 years of it, in ascending order.
     pub(crate) fn starting_at(&self, from: DateTime) -> impl Iterator<Item = DateTime> + '_ {
         let days = std::iter::successors(Some(from.date()), |day| day.tomorrow().ok());
         let near = days.take(HORIZON_DAYS).filter(|day| self.is_on(*day));
         near.flat_map(|day| self.times(day)).filter(move |time| *time >= from)
     }
 
+    /// Whether a day is selected.
     fn is_on(&self, day: Date) -> bool {
         let weekday = day.weekday().to_sunday_zero_offset();
         let is_last = day.day() == day.days_in_month();
@@ -132,6 +137,7 @@ impl Cron {
         month && of_month && (self.weekdays >> weekday & 1 == 1 || in_week)
     }
 
+    /// Returns the selected times of a day, in ascending order.
     fn times(&self, day: Date) -> impl Iterator<Item = DateTime> + '_ {
         let hours = (0..24_i8).filter(|hour| self.hours >> hour & 1 == 1);
         hours.flat_map(move |hour| {
@@ -141,15 +147,15 @@ impl Cron {
     }
 }
 
-/// Returns the bytes of the words.
+/// Returns the byte ranges of the words of a text.
 fn words(text: &str) -> Vec<Range<usize>> {
-    let mut all: Vec<Range<usize>> = Vec::new();
+    let mut words: Vec<Range<usize>> = Vec::new();
     let mut inside = false;
     for (at, c) in text.char_indices() {
         match (inside, c.is_ascii_whitespace()) {
-            (false, false) => all.push(at..at + c.len_utf8()),
+            (false, false) => words.push(at..at + c.len_utf8()),
             (true, false) => {
-                if let Some(last) = all.last_mut() {
+                if let Some(last) = words.last_mut() {
                     last.end = at + c.len_utf8();
                 }
             }
@@ -157,21 +163,21 @@ fn words(text: &str) -> Vec<Range<usize>> {
         }
         inside = !c.is_ascii_whitespace();
     }
-    all
+    words
 }
 
-/// Parses the days of the month.
+/// Parses the field of the days of the month. `start` is its place in the pattern.
 fn days(text: &str, start: usize) -> Result<u64, CronError> {
     let mut days = 0;
     for (item, at) in items(text, start) {
-        days |= if item.eq_ignore_ascii_case("L") { 1 } else { one(item, at, &FIELDS[2])? };
+        days |= if item.eq_ignore_ascii_case("L") { 1 } else { values(item, at, &FIELDS[2])? };
     }
     Ok(days)
 }
 
-/// Parses the days of the week; 7 is Sunday, like 0.
+/// Parses the field of the days of the week into the plain days and those of one week; 7 is Sunday, like 0.
 fn days_of_week(text: &str, start: usize) -> Result<(u64, Vec<(i8, Week)>), CronError> {
-    let (mut all, mut in_week) = (0, Vec::new());
+    let (mut plain, mut in_week) = (0, Vec::new());
     for (item, at) in items(text, start) {
         let (day, week) = if let Some((day, number)) = item.split_once('#') {
             let number = number.parse::<i8>().ok().filter(|number| (1..=5).contains(number));
@@ -182,23 +188,24 @@ fn days_of_week(text: &str, start: usize) -> Result<(u64, Vec<(i8, Week)>), Cron
         } else if let Some(day) = item.strip_suffix(['L', 'l']).filter(|day| !day.is_empty()) {
             (day, Week::Last)
         } else {
-            all |= one(item, at, &FIELDS[4])?;
+            plain |= values(item, at, &FIELDS[4])?;
             continue;
         };
         let number = value(day, at, &FIELDS[4])?;
         in_week.push((i8::try_from(number % 7).unwrap_or(0), week));
     }
-    if all >> 7 & 1 == 1 {
-        all |= 1;
+    if plain >> 7 & 1 == 1 {
+        plain |= 1;
     }
-    Ok((all, in_week))
+    Ok((plain, in_week))
 }
 
+/// Parses a field without special items into the set of its values.
 fn set(text: &str, start: usize, field: &Field) -> Result<u64, CronError> {
-    items(text, start).try_fold(0, |set, (item, at)| Ok(set | one(item, at, field)?))
+    items(text, start).try_fold(0, |set, (item, at)| Ok(set | values(item, at, field)?))
 }
 
-/// Returns the parts of a list, each with its place in the pattern.
+/// Returns the items of a list, each with its place in the pattern. `start` is the place of the list.
 fn items(text: &str, start: usize) -> impl Iterator<Item = (&str, usize)> {
     text.split(',').scan(start, |next, item| {
         let at = *next;
@@ -207,22 +214,23 @@ fn items(text: &str, start: usize) -> impl Iterator<Item = (&str, usize)> {
     })
 }
 
-/// Parses `*`, a value, a range, or one of the first and last with a step.
-fn one(item: &str, at: usize, field: &Field) -> Result<u64, CronError> {
+/// Parses an item of a list into the set of its values: `*`, a value or a range; `*` and ranges may have a step.
+fn values(item: &str, at: usize, field: &Field) -> Result<u64, CronError> {
     let (base, step) = match item.split_once('/') {
         Some((base, step)) => (base, Some(step)),
         None => (item, None),
     };
     let (from, until) = match base.split_once('-') {
-        _ if base == "*" => (field.least, field.most.min(if field.most == 7 { 6 } else { field.most })),
+        // For days of the week, 7 is only another number of Sunday.
+        _ if base == "*" => (field.least, if field.most == 7 { 6 } else { field.most }),
         Some((from, until)) => (value(from, at, field)?, value(until, at, field)?),
         None if step.is_some() => {
             let help = format!("`*/N`, or a range such as `{base}-{}/N`", field.most);
             return Err(wrong(item, at, "has a step without a range", &help));
         }
         None => {
-            let one = value(base, at, field)?;
-            (one, one)
+            let only = value(base, at, field)?;
+            (only, only)
         }
     };
     if until < from {
@@ -240,6 +248,7 @@ fn one(item: &str, at: usize, field: &Field) -> Result<u64, CronError> {
     Ok((from..=until).step_by(step).fold(0, |set, value| set | 1 << value))
 }
 
+/// Parses a value of a field: a number, or a name.
 fn value(text: &str, at: usize, field: &Field) -> Result<u32, CronError> {
     let named = field.names.iter().zip(field.least..).find(|(name, _)| name.eq_ignore_ascii_case(text));
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -254,6 +263,7 @@ fn value(text: &str, at: usize, field: &Field) -> Result<u32, CronError> {
     })
 }
 
+/// Returns an error about a text at a place of the pattern.
 fn wrong(text: &str, at: usize, what: &str, help: &str) -> CronError {
     CronError { at: at..at + text.len(), message: format!("`{text}` {what}"), help: help.to_owned() }
 }

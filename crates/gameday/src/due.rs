@@ -1,28 +1,28 @@
-//! Decides what is due: which slots a server starts, and which it has missed. Knows no clock: the times are given.
+//! Decides which slots of a game day a server has to start, and which were missed. Reads no clock: the caller gives the times.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{gameday::Gameday, schedule::Slot};
 
-/// The longest delay with which a slot is still started: a server that is restarted at that moment, or a machine that is busy.
+/// Maximum delay with which a slot is still started. It allows for a server that restarts at the slot's time, and for a busy machine.
 pub const GRACE: SignedDuration = SignedDuration::from_secs(60);
-/// Number of missed slots of a game day that are told; of more, the newest.
+/// Maximum number of slots of a game day that are returned. Of more slots, the newest.
 const TOLD: usize = 20;
 
-/// The action that a slot needs.
+/// The decision about a slot whose time has come.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
     /// It is due: start it.
     Start,
-    /// It was not started at its time, for this reason. It is never made up for.
+    /// It was not started at its time, for this reason. It is not started later either.
     Missed(String),
 }
 
-/// Returns the slots whose start lies after `since` and not after `now`, with what is to be done. `since` is the moment at which somebody
-/// looked before; `changed` is the time at which the game day's file was changed last.
+/// Returns the slots whose start is after `since` and not after `now`, with the decision about each. `since` is the moment of the caller's previous
+/// call; `changed` is the time of the last change to the game day's file.
 #[must_use]
 pub fn due(gameday: &Gameday, changed: Timestamp, since: Timestamp, now: Timestamp) -> Vec<(Slot, Fate)> {
-    let mut all: Vec<(Slot, Fate)> = Vec::new();
+    let mut slots: Vec<(Slot, Fate)> = Vec::new();
     for slot in gameday.schedule.upcoming(since) {
         let starts = slot.starts().timestamp();
         if starts > now {
@@ -35,15 +35,15 @@ pub fn due(gameday: &Gameday, changed: Timestamp, since: Timestamp, now: Timesta
         } else {
             Fate::Start
         };
-        if all.len() == TOLD {
-            all.remove(0);
+        if slots.len() == TOLD {
+            slots.remove(0);
         }
-        all.push((slot, fate));
+        slots.push((slot, fate));
     }
-    all
+    slots
 }
 
-/// Returns the start of the next slot after a moment.
+/// Returns the start of the next slot after a moment; `None` if there is none.
 #[must_use]
 pub fn next(gameday: &Gameday, after: Timestamp) -> Option<Timestamp> {
     Some(gameday.schedule.upcoming(after).next()?.starts().timestamp())

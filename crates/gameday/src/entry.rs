@@ -1,4 +1,4 @@
-//! A scenario in a game day: a path, or a table with parameters and a seed.
+//! An entry of `scenarios` in a game day: a path, or a table with parameters and a seed.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -8,7 +8,7 @@ use serde::{
     de::{Error, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
-/// A scenario with its parameters and its seed.
+/// An entry of `scenarios`. A path alone becomes a table without parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScenarioEntry(pub ScenarioTable);
 

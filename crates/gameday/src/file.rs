@@ -1,4 +1,4 @@
-//! The structure of a game day's file, with which it is read and from which its JSON Schema is made.
+//! The structure of a game day's file. It is used to read the file, and its doc comments are part of the JSON Schema and of docs/gamedays.md.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::entry::{ParamValue, ScenarioEntry};
 
-/// Returns the schema of the table of sources without the keys of sources. They are those of scenarios.
-fn named(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+/// Returns a schema for the table of sources without the keys of a source: those are described with scenarios.
+fn table_of_sources(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "object" })
 }
 
@@ -21,14 +21,14 @@ pub struct GamedayFile {
     /// The version of the format: 1.
     #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
-    /// The game day's name: lower-case letters, digits and `-`. With the civil time it names a slot, so no two files have the same.
+    /// The game day's name: lower-case letters, digits and `-`. Name and civil time together name a slot, so two files cannot have the same name.
     #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9-]*$"))]
     pub name: String,
     /// The scenarios, in the order in which they are run: paths, or tables with parameters and a seed. Paths are relative to the
     /// folder that has the folder `gamedays`; for a file elsewhere, to its own folder. Needed unless there is `monkey`.
     #[serde(default)]
     pub scenarios: Vec<ScenarioEntry>,
-    /// In place of `scenarios`: a drill that is drawn for each slot.
+    /// In place of `scenarios`: a drill that is drawn at random for each slot.
     #[serde(default)]
     pub monkey: Option<MonkeyFile>,
     /// The fleet's file; its path is relative like those of scenarios.
@@ -63,12 +63,12 @@ pub struct GamedayFile {
     /// The promotion: a run in another environment that must have held before.
     #[serde(default)]
     pub requires: Option<Requires>,
-    /// The conditions under which it is not held, because an incident is running. They are asked at the start.
+    /// The conditions under which it is not held, because an incident is running. They are checked at the start.
     #[serde(default)]
     pub skip_if: Vec<SkipIf>,
     /// Systems that are asked for alerts, by name, with the keys that sources of scenarios have.
     #[serde(default)]
-    #[schemars(schema_with = "named")]
+    #[schemars(schema_with = "table_of_sources")]
     pub sources: BTreeMap<String, Source>,
 }
 
@@ -76,7 +76,7 @@ pub struct GamedayFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SkipIf {
-    /// An alert that fires, whether or not somebody is told of it.
+    /// An alert that fires, even if it is silenced.
     pub alert: RunningAlert,
 }
 
@@ -103,8 +103,8 @@ impl GamedayFile {
     }
 }
 
-/// A drill that is drawn for each slot: some attacks of one scenario, whose targets are picked anew. The name of the game day and the slot
-/// make the seed.
+/// A drill that is drawn at random for each slot: some attacks of one scenario, with newly picked targets. The seed is computed from the game day's
+/// name and the slot.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MonkeyFile {
@@ -114,7 +114,7 @@ pub struct MonkeyFile {
     #[serde(default)]
     pub params: BTreeMap<String, ParamValue>,
     /// Number of attacks of a drill. Each group of an attack with `for_each` counts as an attack.
-    #[serde(default = "MonkeyFile::one")]
+    #[serde(default = "MonkeyFile::usual_attacks")]
     #[schemars(range(min = 1))]
     pub attacks: u32,
     /// The budget, such as `"1 a day"`, `"2 a week"` or `"3 a month"`, in civil time; weeks begin on Monday. A slot beyond it is not held.
@@ -123,7 +123,7 @@ pub struct MonkeyFile {
 }
 
 impl MonkeyFile {
-    const fn one() -> u32 {
+    const fn usual_attacks() -> u32 {
         1
     }
 }
@@ -154,8 +154,8 @@ pub struct ScheduleFile {
     /// The maximum delay of a slot, at most 12 h. A slot always has the same delay, which is shown beforehand.
     #[serde(default)]
     pub jitter: Option<Span>,
-    /// With `cron` or `every`: the share of the times at which there is a slot, from 1% to 100%. The game day's name and the time decide
-    /// which, so the slots are known beforehand.
+    /// With `cron` or `every`: the share of the times that become slots, from 1% to 100%. Which times these are is computed from the game day's
+    /// name and the time, so the slots are known beforehand.
     #[serde(default)]
     #[schemars(extend("default" = "100%"))]
     pub chance: Option<Share>,
@@ -170,11 +170,11 @@ pub struct GoNoGo {
     pub people: u32,
     /// The roles whose holders may agree.
     pub of: Vec<String>,
-    /// The time for which an agreement counts; without enough of them at the start the game day is not held.
+    /// The time for which an agreement counts. Without enough agreements at the start, the game day is not held.
     pub expires: Span,
 }
 
-/// A run that must have held before in another environment: of the same files of each scenario, with any parameters and fleet.
+/// For each scenario, a run that must have held before in another environment. It must have used the same files; parameters and fleet may differ.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Requires {

@@ -1,4 +1,4 @@
-//! A game day that was read.
+//! A game day after its file was read and checked.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -17,16 +17,16 @@ use crate::{
     schedule::{Schedule, Slot},
 };
 
-/// A game day without errors of its own. Its scenarios and its fleet were not read.
+/// A game day whose file has no errors. Its scenarios and its fleet have not been read yet.
 #[derive(Clone, Debug)]
 pub struct Gameday {
-    /// Its file, as it was given.
+    /// The path of its file, as the caller gave it.
     pub file: PathBuf,
     /// Its name.
     pub name: String,
     /// Its scenarios, in order.
     pub drills: Vec<Drill>,
-    /// The rules by which a drill is drawn from its one scenario; `None` if its scenarios are run as they are.
+    /// The rules by which a drill is drawn from its only scenario; `None` if its scenarios are run as they are.
     pub monkey: Option<Monkey>,
     /// The file of its fleet.
     pub fleet: PathBuf,
@@ -36,7 +36,7 @@ pub struct Gameday {
     pub closed: Vec<Closed>,
     /// The times before the start at which it is announced, the longest first.
     pub announce: Vec<Span>,
-    /// The names of the channels that are told.
+    /// The names of the channels that get messages.
     pub notify: Vec<String>,
     /// The file of channels.
     pub channels: PathBuf,
@@ -52,6 +52,7 @@ pub struct Gameday {
     pub skip_if: Vec<Incident>,
     /// The text of its file, in which secrets are covered.
     pub text: Arc<str>,
+    /// The file as it was parsed, with the places of its values.
     pub(crate) item: Item<GamedayFile>,
 }
 
@@ -62,7 +63,7 @@ pub struct Incident {
     pub source: String,
     /// The source.
     pub kind: SourceKind,
-    /// A question that takes longer has no answer.
+    /// Maximum time to wait for an answer of the source.
     pub timeout: Span,
     /// The alert.
     pub query: AlertQuery,
@@ -80,7 +81,7 @@ pub struct Drill {
 }
 
 impl Gameday {
-    /// Returns the reason why a slot is not held; `None` if it is.
+    /// Returns the reason why a slot is not held; `None` if it is not in a closed time.
     #[must_use]
     pub fn why_closed(&self, slot: &Slot) -> Option<&str> {
         self.closed
@@ -89,7 +90,7 @@ impl Gameday {
             .map(|closed| closed.why.as_str())
     }
 
-    /// Returns the seed of a start: it depends on the game day's name and that of the slot, or of the start by hand.
+    /// Returns the seed of a start. It is computed from the game day's name and the name of the slot, or of the start by hand.
     #[must_use]
     pub fn seed_of(&self, slot: &str) -> u64 {
         u64::from(random::short("seed", &self.name, slot))
@@ -100,13 +101,13 @@ impl Gameday {
         sources(&self.item)
     }
 
-    /// Returns the place of its schedule.
+    /// Returns the place of its schedule in the file, for messages.
     #[must_use]
     pub fn place_of_schedule(&self) -> Place {
         self.item.place_at(&["schedule"], true)
     }
 
-    /// Returns the place of the scenario of that index.
+    /// Returns the place of the scenario with this index.
     #[must_use]
     pub fn place_of_scenario(&self, index: usize) -> Place {
         if self.monkey.is_some() {
@@ -126,7 +127,7 @@ impl Gameday {
         }
     }
 
-    /// Returns the place of the channel of that index.
+    /// Returns the place of the channel with this index.
     #[must_use]
     pub fn place_of_channel(&self, index: usize) -> Place {
         self.item.place_at(&["notify", &index.to_string()], false)
@@ -141,6 +142,5 @@ impl Gameday {
 
 /// Returns the sources of a file.
 pub(crate) fn sources(item: &Item<GamedayFile>) -> impl Iterator<Item = Item<Source>> + '_ {
-    let all = item.value.sources.iter();
-    all.map(|(name, source)| item.part(&["sources", name], source.clone()))
+    item.value.sources.iter().map(|(name, source)| item.part(&["sources", name], source.clone()))
 }

@@ -1,8 +1,8 @@
-//! Writes a calendar of game days (RFC 5545): UTC times, stable identifiers.
+//! Writes a calendar of game days in iCalendar format (RFC 5545). Times are in UTC; the identifier of a slot stays the same.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The longest line in bytes, without its end.
+/// Maximum length of a line in bytes, without its line break.
 const LINE: usize = 75;
 
 /// An event of the calendar.
@@ -10,7 +10,7 @@ const LINE: usize = 75;
 pub struct Event {
     /// The game day's name.
     pub name: String,
-    /// Its slot's civil time.
+    /// The civil time of its slot.
     pub civil: String,
     /// Its start.
     pub starts: Timestamp,
@@ -55,17 +55,18 @@ pub fn calendar(events: &[Event], stamp: Timestamp) -> String {
     out
 }
 
-/// Returns the identifier of a slot, which stays the same when its file is read again.
+/// Returns the identifier of a slot. Calendar programs use it to update an event instead of adding it twice.
 fn uid(name: &str, civil: &str) -> String {
     let digits: String = civil.chars().filter(char::is_ascii_alphanumeric).collect();
     format!("{name}-{digits}@gamedays.firedrill")
 }
 
-/// `20261204T130000Z`.
+/// Formats a time like `20261204T130000Z`.
 fn utc(at: Timestamp) -> String {
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
+/// Escapes a text as a value.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace(';', "\\;")
@@ -74,7 +75,7 @@ fn escaped(text: &str) -> String {
         .replace(['\n', '\r'], "\\n")
 }
 
-/// Adds a line, folded between characters.
+/// Adds a line. A long line is folded, never inside a character.
 fn fold(out: &mut String, text: &str) {
     let mut length = 0;
     for c in text.chars() {

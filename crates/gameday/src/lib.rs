@@ -1,4 +1,4 @@
-//! Game days: files that name drills, their schedule, the people and the conditions.
+//! Game days: files with drills, their schedule, the people who take part, and the conditions.
 //!
 //! Reads and checks these files, and computes their slots in civil time with built-in zone data. Never starts a run, never asks a
 //! host, and never reads a clock: callers pass the time.
@@ -41,10 +41,10 @@ use serde_json::Value;
 /// The game day whose parts are the examples on the reference page.
 pub const EXAMPLE: &str = include_str!("reference/gameday.toml");
 
-/// Further examples of a schedule, each in place of that of [`EXAMPLE`].
+/// Further examples of a schedule. Each can replace the schedule of [`EXAMPLE`].
 pub const SCHEDULES: &str = include_str!("reference/schedules.toml");
 
-/// An example of a drill that is drawn, in place of the scenarios of [`EXAMPLE`].
+/// An example of a drill that is drawn. It can replace the scenarios of [`EXAMPLE`].
 pub const MONKEY: &str = include_str!("reference/monkey.toml");
 
 /// Returns the JSON Schema of game days (draft 2020-12).
@@ -60,7 +60,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// Returns the JSON Schema of game days without the keys of sources, which are those of scenarios and stand on their page.
+/// Returns the JSON Schema of game days without the keys of sources. The page about scenarios describes those.
 #[must_use]
 pub fn own_schema() -> Value {
     firedrill_plan::scenario::titled_schema::<GamedayFile>("Firedrill game day")

@@ -1,4 +1,4 @@
-//! Drills that are drawn: some attacks of one scenario, by the seed of a slot.
+//! Draws a drill for a slot: some attacks of one scenario, chosen by the slot's seed.
 
 use std::path::Path;
 
@@ -6,38 +6,38 @@ use firedrill_plan::{diagnostic::plural, plan::Plan};
 
 use crate::budget::Budget;
 
-/// The rules by which a game day draws its drill. The scenario is its only one.
+/// The rules by which a game day draws its drills from its only scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Monkey {
     /// Number of attacks of a drill.
     pub attacks: usize,
-    /// The number of drills in a period; without it, each slot has one.
+    /// The maximum number of drills in a period; `None` allows one in each slot.
     pub at_most: Option<Budget>,
 }
 
-/// A reason why nothing can be drawn from a scenario.
+/// The reason why nothing can be drawn from a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undrawable {
-    /// The key of `[monkey]` that it is about.
+    /// The key of `[monkey]` that is wrong.
     pub key: &'static str,
-    /// The reason, a sentence.
+    /// The reason, as a clause.
     pub message: String,
     /// The remedy.
     pub help: String,
 }
 
 impl Monkey {
-    /// Draws a drill from the plan of the whole scenario, by the plan's seed. The plan was checked with all its attacks; `file` is that of
-    /// the game day.
+    /// Draws a drill from the plan of the whole scenario, by the plan's seed. The caller has checked the plan with all its attacks. `file` is the
+    /// game day's file.
     ///
     /// # Errors
-    /// The scenario has too few attacks, or attacks that cannot stand alone.
+    /// The scenario has too few attacks, or an attack that needs another one.
     pub fn draw(&self, file: &Path, whole: Plan) -> Result<Plan, Undrawable> {
         self.refuse(&whole)?;
         Ok(whole.draw(self.attacks, file.display().to_string()))
     }
 
-    /// Refuses a scenario from which nothing can be drawn.
+    /// Checks that a drill can be drawn from a scenario.
     ///
     /// # Errors
     /// As for [`Self::draw`].

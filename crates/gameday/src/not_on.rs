@@ -1,4 +1,4 @@
-//! Reads `not_on`: dates, ranges of dates, and calendars.
+//! Reads the entries of `not_on`: dates, ranges of dates, and calendar files.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{
     times::date,
 };
 
-/// Reads an entry of `not_on`: a date, a range, or the path of an iCalendar file, which is relative to `base`.
+/// Reads one entry. The path of a calendar is relative to `base`. `place` is the entry's place in the game day; errors go to `sink`.
 pub(crate) fn read(
     text: &str,
     base: &Path,

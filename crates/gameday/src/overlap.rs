@@ -1,4 +1,4 @@
-//! Finds game days that would touch the same hosts at the same time.
+//! Finds game days that could touch the same hosts at the same time. Starts nothing, and reads no clock.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{Gameday, Slot};
 
-/// Length of time ahead for which game days are compared.
+/// Game days are compared for this time from now on.
 pub const AHEAD: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// Maximum number of slots of a game day that are compared.
 const SLOTS: usize = 2000;
 
-/// The hosts and the time that a game day needs.
+/// A game day with the hosts and the time that it needs.
 #[derive(Clone, Debug)]
 pub struct Occupied<'g> {
     /// The game day.
@@ -24,29 +24,31 @@ pub struct Occupied<'g> {
     pub lasts: SignedDuration,
 }
 
-/// Two game days that overlap, or one that overlaps with its own next slot.
+/// Two slots that overlap, of two game days or of the same one.
 #[derive(Clone, Debug)]
 pub struct Overlap {
-    /// The indexes of both, the earlier slot first.
+    /// The indexes of the game days, that with the earlier slot first. Equal for two slots of the same game day.
     pub of: (usize, usize),
-    /// The slots.
+    /// The slots, the earlier one first.
     pub slots: (Slot, Slot),
     /// The hosts that both may touch.
     pub hosts: Vec<String>,
-    /// Whether both have this slot only.
+    /// Whether both game days are scheduled `once`, so that they have no other slot.
     pub is_fixed: bool,
 }
 
-/// Returns the first overlap of each pair, among the slots of the 90 days after a moment; of each game day at most 2,000 slots are compared.
+/// Returns the first overlap of each pair of game days, and of each game day with itself. Compares the slots of the 90 days after `now`, at most 2,000
+/// of each game day.
 #[must_use]
-pub fn overlaps(all: &[Occupied<'_>], now: Timestamp) -> Vec<Overlap> {
+pub fn overlaps(gamedays: &[Occupied<'_>], now: Timestamp) -> Vec<Overlap> {
     let until = now.checked_add(AHEAD).unwrap_or(now);
-    let slots: Vec<Vec<Slot>> = all.iter().map(|one| held(one, now, until)).collect();
+    let slots: Vec<Vec<Slot>> = gamedays.iter().map(|gameday| held(gameday, now, until)).collect();
     let mut found = Vec::new();
-    for (index, one) in all.iter().enumerate() {
-        for (other_index, other) in all.iter().enumerate().skip(index) {
-            let hosts: Vec<String> = one.hosts.intersection(&other.hosts).cloned().collect();
-            if hosts.is_empty() || one.fleet != other.fleet {
+    for (index, gameday) in gamedays.iter().enumerate() {
+        for (other_index, other) in gamedays.iter().enumerate().skip(index) {
+            let hosts: Vec<String> = gameday.hosts.intersection(&other.hosts).cloned().collect();
+            // Hosts of the same name in different fleets are different hosts.
+            if hosts.is_empty() || gameday.fleet != other.fleet {
                 continue;
             }
             let pair = if index == other_index {
@@ -54,55 +56,55 @@ pub fn overlaps(all: &[Occupied<'_>], now: Timestamp) -> Vec<Overlap> {
                 let pairs = own.iter().zip(own.iter().skip(1));
                 pairs
                     .map(|(first, next)| (first, next, true))
-                    .find(|(first, next, _)| ends(first, one) > next.starts().timestamp())
+                    .find(|(first, next, _)| ends(first, gameday) > next.starts().timestamp())
             } else {
-                first(&slots[index], &slots[other_index], one, other)
+                first_overlap((&slots[index], gameday), (&slots[other_index], other))
             };
             let Some((first, second, in_order)) = pair else { continue };
             found.push(Overlap {
                 of: if in_order { (index, other_index) } else { (other_index, index) },
                 slots: (first.clone(), second.clone()),
                 hosts,
-                is_fixed: one.gameday.schedule.is_once() && other.gameday.schedule.is_once(),
+                is_fixed: gameday.gameday.schedule.is_once() && other.gameday.schedule.is_once(),
             });
         }
     }
     found
 }
 
-/// Returns the slots that are held.
-fn held(one: &Occupied<'_>, now: Timestamp, until: Timestamp) -> Vec<Slot> {
-    let slots = one.gameday.schedule.upcoming(now).take(SLOTS);
+/// Returns the slots of a game day between two moments, without those in closed times.
+fn held(gameday: &Occupied<'_>, now: Timestamp, until: Timestamp) -> Vec<Slot> {
+    let slots = gameday.gameday.schedule.upcoming(now).take(SLOTS);
     let slots = slots.take_while(|slot| slot.due.timestamp() < until);
-    slots.filter(|slot| one.gameday.why_closed(slot).is_none()).collect()
+    slots.filter(|slot| gameday.gameday.why_closed(slot).is_none()).collect()
 }
 
-fn ends(slot: &Slot, of: &Occupied<'_>) -> Timestamp {
+/// Returns the latest end of a slot of a game day.
+fn ends(slot: &Slot, gameday: &Occupied<'_>) -> Timestamp {
     let starts = slot.starts().timestamp();
-    starts.checked_add(of.lasts).unwrap_or(starts)
+    starts.checked_add(gameday.lasts).unwrap_or(starts)
 }
 
-/// Returns the first two slots that overlap, the earlier one first, and whether that is of the first list.
-fn first<'s>(
-    own: &'s [Slot],
-    others: &'s [Slot],
-    one: &Occupied<'_>,
-    other: &Occupied<'_>,
+/// Returns the first two slots of two game days that overlap, the earlier one first, and whether that is of the first game day. Both lists are sorted
+/// by time.
+fn first_overlap<'s>(
+    (left_slots, left): (&'s [Slot], &Occupied<'_>),
+    (right_slots, right): (&'s [Slot], &Occupied<'_>),
 ) -> Option<(&'s Slot, &'s Slot, bool)> {
-    let (mut a, mut b) = (own.iter().peekable(), others.iter().peekable());
-    while let (Some(slot), Some(next)) = (a.peek(), b.peek()) {
-        let (slot, next) = (*slot, *next);
-        let (starts, next_starts) = (slot.starts().timestamp(), next.starts().timestamp());
-        if starts <= next_starts {
-            if ends(slot, one) > next_starts || starts == next_starts {
-                return Some((slot, next, true));
+    let (mut left_slots, mut right_slots) = (left_slots.iter().peekable(), right_slots.iter().peekable());
+    while let (Some(left_slot), Some(right_slot)) = (left_slots.peek(), right_slots.peek()) {
+        let (left_slot, right_slot) = (*left_slot, *right_slot);
+        let (left_starts, right_starts) = (left_slot.starts().timestamp(), right_slot.starts().timestamp());
+        if left_starts <= right_starts {
+            if ends(left_slot, left) > right_starts || left_starts == right_starts {
+                return Some((left_slot, right_slot, true));
             }
-            a.next();
+            left_slots.next();
         } else {
-            if ends(next, other) > starts {
-                return Some((next, slot, false));
+            if ends(right_slot, right) > left_starts {
+                return Some((right_slot, left_slot, false));
             }
-            b.next();
+            right_slots.next();
         }
     }
     None

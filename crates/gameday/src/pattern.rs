@@ -1,5 +1,5 @@
-//! Rules by which a game day repeats: a cron expression, equal steps, or one time. Computes civil times only; never knows a time zone and
-//! never reads a clock.
+//! Rules by which a game day repeats: a cron expression, equal steps, or one time. Computes civil times only: it uses no time zone and reads no
+//! clock.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub(crate) enum Pattern {
     Once(DateTime),
 }
 
-/// Each `step` of civil time, counted from the day `anchor`, at the time of day `at`.
+/// Days in equal steps, counted from the day `anchor`, each at the time of day `at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Every {
     pub(crate) step: Step,
@@ -44,7 +44,7 @@ impl Step {
     /// Parses a step such as `2 weeks`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (number, unit) = text.split_once(' ')?;
-        // `parse` would take `+1`.
+        // `parse` alone would accept `+1`.
         if !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
@@ -143,7 +143,7 @@ mod tests {
         );
         assert_eq!(every("2 weeks", "2026-10-09", "2036-10-09T14:01", 1), ["2036-10-10T14:00"]);
         assert_eq!(every("10 days", "2026-10-09", "2026-10-19T14:00", 1), ["2026-10-19T14:00"]);
-        // The day of the month is that of the anchor, or the last of a shorter month, which shifts no later date.
+        // Each date is counted from the anchor: a short month gives its last day, and later months have the anchor's day again.
         assert_eq!(
             every("1 month", "2026-12-31", "2027-02-01T00:00", 3),
             ["2027-02-28T14:00", "2027-03-31T14:00", "2027-04-30T14:00"]

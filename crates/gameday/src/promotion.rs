@@ -1,15 +1,15 @@
-//! Decides whether a scenario has held elsewhere before. Knows no index: the runs are given.
+//! Decides whether a scenario has held in another environment before (`[requires]`). Reads no index: the caller gives the runs.
 
 use firedrill_wire::Span;
 
 use crate::file::Requires;
 
-/// A run, as far as it matters here.
+/// The facts about a run that this decision needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Its id.
     pub id: String,
-    /// Its begin, in seconds since 1970.
+    /// Its beginning, in seconds since 1970.
     pub began_s: i64,
     /// The environment of its plan.
     pub environment: Option<String>,
@@ -41,11 +41,12 @@ pub enum Promotion {
 }
 
 impl Promotion {
-    /// Looks for the run that is required of a scenario, at a moment in seconds since 1970. `files` is the digest of the scenario's
-    /// files, `name` its name.
+    /// Looks for the run that `requires` asks for. `name` and `files` are the scenario's name and the digest of its files; `at_s` is the time of the
+    /// slot, in seconds since 1970.
     #[must_use]
     pub fn of(requires: &Requires, name: &str, files: &str, at_s: i64, runs: &[Run]) -> Self {
         let within = i64::try_from(requires.held_within.0.as_secs()).unwrap_or(i64::MAX);
+        // The runs in that environment, the newest first.
         let mut there: Vec<&Run> = runs
             .iter()
             .filter(|run| run.environment.as_deref() == Some(&requires.environment) && run.began_s <= at_s)
@@ -60,20 +61,21 @@ impl Promotion {
         if let Some(run) = same.iter().copied().find(in_time) {
             return Self::DidNotHold((*run).clone());
         }
-        let named = || there.iter().copied().filter(|run| run.held && run.scenario.as_deref() == Some(name));
-        if let Some(run) = named().filter(in_time).find(|run| run.files.is_none()) {
+        let held_by_name =
+            || there.iter().copied().filter(|run| run.held && run.scenario.as_deref() == Some(name));
+        if let Some(run) = held_by_name().filter(in_time).find(|run| run.files.is_none()) {
             return Self::Unknown(run.clone());
         }
         if let Some(run) = same.iter().find(|run| run.held) {
             return Self::TooLongAgo((*run).clone());
         }
-        if let Some(run) = named().find(in_time) {
+        if let Some(run) = held_by_name().find(in_time) {
             return Self::Changed(run.clone());
         }
         same.first().map_or(Self::Never, |run| Self::DidNotHold((*run).clone()))
     }
 
-    /// Returns a clause for people; `day` formats a moment.
+    /// Returns a clause for people. `day` formats a moment in seconds since 1970.
     #[must_use]
     pub fn words(&self, requires: &Requires, day: &dyn Fn(i64) -> String) -> String {
         let (place, within): (&str, Span) = (&requires.environment, requires.held_within);

@@ -1,4 +1,4 @@
-//! Reads a game day and reports all errors in it that need neither its scenarios nor its fleet.
+//! Reads a game day, and reports all errors that can be found without reading its scenarios and its fleet.
 
 mod drills;
 mod incidents;
@@ -16,7 +16,7 @@ use jiff::{Timestamp, tz::TimeZoneDatabase};
 
 use crate::{closed::Closed, file::GamedayFile, gameday::Gameday, not_on};
 
-/// Name of the folder of game days. Paths in its files are relative to its parent.
+/// Name of the folder of game days. Paths in a game day are relative to the parent of this folder.
 const FOLDER: &str = "gamedays";
 /// Keys that only game days have.
 const OWN_KEYS: [&str; 13] = [
@@ -34,25 +34,26 @@ const OWN_KEYS: [&str; 13] = [
     "requires",
     "skip_if",
 ];
-/// The other keys at the top of a game day.
+/// The top-level keys of a game day that scenarios or fleets have, too.
 const SHARED_KEYS: [&str; 3] = ["schema", "name", "sources"];
 
-/// Whether a file is a game day: it has tables that only game days have, and none that only scenarios or fleets have.
+/// Whether a file is a game day: it has a key that game days have, and no key that only scenarios or fleets have.
 #[must_use]
 pub fn is_gameday(file: &Path) -> bool {
     let keys = typed::keys(file, typed::MAX_BYTES);
-    let others = scenario::KEYS.iter().chain(&fleet::KEYS);
-    let others: Vec<&str> =
-        others.copied().filter(|key| !SHARED_KEYS.contains(key) && !OWN_KEYS.contains(key)).collect();
-    let is_other = |key: &str| others.contains(&key);
-    keys.iter().any(|key| OWN_KEYS.contains(&key.as_str())) && !keys.iter().any(|key| is_other(key))
+    let is_own = |key: &str| OWN_KEYS.contains(&key);
+    let is_foreign = |key: &str| {
+        let is_known = scenario::KEYS.contains(&key) || fleet::KEYS.contains(&key);
+        is_known && !is_own(key) && !SHARED_KEYS.contains(&key)
+    };
+    keys.iter().any(|key| is_own(key)) && !keys.iter().any(|key| is_foreign(key))
 }
 
 /// Reads a game day. All errors go to `sink`; returns `None` if there are any. A schedule without a slot after `now` is a
 /// warning.
 #[must_use]
 pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Sink) -> Option<Gameday> {
-    let before = sink.errors();
+    let errors_before = sink.errors();
     let read = typed::read::<GamedayFile>(path, "game day", sink)?;
     let item = read.item?;
     let base = base(path);
@@ -69,7 +70,7 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
     let skip_if = reader.skip_if();
     let schedule = schedule?;
     reader.is_due(&schedule, &closed, now);
-    if item.broken || sink.errors() > before {
+    if item.broken || sink.errors() > errors_before {
         return None;
     }
     let file = item.value.clone();
@@ -95,17 +96,19 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
     })
 }
 
-/// Returns the folder that paths are relative to: that above `gamedays`, or else the file's own.
+/// Returns the folder to which paths in a game day are relative: the parent of the folder `gamedays`, or, for a file elsewhere, its own folder.
 fn base(path: &Path) -> PathBuf {
     let own = path.parent().unwrap_or(Path::new(""));
     if own.file_name().is_some_and(|name| name == FOLDER) {
         return own.parent().unwrap_or(Path::new("")).to_owned();
     }
+    // The path may not show the folder's name, for instance `friday.toml` from inside of `gamedays`.
     let real = path.canonicalize().ok();
     let in_folder = real.as_deref().and_then(Path::parent).is_some_and(|own| own.ends_with(FOLDER));
     if in_folder { own.join("..") } else { own.to_owned() }
 }
 
+/// The parts that all checks need.
 struct Reader<'a> {
     item: &'a Item<GamedayFile>,
     zones: &'a TimeZoneDatabase,
@@ -118,8 +121,8 @@ impl Reader<'_> {
         &self.item.value
     }
 
-    /// Returns the place of a value. An element of a list that could not be read is missing, so that later elements have other indexes:
-    /// then the place is that of the list.
+    /// Returns the place of a value in the file. In a broken file an element of a list may be missing, and later elements have other indexes. Then
+    /// the place of the whole list is returned.
     fn place(&self, path: &[&str]) -> Place {
         match path.iter().position(|step| step.parse::<usize>().is_ok()).filter(|_| self.item.broken) {
             Some(index) => self.item.place_at(&path[..index], true),
@@ -127,11 +130,13 @@ impl Reader<'_> {
         }
     }
 
+    /// Reports an error at a value.
     fn wrong(&mut self, path: &[&str], message: impl Into<String>, label: &str, help: impl Into<String>) {
         let place = self.place(path);
         self.sink.push(Problem::error(message).at(place, label).help(help));
     }
 
+    /// Checks the name.
     fn name(&mut self) {
         let name = self.item.value.name.clone();
         if !is_simple_name(&name) {
@@ -145,14 +150,15 @@ impl Reader<'_> {
         }
     }
 
+    /// Reads `not_on`.
     fn closed(&mut self) -> Vec<Closed> {
         let entries = self.file().not_on.clone();
-        let mut all = Vec::new();
+        let mut closed = Vec::new();
         for (index, text) in entries.iter().enumerate() {
             let place = self.place(&["not_on", &index.to_string()]);
-            all.extend(not_on::read(text, self.base, place, self.zones, self.sink));
+            closed.extend(not_on::read(text, self.base, place, self.zones, self.sink));
         }
-        all
+        closed
     }
 }
 
@@ -163,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_keys_that_tell_a_game_day_are_those_of_the_schema() {
+    fn the_lists_of_keys_are_complete() {
         let schema = crate::schema();
         let keys = schema["properties"].as_object().expect("it describes a table").keys();
         let own: BTreeSet<&str> = OWN_KEYS.into_iter().chain(SHARED_KEYS).collect();

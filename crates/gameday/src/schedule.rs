@@ -1,8 +1,8 @@
-//! A schedule in a zone, and its slots. Previews, checks and calendars all use these slots.
+//! A schedule in a time zone, and the computation of its slots. Previews, checks, starts and calendars all use these slots. Reads no clock.
 
 mod changed;
 
-use std::{fmt, iter::Peekable};
+use std::fmt;
 
 use firedrill_wire::{Share, Span};
 use jiff::{
@@ -17,26 +17,29 @@ use crate::{
     times::{clock, written},
 };
 
-/// A pattern in a zone, with a delay.
+/// A pattern in a time zone, with a delay and a chance.
 #[derive(Clone, Debug)]
 pub struct Schedule {
+    /// The game day's name.
     pub(crate) name: String,
     pub(crate) pattern: Pattern,
     pub(crate) zone: TimeZone,
+    /// The maximum delay of a slot.
     pub(crate) jitter: Option<Span>,
+    /// The share of the pattern's times that become slots; `None` means all.
     pub(crate) chance: Option<Share>,
 }
 
-/// A moment at which a game day is due. It is known by the game day's name and its civil time.
+/// A moment at which a game day is due. The game day's name and the civil time together identify it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
-    /// The civil time that the schedule names, also where that does not exist.
+    /// The civil time of the pattern. At a change of clocks it may be a time that does not exist.
     pub civil: DateTime,
     /// The moment at which it is due, before the delay by `jitter`.
     pub due: Zoned,
-    /// The delay.
+    /// The delay from `due` to the start.
     pub delay: SignedDuration,
-    /// The effect of a change of clocks on it, for people.
+    /// The effect of a change of clocks on this slot, for people; `None` if there is no effect.
     pub note: Option<String>,
 }
 
@@ -47,7 +50,7 @@ impl Slot {
         self.due.checked_add(self.delay).unwrap_or_else(|_| self.due.clone())
     }
 
-    /// Returns its civil time as text: `2026-12-04T14:00`.
+    /// Returns its civil time as text, such as `2026-12-04T14:00`.
     #[must_use]
     pub fn civil_text(&self) -> String {
         written(self.civil)
@@ -55,33 +58,34 @@ impl Slot {
 }
 
 impl Schedule {
-    /// Returns the next `count` slots that are due after a moment, rising.
+    /// Returns the next `count` slots that are due after a moment, in ascending order.
     #[must_use]
     pub fn next(&self, after: Timestamp, count: usize) -> Vec<Slot> {
         self.slots(after).take(count).collect()
     }
 
-    /// Returns the slots that are due after a moment, rising, each once: of an hour that occurs twice, the first; a time that does
-    /// not exist is due at the next minute that does, unless a pattern has a run of its own within the length of the gap.
+    /// Returns the slots that are due after a moment, in ascending order. Each is returned once, also at a change of clocks: a time that occurs twice is
+    /// due at its first occurrence. A time that does not exist is due at the end of the gap, unless the cron pattern has another time soon after the
+    /// gap (within its length).
     pub fn slots(&self, after: Timestamp) -> impl Iterator<Item = Slot> + '_ {
-        // Local times run back by less than a day.
+        // The search begins a day earlier, because a change of clocks can set local time back, by less than a day.
         let local = self.zone.to_datetime(after);
         let from = local.checked_sub(SignedDuration::from_hours(24)).unwrap_or(local);
-        let civil = self.pattern.starting_at(from).peekable();
+        let civil = self.pattern.starting_at(from);
         let slots = Slots { schedule: self, civil, last: None, missing: None };
         slots.skip_while(move |slot| slot.due.timestamp() <= after)
     }
 
-    /// Returns the slots that start after a moment, also those that are already due and wait for their delay.
+    /// Returns the slots that start after a moment, including slots that are already due and wait for their delay.
     pub fn upcoming(&self, now: Timestamp) -> impl Iterator<Item = Slot> + '_ {
         self.slots(self.still_to_start(now)).skip_while(move |slot| slot.starts().timestamp() <= now)
     }
 
-    /// Returns the slot of a civil time, written as [`Slot::civil_text`] has it; `None` if the schedule has no such slot.
+    /// Returns the slot with a civil time in the form of [`Slot::civil_text`]; `None` if the schedule has no such slot.
     #[must_use]
     pub fn slot(&self, civil: &str) -> Option<Slot> {
         let wanted: DateTime = civil.parse().ok()?;
-        // Any zone is less than a day away.
+        // The civil time is read as UTC. The offset of any zone is less than 26 hours, so the slot is due within that time of it.
         let day = SignedDuration::from_hours(26);
         let near = |at: DateTime| TimeZone::UTC.to_ambiguous_timestamp(at).compatible().ok();
         let until = near(wanted.checked_add(day).ok()?)?;
@@ -90,7 +94,7 @@ impl Schedule {
         (found.civil == wanted && found.civil_text() == civil).then_some(found)
     }
 
-    /// Returns the moment after which a slot is due that may start after `now`.
+    /// Returns a moment such that all slots that start after `now` are due after it.
     fn still_to_start(&self, now: Timestamp) -> Timestamp {
         let jitter =
             self.jitter.and_then(|jitter| SignedDuration::try_from(jitter.0).ok()).unwrap_or_default();
@@ -109,32 +113,32 @@ impl Schedule {
         self.zone.iana_name().unwrap_or("UTC")
     }
 
-    /// Returns the longest delay.
+    /// Returns the maximum delay; `None` if slots have none.
     #[must_use]
     pub const fn jitter(&self) -> Option<Span> {
         self.jitter
     }
 
-    /// Whether it has one slot only.
+    /// Whether the schedule has only one slot.
     #[must_use]
     pub const fn is_once(&self) -> bool {
         matches!(self.pattern, Pattern::Once(_))
     }
 
-    /// Returns the name of a slot: that of the game day, and the civil time.
+    /// Returns the name of a slot: the game day's name, and the civil time.
     #[must_use]
     pub fn id(&self, slot: &Slot) -> String {
         format!("{} {}", self.name, slot.civil_text())
     }
 
-    /// Whether there is a slot at a time of the pattern; it depends on the slot's name only.
+    /// Whether a time of the pattern becomes a slot (`chance`). This depends only on the slot's name.
     fn takes_place(&self, civil: DateTime) -> bool {
         let Some(chance) = self.chance else { return true };
         let number = random::short("chance", &self.name, &written(civil));
         f64::from(number) < chance.fraction() * (f64::from(u32::MAX) + 1.0)
     }
 
-    /// Returns the delay of a slot, in whole seconds; it depends on the slot's name only.
+    /// Returns the delay of a slot, in whole seconds. It depends only on the slot's name.
     fn delay(&self, civil: DateTime) -> SignedDuration {
         let most = self.jitter.map_or(0, |jitter| jitter.0.as_secs());
         if most == 0 {
@@ -158,11 +162,14 @@ impl fmt::Display for Schedule {
     }
 }
 
+/// Iterates over the slots of a schedule.
 struct Slots<'s, C: Iterator<Item = DateTime>> {
     schedule: &'s Schedule,
-    civil: Peekable<C>,
+    /// The times of the pattern.
+    civil: C,
+    /// The moment at which the last slot was due.
     last: Option<Timestamp>,
-    /// A time that does not exist and that the next slot replaces.
+    /// A time that does not exist and gets no slot, because the next slot replaces it. The next slot's note names it.
     missing: Option<DateTime>,
 }
 
@@ -186,7 +193,7 @@ impl<C: Iterator<Item = DateTime>> Iterator for Slots<'_, C> {
 }
 
 impl<C: Iterator<Item = DateTime>> Slots<'_, C> {
-    /// Returns the slot of a civil time; `None` if the next slot replaces it.
+    /// Returns the slot of a civil time; `None` if the time does not exist and the next slot replaces it.
     fn slot(&mut self, civil: DateTime) -> Option<Slot> {
         let zone = &self.schedule.zone;
         let name = self.schedule.zone_name();
@@ -199,37 +206,37 @@ impl<C: Iterator<Item = DateTime>> Slots<'_, C> {
                 (ambiguous.earlier().ok()?, Some(note))
             }
             AmbiguousOffset::Gap { before, after } => {
-                let over = end_of_gap(zone, civil, before)?;
+                let gap_end = end_of_gap(zone, civil, before)?;
                 let gap = SignedDuration::from_secs(i64::from(after.seconds() - before.seconds()));
-                if self.has_own_run(civil, over.datetime(), gap) {
+                if self.has_time_after_gap(civil, gap_end.datetime(), gap) {
                     self.missing = Some(civil);
                     return None;
                 }
                 let next_day =
-                    if over.date() == day { String::new() } else { format!(" on {}", over.date()) };
-                let runs = clock(over.datetime());
+                    if gap_end.date() == day { String::new() } else { format!(" on {}", gap_end.date()) };
+                let runs = clock(gap_end.datetime());
                 let note = format!("{day}: {at} does not exist in {name}, runs at {runs}{next_day}");
-                (over, Some(note))
+                (gap_end, Some(note))
             }
         };
-        let stands = self.missing.take().map(|missing| {
+        let replaces = self.missing.take().map(|missing| {
             let (day, missing) = (missing.date(), clock(missing));
             format!("{day}: {missing} does not exist in {name}, the run at {at} stands for it")
         });
-        Some(Slot { civil, due, delay: self.schedule.delay(civil), note: note.or(stands) })
+        Some(Slot { civil, due, delay: self.schedule.delay(civil), note: note.or(replaces) })
     }
 
-    /// Whether cron's fields select a time within the length of a gap after it. Then the missing time gets no slot of its own.
-    fn has_own_run(&mut self, civil: DateTime, over: DateTime, gap: SignedDuration) -> bool {
+    /// Whether a cron pattern has a time soon after a gap: within the gap's length. Then the missing time `civil` gets no slot.
+    fn has_time_after_gap(&self, civil: DateTime, gap_end: DateTime, gap: SignedDuration) -> bool {
         let Pattern::Cron(cron) = &self.schedule.pattern else { return false };
-        let Ok(until) = over.checked_add(gap) else { return false };
-        cron.starting_at(civil.max(over)).next().is_some_and(|next| next < until)
+        let Ok(until) = gap_end.checked_add(gap) else { return false };
+        cron.starting_at(civil.max(gap_end)).next().is_some_and(|next| next < until)
     }
 }
 
-/// Returns the moment at which the gap is over that a civil time is in. `before` is the offset before it.
+/// Returns the end of the gap in which a civil time is. `before` is the zone's offset before the gap.
 fn end_of_gap(zone: &TimeZone, civil: DateTime, before: Offset) -> Option<Zoned> {
-    // By the old offset, the time is at or after the change.
+    // Read with the old offset, the civil time is at or after the change of clocks. So the change is the last one before it.
     let by_old = before.to_timestamp(civil).ok()?.checked_add(SignedDuration::from_secs(1)).ok()?;
     let change = zone.preceding(by_old).find(|change| change.offset() != before)?;
     Some(change.timestamp().to_zoned(zone.clone()))

@@ -1,4 +1,4 @@
-//! Dates and times of day as they are written in files, and the built-in zones.
+//! Parses and formats dates and times of day as files have them, and looks up the built-in time zones.
 
 use jiff::{
     civil::{Date, DateTime, Time},
@@ -11,7 +11,7 @@ pub fn zones() -> TimeZoneDatabase {
     TimeZoneDatabase::bundled()
 }
 
-/// Returns the zone of exactly that name.
+/// Returns the zone with exactly this IANA name; other spellings give `None`.
 pub(crate) fn zone(name: &str, zones: &TimeZoneDatabase) -> Option<TimeZone> {
     let zone = zones.get(name).ok()?;
     (zone.iana_name() == Some(name) && !zone.is_unknown()).then_some(zone)
@@ -35,7 +35,7 @@ pub(crate) fn moment(text: &str) -> Option<DateTime> {
     Some(date(day)?.to_datetime(time(at)?))
 }
 
-/// Parses numbers with exactly the given counts of digits.
+/// Parses numbers that are separated by `between`, with exactly the given counts of digits.
 fn numbers<const N: usize>(text: &str, between: &str, digits: [usize; N]) -> Option<[u16; N]> {
     let mut parts = text.split(between);
     let mut numbers = [0; N];
@@ -47,12 +47,12 @@ fn numbers<const N: usize>(text: &str, between: &str, digits: [usize; N]) -> Opt
     parts.next().is_none().then_some(numbers)
 }
 
-/// `14:00`.
+/// Formats the time of day, such as `14:00`.
 pub(crate) fn clock(at: DateTime) -> String {
     format!("{:02}:{:02}", at.hour(), at.minute())
 }
 
-/// `2026-12-04T14:00`.
+/// Formats a civil time, such as `2026-12-04T14:00`.
 pub(crate) fn written(at: DateTime) -> String {
     format!("{}T{}", at.date(), clock(at))
 }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_dates_and_times_are_taken() {
+    fn dates_and_times_have_exactly_one_form() {
         assert_eq!(moment("2026-12-04T14:00").map(written).as_deref(), Some("2026-12-04T14:00"));
         for wrong in ["2026-12-4", "20261204", "2026-02-30", "2026-12-04T", "+026-12-04", ""] {
             assert_eq!(date(wrong), None, "{wrong}");

@@ -1,4 +1,4 @@
-//! The results of one run as far as runs are compared by them, and their file: a baseline.
+//! The results of a run that comparisons need, and the files of baselines, which keep such results.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{entry::unchanged, error::HistoryError, outcome::asked, times::Times};
 
-/// The version of the file's format with one run.
+/// The version of the format of a file with one run.
 const VERSION: u32 = 1;
-/// The version of the file's format with several runs.
+/// The version of the format of a file with several runs.
 const SEVERAL: u32 = 2;
 /// Maximum number of runs in a file.
 const MOST: usize = 100;
@@ -26,37 +26,37 @@ struct Several {
     runs: Vec<Results>,
 }
 
-/// Returns a baseline's file as JSON: the newest `keep` of these runs, each once, the newest last. A file of one run has the
-/// format that earlier versions read.
+/// Returns the file of a baseline as JSON: the newest `keep` of these runs, each once, the newest last. If only one run is kept, the file has the
+/// format for one run, which earlier versions can read.
 ///
 /// # Errors
 /// A serializer failed, which is a bug.
 pub fn kept(runs: &[Results], keep: usize) -> serde_json::Result<Vec<u8>> {
-    let all = in_order(runs.to_vec());
-    let newest = &all[all.len().saturating_sub(keep.clamp(1, MOST))..];
+    let ordered = in_order(runs.to_vec());
+    let newest = &ordered[ordered.len().saturating_sub(keep.clamp(1, MOST))..];
     let mut bytes = match newest {
-        [one] => serde_json::to_vec_pretty(one)?,
+        [only] => serde_json::to_vec_pretty(only)?,
         several => serde_json::to_vec_pretty(&Several { baseline: SEVERAL, runs: several.to_vec() })?,
     };
     bytes.push(b'\n');
     Ok(bytes)
 }
 
-/// Brings runs into the order of time, each once. Those without a time stay where they were named.
+/// Sorts runs by time and removes repeated ones. If a run has no time, the order stays as it was given.
 fn in_order(runs: Vec<Results>) -> Vec<Results> {
-    let mut all: Vec<Results> = Vec::new();
-    for one in runs {
-        if one.run.is_none() || all.iter().all(|other| other.run != one.run) {
-            all.push(one);
+    let mut ordered: Vec<Results> = Vec::new();
+    for results in runs {
+        if results.run.is_none() || ordered.iter().all(|other| other.run != results.run) {
+            ordered.push(results);
         }
     }
-    if all.iter().all(|one| one.started.is_some()) {
-        all.sort_by(|one, other| one.started.cmp(&other.started));
+    if ordered.iter().all(|results| results.started.is_some()) {
+        ordered.sort_by(|left, right| left.started.cmp(&right.started));
     }
-    all
+    ordered
 }
 
-/// The results of a run. As JSON it is a baseline's file; readers ignore fields that they do not know.
+/// The results of a run. Its JSON is the file of a baseline of one run; readers ignore fields that they do not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// The version of this format.
@@ -78,13 +78,13 @@ pub struct Results {
     pub verdict: Verdict,
     /// The run's exit code.
     pub exit: u8,
-    /// 0 to 100.
+    /// The score, 0 to 100; `None` if the run has none.
     pub score: Option<u8>,
     /// Reasons why the run's verdict is not better.
     pub why: Vec<String>,
     /// The attacks, in the plan's order.
     pub attacks: Vec<AttackResult>,
-    /// The scenario's file, as the plan has it. Not kept in baselines.
+    /// The path of the scenario's file, as the plan has it. It is not written into baselines.
     #[serde(skip)]
     pub file: Option<String>,
     /// Whether this was read from a `report.json`.
@@ -117,12 +117,12 @@ pub struct ObjectiveResult {
     pub probe: String,
     /// The goal, in words.
     pub goal: String,
-    /// The source and its question, where a source measures the objective; empty in baselines of earlier versions.
+    /// The source and its question, if a source measures the objective; otherwise empty. Baselines of earlier versions do not have it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub asked: String,
     /// The verdict.
     pub verdict: Verdict,
-    /// The reason, a sentence.
+    /// The reason of the verdict, as a sentence.
     pub why: String,
     /// The figure of the worst vantage that counts.
     pub measured: Measured,
@@ -141,13 +141,13 @@ pub struct Head<'a> {
     pub verdict: Verdict,
     /// The run's exit code.
     pub exit: u8,
-    /// 0 to 100.
+    /// The score, 0 to 100; `None` if the run has none.
     pub score: Option<u8>,
     /// The plan's digest, as in reports.
     pub plan: Option<&'a str>,
 }
 
-/// The part of `report.json` that is read.
+/// The part of `report.json` that is needed here.
 #[derive(Deserialize)]
 struct Report {
     started: Option<String>,
@@ -182,7 +182,7 @@ impl Results {
         results
     }
 
-    /// Brings the runs of a baseline together: each once, in the order of time.
+    /// Joins the runs of several baselines: sorted by time, each run once.
     #[must_use]
     pub fn together(runs: Vec<Self>) -> Vec<Self> {
         in_order(runs)
@@ -191,7 +191,7 @@ impl Results {
     /// Parses the file of a baseline of one run or of several, or the `report.json` of a run; `path` is for messages.
     ///
     /// # Errors
-    /// It is neither, or its format is newer than this build.
+    /// It is neither, or a newer version of firedrill wrote it.
     pub fn all_of_json(bytes: &[u8], path: &Path) -> Result<Vec<Self>, HistoryError> {
         let bad = |why: String| HistoryError::NoBaseline { path: path.to_owned(), why };
         let value: serde_json::Value =
@@ -207,10 +207,10 @@ impl Results {
         }
     }
 
-    /// Parses a baseline's file, or the `report.json` of a run; `path` is for messages. Its texts are cleaned, whoever wrote them.
+    /// Parses the file of a baseline of one run, or the `report.json` of a run; `path` is for messages. The texts in it are cleaned for terminals.
     ///
     /// # Errors
-    /// It is neither, or its format is newer than this build.
+    /// It is neither, or a newer version of firedrill wrote it.
     pub fn of_json(bytes: &[u8], path: &Path) -> Result<Self, HistoryError> {
         let bad = |why: String| HistoryError::NoBaseline { path: path.to_owned(), why };
         let value: serde_json::Value =
@@ -244,26 +244,30 @@ impl Results {
         }
     }
 
-    /// Returns these results with only the objectives of these names; with all of them if there are none.
+    /// Keeps only the objectives with these names. If no names are given, keeps all objectives.
     ///
     /// # Errors
-    /// One of the names is that of no objective.
+    /// No objective has one of the names.
     pub fn only(mut self, names: &[String]) -> Result<Self, HistoryError> {
-        let known: BTreeSet<&str> =
-            self.attacks.iter().flat_map(|attack| &attack.objectives).map(|one| one.name.as_str()).collect();
+        let known: BTreeSet<&str> = self
+            .attacks
+            .iter()
+            .flat_map(|attack| &attack.objectives)
+            .map(|objective| objective.name.as_str())
+            .collect();
         if let Some(name) = names.iter().find(|name| !known.contains(name.as_str())) {
             let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
             return Err(HistoryError::NoObjective { name: name.clone(), known: format::list(&known) });
         }
         if !names.is_empty() {
             for attack in &mut self.attacks {
-                attack.objectives.retain(|one| names.contains(&one.name));
+                attack.objectives.retain(|objective| names.contains(&objective.name));
             }
         }
         Ok(self)
     }
 
-    /// Returns what names the run, for programs.
+    /// Returns the identity and the result of the run, for output to programs.
     #[must_use]
     pub fn head(&self) -> Head<'_> {
         Head {
@@ -277,6 +281,7 @@ impl Results {
         }
     }
 
+    /// Takes the results from a scorecard. Facts that only the log has are `None`.
     fn of_card(card: Scorecard) -> Self {
         let attacks = card.attacks.into_iter().map(|attack| AttackResult {
             times: Times::of_attack(&attack),
@@ -286,14 +291,14 @@ impl Results {
             objectives: attack
                 .objectives
                 .into_iter()
-                .map(|one| ObjectiveResult {
-                    asked: asked(&one).unwrap_or_default(),
-                    name: one.name,
-                    probe: one.probe,
-                    goal: one.goal,
-                    verdict: one.verdict,
-                    why: one.why,
-                    measured: one.measured,
+                .map(|objective| ObjectiveResult {
+                    asked: asked(&objective).unwrap_or_default(),
+                    name: objective.name,
+                    probe: objective.probe,
+                    goal: objective.goal,
+                    verdict: objective.verdict,
+                    why: objective.why,
+                    measured: objective.measured,
                 })
                 .collect(),
         });
@@ -345,19 +350,20 @@ mod tests {
 
     #[test]
     fn several_runs_are_read_back_in_the_order_of_time_and_each_once() {
-        let of = |run: &str, started: &str| {
+        let run_at = |run: &str, started: &str| {
             let mut results = Results::of_log(&Log::of(&Drill::one().records()));
             (results.run, results.started) = (Some(run.to_owned()), Some(started.to_owned()));
             results
         };
         let runs = [
-            of("b", "2026-11-02T00:00:00Z"),
-            of("a", "2026-11-01T00:00:00Z"),
-            of("b", "2026-11-02T00:00:00Z"),
+            run_at("b", "2026-11-02T00:00:00Z"),
+            run_at("a", "2026-11-01T00:00:00Z"),
+            run_at("b", "2026-11-02T00:00:00Z"),
         ];
         let path = Path::new("main.json");
         let read = |keep: usize| Results::all_of_json(&kept(&runs, keep).unwrap(), path).unwrap();
-        let names = |all: Vec<Results>| all.into_iter().filter_map(|one| one.run).collect::<Vec<_>>();
+        let names =
+            |runs: Vec<Results>| runs.into_iter().filter_map(|results| results.run).collect::<Vec<_>>();
         assert_eq!(
             (names(read(5)), names(read(1))),
             (vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()])

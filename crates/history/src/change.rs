@@ -6,11 +6,11 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
-    /// Worse, beyond chance.
+    /// Worse, by more than chance explains.
     Worse,
-    /// Better, beyond chance.
+    /// Better, by more than chance explains.
     Better,
-    /// No difference beyond chance.
+    /// No difference that chance does not explain.
     Same,
     /// The figures cannot be compared.
     Unknown,

@@ -1,5 +1,5 @@
-//! The decision of a gate in the formats of CI systems. Each format has a file with a function that makes text from the run and the decision.
-//! Nothing here decides or writes anything.
+//! The decision of a gate in the formats of CI systems. Each format has a file with functions that make its text from the run and the decision.
+//! These functions decide nothing, and write no file.
 
 mod github;
 mod gitlab;

@@ -1,9 +1,10 @@
-//! Compares a run with another, or with several, objective by objective.
+//! Compares a run with one or several earlier runs, objective by objective.
 //!
-//! A difference is beyond chance if the ranges that the verdicts rest on do not overlap. Each end of a range errs in at most
-//! 2.5 % of cases. Of two equal systems one is called worse only if the upper end of one range or the lower end of the other errs:
-//! in at most 5 %, and mostly far less. It is about these two runs: systems whose failures come in bursts differ between runs
-//! though nothing changed. Several runs show usual figures ([`crate::usual`]); beside two to four, a figure is worse if it is worse than each of them.
+//! Each figure has a range, on which its verdict is based. Chance does not explain a difference if the two ranges do not overlap. Each end of a range
+//! is wrong in at most 2.5 % of cases. So of two equal systems one is called worse in at most 5 % of cases, and mostly far less often: either the
+//! upper end of the lower range or the lower end of the upper range has to be wrong. The comparison is about these two runs only: a system whose
+//! failures come in bursts differs between runs although nothing changed. Five or more earlier runs show usual figures ([`crate::usual`]). With two to
+//! four, a figure is worse if it is worse than that of each of them.
 
 use std::collections::HashMap;
 
@@ -29,7 +30,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Plans {
-    /// They are equal but for the seed and the file's path.
+    /// They are equal, except for the seed and the paths of files.
     Same,
     /// They differ.
     Differ,
@@ -47,7 +48,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// Returns the figure with its range: `99.2 % (98.7 % to 99.6 %)`.
+    /// Returns the figure with its range, such as `99.2 % (98.7 % to 99.6 %)`.
     #[must_use]
     pub fn figure(&self) -> String {
         let measured = &self.measured;
@@ -72,59 +73,61 @@ pub struct Row {
     pub attack: String,
     /// The objective's name.
     pub objective: String,
-    /// The goal, in words; of the later run where it has one.
+    /// The goal, in words: that of the later run if it has this objective, otherwise that of the earlier run.
     pub goal: String,
-    /// The earlier run.
+    /// The result in the earlier run; `None` if it was not judged there.
     pub before: Option<Side>,
-    /// The later run.
+    /// The result in the later run; `None` if it was not judged there.
     pub after: Option<Side>,
     /// The change.
     pub change: Change,
-    /// The reason, where the change is not plain from the figures.
+    /// The reason of the change, if the figures do not show it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Whether both figures are known and neither has a range of chance, as those of metric sources, of alerts and of logs: there is
-    /// nothing to compare by, whatever they are.
+    /// Whether both figures are known, but neither has a range that describes chance. This holds for figures of metric sources, alerts and logs; they
+    /// cannot be compared.
     #[serde(skip)]
     pub without_ranges: bool,
-    /// The runs that it was compared with, if there are several; `before` then has the usual figure, and the limits beyond which another
-    /// is better or worse.
+    /// The earlier runs, if there are several. With enough of them, `before` has the usual figure, and as its range the limits beyond which a figure is
+    /// better or worse.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usual: Option<UsualOf>,
 }
 
-/// The runs that a figure was compared with.
+/// The earlier runs with which a figure was compared.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct UsualOf {
-    /// Number of runs in which it is known.
+    /// Number of runs in which the figure is known.
     pub runs: usize,
-    /// Whether these are enough to show what is usual. If not, worse is what is worse than each of them, beyond chance.
+    /// Whether there are enough runs to know the usual figure. If not, a figure is worse if it is worse than that of each run by more than chance
+    /// explains.
     pub enough: bool,
-    /// The part of the usual figure by which another may be worse.
+    /// The part of the usual figure by which a figure may be worse without being called so.
     pub margin: f64,
 }
 
-/// Two runs, side by side.
+/// A run beside one or several earlier runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Whether they had the same plan; of several earlier runs, whether all had it.
+    /// Whether they had the same plan. With several earlier runs: whether all of them had it.
     pub plans: Plans,
     /// Number of earlier runs.
     pub runs: usize,
-    /// All objectives of both, in the order of the later run; those of the earlier one alone come last.
+    /// All objectives of both, in the order of the later run. Objectives that only the earlier run has come last.
     pub rows: Vec<Row>,
     /// The times of the attacks that both have.
     pub times: Vec<TimesRow>,
 }
 
-/// The times of an attack in both runs. They have no ranges, so none is better or worse; an objective is for that.
+/// The times of an attack in both runs. They have no ranges, so they are shown and not compared. To compare a time, a scenario needs an objective
+/// about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TimesRow {
     /// The attack's name.
     pub attack: String,
-    /// The earlier run; the newest of several.
+    /// The times in the earlier run; with several, in the newest of them.
     pub before: Times,
-    /// The later run.
+    /// The times in the later run.
     pub after: Times,
 }
 
@@ -136,17 +139,17 @@ impl Comparison {
     }
 }
 
-/// Compares several earlier runs with a later one, beyond a margin. The newest of the earlier ones is the last. One alone is compared
-/// as [`compare`] does it.
+/// Compares several earlier runs with a later one. `earlier` is sorted by time, the newest last. Beside usual figures, a figure may be worse by
+/// `margin`, a part of the usual figure. A single earlier run is compared as by [`compare`].
 #[must_use]
-pub fn compare_with(all: &[Results], after: &Results, margin: f64) -> Comparison {
-    let Some((newest, older)) = all.split_last() else {
+pub fn compare_with(earlier: &[Results], after: &Results, margin: f64) -> Comparison {
+    let Some((newest, older)) = earlier.split_last() else {
         return Comparison { plans: Plans::Unknown, runs: 0, rows: Vec::new(), times: Vec::new() };
     };
     let mut comparison = compare(newest, after);
-    comparison.runs = all.len();
-    for one in older {
-        comparison.plans = match (comparison.plans, plans(one, after)) {
+    comparison.runs = earlier.len();
+    for results in older {
+        comparison.plans = match (comparison.plans, plans(results, after)) {
             (Plans::Differ, _) | (_, Plans::Differ) => Plans::Differ,
             (Plans::Unknown, _) | (_, Plans::Unknown) => Plans::Unknown,
             (Plans::Same, Plans::Same) => Plans::Same,
@@ -155,21 +158,22 @@ pub fn compare_with(all: &[Results], after: &Results, margin: f64) -> Comparison
     if older.is_empty() {
         return comparison;
     }
-    let (now_by_name, then_by_name) = (by_name(after), all.iter().map(by_name).collect::<Vec<_>>());
+    let (now_by_name, then_by_name) = (by_name(after), earlier.iter().map(by_name).collect::<Vec<_>>());
     for row in &mut comparison.rows {
         let name = (row.attack.as_str(), row.objective.as_str());
         let Some(now) = now_by_name.get(&name).copied() else { continue };
         let then = then_by_name.iter().filter_map(|results| results.get(&name).copied());
         let known: Vec<&ObjectiveResult> =
-            then.filter(|one| one.verdict != Verdict::Unknown && is_same(one, now)).collect();
+            then.filter(|then| then.verdict != Verdict::Unknown && is_same(then, now)).collect();
         let Some(last) = known.last() else { continue };
         if now.verdict == Verdict::Unknown {
             continue;
         }
-        let figures: Vec<Measured> = known.iter().map(|one| one.measured).collect();
-        // The range of a source's figure is not about chance; but how runs differ in a time is known all the same.
-        let ranged = !now.probe.is_empty() || now.measured.unit == Unit::Time;
-        let usual = if known.len() >= ENOUGH && ranged {
+        let figures: Vec<Measured> = known.iter().map(|objective| objective.measured).collect();
+        // A figure without a probe comes from a source, and its range does not describe chance. Only for a time the differences between runs still
+        // show what is usual.
+        let has_usual = !now.probe.is_empty() || now.measured.unit == Unit::Time;
+        let usual = if known.len() >= ENOUGH && has_usual {
             usual::change(&figures, &now.measured, margin)
         } else {
             None
@@ -193,12 +197,13 @@ pub fn compare_with(all: &[Results], after: &Results, margin: f64) -> Comparison
     comparison
 }
 
-/// Compares with each of a few runs: worse or better is what is so beside all of them.
+/// Compares a figure with each of a few earlier ones. It is worse (or better) only if it is worse (or better) than all of them. The error is the
+/// reason why it cannot be compared with one of them.
 fn with_each(known: &[&ObjectiveResult], now: &ObjectiveResult) -> Result<Change, String> {
-    let mut all =
-        known.iter().map(|one| change(one, now)).collect::<Result<Vec<Change>, String>>()?.into_iter();
-    let first = all.next().unwrap_or(Change::Same);
-    Ok(if all.all(|one| one == first) { first } else { Change::Same })
+    let mut changes =
+        known.iter().map(|then| change(then, now)).collect::<Result<Vec<Change>, String>>()?.into_iter();
+    let first = changes.next().unwrap_or(Change::Same);
+    Ok(if changes.all(|change| change == first) { first } else { Change::Same })
 }
 
 /// Compares an earlier run with a later one.
@@ -221,7 +226,7 @@ pub fn compare(before: &Results, after: &Results) -> Comparison {
         if later.contains_key(&(attack.name.as_str(), objective.name.as_str())) {
             continue;
         }
-        let not_run = after.attacks.iter().any(|one| one.name == attack.name && one.verdict.is_none());
+        let not_run = after.attacks.iter().any(|later| later.name == attack.name && later.verdict.is_none());
         let (change, why) = if not_run {
             (Change::Unknown, "the attack was not run in the later run")
         } else {
@@ -235,41 +240,47 @@ pub fn compare(before: &Results, after: &Results) -> Comparison {
             ..row(attack, objective)
         });
     }
-    let times = after.attacks.iter().filter_map(|one| {
-        let earlier = before.attacks.iter().find(|other| other.name == one.name)?;
-        Some(TimesRow { attack: one.name.clone(), before: earlier.times, after: one.times })
+    let times = after.attacks.iter().filter_map(|later| {
+        let earlier = before.attacks.iter().find(|earlier| earlier.name == later.name)?;
+        Some(TimesRow { attack: later.name.clone(), before: earlier.times, after: later.times })
     });
     Comparison { plans: plans(before, after), runs: 1, rows, times: times.collect() }
 }
 
+/// Compares the plans of two runs by their digests.
 fn plans(before: &Results, after: &Results) -> Plans {
-    let same = |one: &Option<String>, other: &Option<String>| Some(one.as_ref()? == other.as_ref()?);
-    match (same(&before.same, &after.same), same(&before.plan, &after.plan)) {
+    // `None` if one of the digests is not known.
+    let equal = |left: &Option<String>, right: &Option<String>| Some(left.as_ref()? == right.as_ref()?);
+    match (equal(&before.same, &after.same), equal(&before.plan, &after.plan)) {
         (Some(true), _) | (None, Some(true)) => Plans::Same,
         (Some(false), _) => Plans::Differ,
-        // With digests over the seeds too, different ones say nothing.
+        // Only the digests `plan` are known. They cover the seeds, too, so different digests do not show that the plans differ.
         (None, _) => Plans::Unknown,
     }
 }
 
+/// Returns all objectives of a run, each with its attack.
 fn objectives(results: &Results) -> impl Iterator<Item = (&AttackResult, &ObjectiveResult)> {
-    results.attacks.iter().flat_map(|attack| attack.objectives.iter().map(move |one| (attack, one)))
+    results
+        .attacks
+        .iter()
+        .flat_map(|attack| attack.objectives.iter().map(move |objective| (attack, objective)))
 }
 
-/// Returns the objectives by the names of attack and objective; of several with one name, the first.
+/// Returns the objectives by the names of attack and objective. Of several with the same names, the first counts.
 fn by_name(results: &Results) -> HashMap<(&str, &str), &ObjectiveResult> {
-    let mut all = HashMap::new();
-    for (attack, one) in objectives(results) {
-        all.entry((attack.name.as_str(), one.name.as_str())).or_insert(one);
+    let mut named = HashMap::new();
+    for (attack, objective) in objectives(results) {
+        named.entry((attack.name.as_str(), objective.name.as_str())).or_insert(objective);
     }
-    all
+    named
 }
 
 fn side(objective: &ObjectiveResult) -> Side {
     Side { verdict: objective.verdict, measured: objective.measured }
 }
 
-/// Returns the row of an objective of the later run alone.
+/// Returns a row with the names and the goal of an objective, as for an objective that only the later run has.
 fn row(attack: &AttackResult, objective: &ObjectiveResult) -> Row {
     Row {
         attack: attack.name.clone(),
@@ -284,16 +295,18 @@ fn row(attack: &AttackResult, objective: &ObjectiveResult) -> Row {
     }
 }
 
+/// Returns the row of an objective that both runs have.
 fn both(attack: &AttackResult, before: &ObjectiveResult, after: &ObjectiveResult) -> Row {
     let (change, why) = match change(before, after) {
         Ok(change) => (change, None),
         Err(why) => (Change::Unknown, Some(why)),
     };
-    let known = |one: &ObjectiveResult| {
-        let figure = one.measured.value.is_some() || one.measured.endless;
-        one.verdict != Verdict::Unknown && figure && range(one).is_none()
+    let is_known_without_range = |objective: &ObjectiveResult| {
+        let has_figure = objective.measured.value.is_some() || objective.measured.endless;
+        objective.verdict != Verdict::Unknown && has_figure && range(objective).is_none()
     };
-    let without_ranges = is_same(before, after) && known(before) && known(after);
+    let without_ranges =
+        is_same(before, after) && is_known_without_range(before) && is_known_without_range(after);
     Row { before: Some(side(before)), change, why, without_ranges, ..row(attack, after) }
 }
 
@@ -308,7 +321,7 @@ fn change(before: &ObjectiveResult, after: &ObjectiveResult) -> Result<Change, S
             before.goal, before.probe, after.goal, after.probe
         ));
     }
-    // A fault that did not land leaves good figures that mean nothing.
+    // If a fault did not take effect, the verdict is unknown, and the good figures mean nothing.
     for (objective, which) in [(before, "earlier"), (after, "later")] {
         if objective.verdict == Verdict::Unknown {
             return Err(format!("it is unknown in the {which} run: {}", objective.why));
@@ -330,15 +343,15 @@ fn change(before: &ObjectiveResult, after: &ObjectiveResult) -> Result<Change, S
     })
 }
 
-/// Whether two results are about the same. Earlier versions did not say what was asked.
+/// Whether two results are about the same goal, probe and question. Baselines of earlier versions have no question (`asked`); it is not compared then.
 fn is_same(before: &ObjectiveResult, after: &ObjectiveResult) -> bool {
-    let asked = before.asked == after.asked || before.asked.is_empty() || after.asked.is_empty();
-    before.goal == after.goal && before.probe == after.probe && asked
+    let same_question = before.asked == after.asked || before.asked.is_empty() || after.asked.is_empty();
+    before.goal == after.goal && before.probe == after.probe && same_question
 }
 
-/// Returns the range by which a figure is compared; `None` if it was not measured, or if it is not about chance. The upper end may be
-/// infinite. What no probe measured, such as an increase or the time of an alert, has a range between two answers of a source: one run
-/// says nothing about how another would be.
+/// Returns the range by which a figure is compared; `None` if it was not measured, or if its range does not describe chance. The upper end may be
+/// infinite. A figure without a probe, such as an increase of a metric or the time of an alert, has a range between two answers of a source. That
+/// range does not say how much runs differ by chance.
 fn range(objective: &ObjectiveResult) -> Option<(f64, f64)> {
     if objective.probe.is_empty() {
         return None;

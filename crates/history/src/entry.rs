@@ -23,10 +23,10 @@ use crate::{outcome::Told, scan::LOG, time::parsed, times::Times};
 pub struct Entry {
     /// The folder's name.
     pub folder: String,
-    /// The time that runs are ordered by, in seconds since 1970: the run's start, or where that cannot be read the time of the
-    /// last change of the log or folder.
+    /// The time by which runs are sorted, in seconds since 1970. It is the run's start, or, if that cannot be read, the time of the last change of the
+    /// log or folder.
     pub at_s: i64,
-    /// The reason why this is no run that can be judged; `None` if it is one.
+    /// The reason why the folder cannot be judged as a run; `None` if it can.
     pub damage: Option<String>,
     /// The run's id.
     pub run: Option<String>,
@@ -34,7 +34,7 @@ pub struct Entry {
     pub scenario: Option<String>,
     /// Start of the run, RFC 3339 UTC, as the log has it.
     pub started: Option<String>,
-    /// The environment that the plan was for.
+    /// The environment of the plan.
     pub environment: Option<String>,
     /// The person who ran it.
     pub operator: Option<String>,
@@ -46,21 +46,20 @@ pub struct Entry {
     pub verdict: Option<Verdict>,
     /// The run's exit code.
     pub exit: Option<u8>,
-    /// 0 to 100.
+    /// The score, 0 to 100; `None` if the run has none.
     pub score: Option<u8>,
-    /// The longest times of all attacks that ran, of judged probes and vantages that count. A time is `None` if it is so in one of them.
+    /// The longest times of all attacks that ran. A time is `None` if an attack does not have it.
     #[serde(flatten)]
     pub times: Times,
     /// The violated objectives, as `attack: objective`.
     pub violated: Vec<String>,
     /// The plan's digest, as in reports.
     pub plan: Option<String>,
-    /// The digest of what is equal in runs of an unchanged plan: the plan without its seed and the paths of files, which
-    /// differ between runs in which nothing else changed.
+    /// The digest of the plan without its seed and the paths of files. It stays equal while the plan is unchanged.
     pub same: Option<String>,
     /// The digest of the scenario's files before parameters and fleet ([`Plan::files`]); older logs do not have it.
     pub files: Option<String>,
-    /// Whether the log has its last record.
+    /// Whether the log is complete: it has the record of the run's end.
     pub ended: bool,
     /// Number of attacks that ran.
     pub ran: usize,
@@ -69,10 +68,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads and judges the run in a folder; also returns what findings need of it.
+    /// Reads and judges the run in a folder. Also returns the outcomes that findings need.
     pub(crate) fn read(folder: &Path, name: &str) -> (Self, Told) {
         let path = folder.join(LOG);
-        // Anything else of that name could keep its reader waiting.
+        // Reading a pipe or a device of this name could block.
         if !path.is_file() {
             return (Self::damaged(folder, name, format!("there is no {LOG} in it")), Told::default());
         }
@@ -85,13 +84,14 @@ impl Entry {
                     why.push_str(&format!(": {cause}"));
                     source = cause.source();
                 }
-                // Whoever reads the index later may name the folder in another way.
+                // The path is replaced by the file's name, because the directory may have another path when the index is read later.
                 let why = why.replace(&path.display().to_string(), LOG);
                 (Self::damaged(folder, name, why), Told::default())
             }
         }
     }
 
+    /// Judges a log that was read.
     fn of(folder: &Path, name: &str, mut log: Log) -> (Self, Told) {
         let card = score::judge(&log);
         let mut entry = Self::damaged(folder, name, String::new());
@@ -128,11 +128,12 @@ impl Entry {
         (entry, told)
     }
 
+    /// Returns the entry of a folder that cannot be judged.
     fn damaged(folder: &Path, name: &str, why: String) -> Self {
         Self {
             folder: name.to_owned(),
             at_s: changed(&folder.join(LOG)).or_else(|| changed(folder)).unwrap_or(0),
-            // A parser may quote what it read.
+            // The message of a parser may quote text from the log.
             damage: Some(text::cleaned(why, text::TEXT_MOST)),
             run: None,
             scenario: None,
@@ -155,13 +156,13 @@ impl Entry {
         }
     }
 
-    /// Whether a run without an end is still going on: its log is locked by the program that writes it.
+    /// Whether a run without an end still goes on: a program that writes a log keeps it locked.
     #[must_use]
     pub fn is_running(&self, reports: &Path) -> bool {
         !self.ended && log::is_written(&reports.join(&self.folder).join(LOG))
     }
 
-    /// Returns how the run ended in a word: its verdict, or what stands above that.
+    /// Returns the result of the run in a word. It is the verdict, unless the exit code says something more important, such as `refused` or `stopped`.
     #[must_use]
     pub fn ended_as(&self, running: bool) -> &'static str {
         if running {
@@ -180,25 +181,27 @@ impl Entry {
     }
 }
 
-/// Returns the digest of what is equal in runs of an unchanged plan ([`Entry::same`]). The plan loses the rest.
+/// Removes the seed and the paths of files from a plan, and returns its digest ([`Entry::same`]).
 pub(crate) fn unchanged(plan: &mut Plan) -> String {
     plan.seed = 0;
     plan.forget_paths();
     plan.digest()
 }
 
+/// Returns the time of the last change of a file or folder, in seconds since 1970.
 fn changed(path: &Path) -> Option<i64> {
     let time: SystemTime = fs::metadata(path).ok()?.modified().ok()?;
     i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
+/// Returns the violated objectives, each as `attack: objective`.
 fn violated(card: &Scorecard) -> Vec<String> {
-    let of = |attack: &score::card::AttackCard| {
+    let of_attack = |attack: &score::card::AttackCard| {
         let name = attack.name.clone();
-        let bad = attack.objectives.iter().filter(|one| one.verdict == Verdict::Violated);
-        bad.map(move |one| format!("{name}: {}", one.name)).collect::<Vec<_>>()
+        let violated = attack.objectives.iter().filter(|objective| objective.verdict == Verdict::Violated);
+        violated.map(move |objective| format!("{name}: {}", objective.name)).collect::<Vec<_>>()
     };
-    card.attacks.iter().flat_map(of).collect()
+    card.attacks.iter().flat_map(of_attack).collect()
 }
 
 #[cfg(test)]
@@ -207,7 +210,7 @@ mod tests {
     use crate::testing::{Sample, sample};
 
     #[test]
-    fn an_entry_tells_what_the_card_tells() {
+    fn an_entry_has_the_facts_of_the_scorecard() {
         let reports = tempfile::tempdir().unwrap();
         sample(&reports.path().join("one"), &Sample { bad: 40, ..Sample::default() });
         let (entry, _) = Entry::read(&reports.path().join("one"), "one");
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_seed_alone_is_no_other_plan() {
+    fn the_digest_same_does_not_depend_on_the_seed() {
         let reports = tempfile::tempdir().unwrap();
         let read = |name: &str, sample_of: &Sample| {
             sample(&reports.path().join(name), sample_of);
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_damaged_and_not_left_out() {
+    fn a_folder_that_cannot_be_read_gives_a_damaged_entry() {
         let reports = tempfile::tempdir().unwrap();
         let folder = reports.path().join("one");
         fs::create_dir(&folder).unwrap();

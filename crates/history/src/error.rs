@@ -13,7 +13,7 @@ pub enum HistoryError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The index failed, and not because it is damaged: then it is made anew.
+    /// The index cannot be used. A damaged index is no error: it is made anew.
     #[error("cannot use the index of the runs in {}", path.display())]
     Index {
         /// The directory.
@@ -29,10 +29,10 @@ pub enum HistoryError {
     Findings {
         /// The file.
         path: PathBuf,
-        /// The defect; with the line where it is one of the text.
+        /// The problem; for a mistake in the text, with its line.
         why: String,
     },
-    /// There is no finding of that name, or more than one.
+    /// No finding, or more than one, has an id that begins like this.
     #[error("no single finding in {} has an id that begins with `{id}`", path.display())]
     NoFinding {
         /// The id, or its beginning.
@@ -48,12 +48,12 @@ pub enum HistoryError {
         /// The defect.
         why: String,
     },
-    /// A run has no objective of a name.
+    /// No objective of the run has this name.
     #[error("no objective of the run is named `{name}`; there are {known}")]
     NoObjective {
         /// The name.
         name: String,
-        /// Those that there are.
+        /// The names of the run's objectives.
         known: String,
     },
     /// A file is no baseline.

@@ -1,4 +1,4 @@
-//! The filter by which runs are selected.
+//! The filter that selects runs of the history.
 
 /// A verdict by which runs are selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,14 +7,14 @@ pub enum Shown {
     Held,
     /// Runs with a violated objective, or that a guard aborted.
     Violated,
-    /// Runs in which something was not measured or did not land.
+    /// Runs in which something could not be measured, or a fault did not take effect.
     Unknown,
     /// Folders that cannot be read as runs.
     Damaged,
 }
 
 impl Shown {
-    /// Returns the word that the index has for it.
+    /// Returns the word for it in the index.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Held => "held",
@@ -25,7 +25,7 @@ impl Shown {
     }
 }
 
-/// Selects runs. The default selects all.
+/// Selects runs. The default selects all of them. A run has to pass each field that is set.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// The scenario's name.
@@ -36,6 +36,6 @@ pub struct Filter {
     pub since_s: Option<i64>,
     /// Maximum number of runs; the newest are taken.
     pub limit: Option<usize>,
-    /// Number of the newest runs that are passed over.
+    /// Number of the newest runs to skip.
     pub skip: usize,
 }

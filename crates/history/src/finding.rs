@@ -1,8 +1,8 @@
 //! Findings: objectives that a drill violated, until a later drill shows that they hold.
 //!
-//! A finding is one objective of one attack of a scenario in one environment. The first run that violates it opens it, further ones
-//! are added, and the next run in which it holds closes it. What is unknown does neither. All of that follows from the runs; owner,
-//! ticket and note are people's, stand in the file only, and are never changed here.
+//! A finding is about one objective of one attack of a scenario in one environment. The first run that violates the objective opens the finding, further
+//! such runs are added, and the next run in which the objective holds closes it. A run with an unknown verdict changes nothing. All this is derived
+//! from the runs. Only owner, ticket and note are written by people; they exist only in the file, and this code never changes them.
 
 pub(crate) mod derive;
 pub(crate) mod file;
@@ -42,22 +42,22 @@ impl State {
 /// One finding. Times are RFC 3339, UTC.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Names it, and stays.
+    /// The id of the finding. It never changes.
     pub id: String,
     /// Its state.
     pub state: State,
-    /// The person or team that sees to it. People's.
+    /// The person or team that takes care of it. Written by people.
     #[serde(default)]
     pub owner: String,
-    /// The ticket in which it is worked on. People's.
+    /// The ticket about it. Written by people.
     #[serde(default)]
     pub ticket: String,
-    /// Anything else. People's.
+    /// A note. Written by people.
     #[serde(default)]
     pub note: String,
     /// The scenario's name.
     pub scenario: String,
-    /// The environment that the plan was for.
+    /// The environment of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
     /// The attack's name.
@@ -65,10 +65,10 @@ pub struct Finding {
     /// The objective's name; empty for the attack as a whole, which a guard ended.
     #[serde(default)]
     pub objective: String,
-    /// The goal that was missed last, in words.
+    /// The goal that the last run missed, in words.
     #[serde(default)]
     pub goal: String,
-    /// The figure that was measured last, or the reason why a guard ended the attack.
+    /// The figure that the last run measured, in words, or the reason why a guard ended the attack.
     #[serde(default)]
     pub measured: String,
     /// Number of runs that showed it.
@@ -88,19 +88,19 @@ pub struct Finding {
     /// The run that closed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_in: Option<String>,
-    /// The goal that was met by the run that closed it, if it is another one than what was missed.
+    /// The goal that the closing run met, if it differs from the goal that was missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_by_goal: Option<String>,
-    /// Fields that people added, or a newer version of Firedrill.
+    /// Fields that people or a newer version of Firedrill added. They are kept.
     #[serde(flatten)]
     pub more: toml::Table,
 }
 
-/// The key of a finding, without its time: scenario, environment, attack, objective.
+/// The subject of a finding: scenario, environment, attack, objective. Several findings about it differ in their times.
 pub(crate) type Key = (String, Option<String>, String, String);
 
 impl Finding {
-    /// Returns what was found, for people: `stop checkout: users`.
+    /// Returns the subject for people, such as `stop checkout: users`.
     #[must_use]
     pub fn what(&self) -> String {
         if self.objective.is_empty() {
@@ -110,7 +110,7 @@ impl Finding {
         }
     }
 
-    /// Returns when it was opened, and what became of it since, in words.
+    /// Returns the history of the finding in words: the runs that opened it, showed it last, and closed it.
     #[must_use]
     pub fn course(&self) -> String {
         let day = |time: &str| time.get(..10).unwrap_or(time).to_owned();
@@ -148,12 +148,12 @@ impl Finding {
         (self.scenario.clone(), self.environment.clone(), self.attack.clone(), self.objective.clone())
     }
 
-    /// Whether people wrote something that would be lost with it.
+    /// Whether people wrote something into it that would be lost if it were removed.
     fn has_words(&self) -> bool {
         ![&self.owner, &self.ticket, &self.note].into_iter().all(String::is_empty) || !self.more.is_empty()
     }
 
-    /// Whether it has to do with a run of that scenario and environment that started at this time (RFC 3339, UTC).
+    /// Whether the finding was open when a run of a scenario and environment started, at `started` (RFC 3339, UTC), or that run opened or closed it.
     #[must_use]
     pub fn is_about(&self, scenario: &str, environment: Option<&str>, started: &str) -> bool {
         let at = seconds(started);
@@ -163,14 +163,14 @@ impl Finding {
             && self.closed.as_deref().is_none_or(|closed| at <= seconds(closed))
     }
 
-    /// Cleans its texts, whoever wrote them.
+    /// Cleans its texts for terminals and pages, because anybody may have edited the file.
     fn clean(&mut self) {
         let names = [&mut self.id, &mut self.owner, &mut self.ticket, &mut self.scenario, &mut self.attack];
         let places =
             [&mut self.objective, &mut self.opened, &mut self.opened_in, &mut self.seen, &mut self.seen_in];
         let rest = [&mut self.environment, &mut self.closed, &mut self.closed_in];
-        let all = names.into_iter().chain(places).chain(rest.into_iter().flatten());
-        all.for_each(|text| *text = cleaned(std::mem::take(text), NAME_MOST));
+        let short_texts = names.into_iter().chain(places).chain(rest.into_iter().flatten());
+        short_texts.for_each(|text| *text = cleaned(std::mem::take(text), NAME_MOST));
         for text in [&mut self.goal, &mut self.measured].into_iter().chain(&mut self.closed_by_goal) {
             *text = cleaned(std::mem::take(text), TEXT_MOST);
         }

@@ -1,4 +1,4 @@
-//! Decides whether a run passes, by its own results and by those of a baseline.
+//! Decides whether a run passes, by its own results and by a comparison with a baseline. Reads no file.
 
 use firedrill_judge::verdict::{Exit, Verdict};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::{
     compare::{Comparison, Side},
 };
 
-/// The kind of a reason. Reasons are told in this order.
+/// The kind of a reason. Reasons are listed in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -17,7 +17,7 @@ pub enum Kind {
     Run,
     /// An objective was violated, or a guard aborted the run.
     Violated,
-    /// An objective is worse than in the baseline, beyond chance, or was judged only in the baseline.
+    /// An objective is worse than in the baseline by more than chance explains, or was judged only in the baseline.
     Worse,
     /// An objective, an attack or a comparison is unknown.
     Unknown,
@@ -36,7 +36,7 @@ impl Kind {
     }
 }
 
-/// One reason why a run does not pass, or would not without an allowance.
+/// A reason why a run does not pass, or would not pass if unknown results were not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// Its kind.
@@ -45,10 +45,10 @@ pub struct Reason {
     pub allowed: bool,
     /// The reason, on one line.
     pub text: String,
-    /// The attack that it is about; `None` if it is about the run.
+    /// The attack that it is about; `None` if it is about the whole run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attack: Option<String>,
-    /// The objective that it is about.
+    /// The objective that it is about; `None` if it is about the whole attack or run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objective: Option<String>,
 }
@@ -66,11 +66,11 @@ impl Reason {
 /// The decision about a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gate {
-    /// The exit code: 0 passes.
+    /// The exit code: 0 if the run passes.
     pub exit: u8,
     /// The reasons, in the order of [`Kind`].
     pub reasons: Vec<Reason>,
-    /// The run beside its baseline.
+    /// The comparison with the baseline; `None` without one.
     pub comparison: Option<Comparison>,
 }
 
@@ -85,12 +85,12 @@ pub fn gate(run: &Results, comparison: Option<Comparison>, allow_unknown: bool) 
         reasons.push(Reason::new(Kind::Run, &format!("the run ended with exit code {}", run.exit)));
     }
     reasons.sort_by_key(|reason| reason.kind);
-    // An unknown run is one whose exit code says so; unknown parts of others change nothing.
+    // An unknown result of the run itself counts only below, if it is not allowed.
     let mut exit = if own == Exit::Unknown { Exit::Held } else { own };
     for reason in &reasons {
         match reason.kind {
             Kind::Violated | Kind::Worse => exit = exit.worst(Exit::Violated),
-            // Of a run that was refused, most is unknown: its own exit code stays.
+            // Most results of a run that was refused or stopped are unknown; its own exit code stays.
             Kind::Unknown if !allow_unknown && exit == Exit::Held => exit = Exit::Unknown,
             Kind::Unknown | Kind::Run => {}
         }
@@ -104,6 +104,7 @@ pub fn gate(run: &Results, comparison: Option<Comparison>, allow_unknown: bool) 
     (exit, Gate { exit: exit as u8, reasons, comparison })
 }
 
+/// Returns the reasons that the run's own results give. `own` is the run's exit code.
 fn of_run(run: &Results, own: Exit) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for attack in &run.attacks {
@@ -114,23 +115,25 @@ fn of_run(run: &Results, own: Exit) -> Vec<Reason> {
             reasons.push(Reason::new(Kind::Unknown, &text).on(&attack.name, None));
             continue;
         };
-        for one in &attack.objectives {
-            if let Some(kind) = kind(one.verdict) {
-                let text = format!("{}, {}: {}", attack.name, one.name, one.why);
-                reasons.push(Reason::new(kind, &text).on(&attack.name, Some(&one.name)));
+        for objective in &attack.objectives {
+            if let Some(kind) = kind(objective.verdict) {
+                let text = format!("{}, {}: {}", attack.name, objective.name, objective.why);
+                reasons.push(Reason::new(kind, &text).on(&attack.name, Some(&objective.name)));
             }
         }
-        // A guard, or a doubt about the whole attack, belongs to no single objective.
-        if attack.objectives.iter().all(|one| one.verdict < verdict)
+        // The attack's verdict is worse than those of its objectives: a guard ended it, or its fault did not take effect. Such a reason belongs to no
+        // single objective.
+        if attack.objectives.iter().all(|objective| objective.verdict < verdict)
             && let Some(kind) = kind(verdict)
         {
             let text = format!("{}: {}", attack.name, attack.why.join("; "));
             reasons.push(Reason::new(kind, &text).on(&attack.name, None));
         }
     }
+    // The kind of the reasons that are about the run as a whole.
     let whole = match own {
         Exit::Held | Exit::Unknown => Kind::Unknown,
-        // A guard aborted the run.
+        // No objective was violated, so a guard aborted the run.
         Exit::Violated if reasons.iter().all(|reason| reason.kind != Kind::Violated) => Kind::Violated,
         Exit::Violated => Kind::Unknown,
         _ => Kind::Run,
@@ -142,6 +145,7 @@ fn of_run(run: &Results, own: Exit) -> Vec<Reason> {
     reasons
 }
 
+/// Returns the kind of reason that a verdict gives; `None` for `held`.
 const fn kind(verdict: Verdict) -> Option<Kind> {
     match verdict {
         Verdict::Held => None,
@@ -150,6 +154,7 @@ const fn kind(verdict: Verdict) -> Option<Kind> {
     }
 }
 
+/// Returns the reasons that the comparison with the baseline gives.
 fn of_comparison(comparison: &Comparison) -> Vec<Reason> {
     let reasons = comparison.rows.iter().filter_map(|row| {
         let name = format!("{}, {}", row.attack, row.objective);
@@ -161,7 +166,7 @@ fn of_comparison(comparison: &Comparison) -> Vec<Reason> {
                 let usual = match row.usual {
                     None => "in the baseline",
                     Some(usual) if usual.enough => "usual is",
-                    // The others are not better.
+                    // There are two to four baseline runs, and this run is worse than each of them. The newest is shown.
                     Some(_) => "in the newest baseline run",
                 };
                 Some((Kind::Worse, format!("{name}: {is}, and {usual} {was}")))
@@ -169,9 +174,9 @@ fn of_comparison(comparison: &Comparison) -> Vec<Reason> {
             Change::Removed => {
                 Some((Kind::Worse, format!("{name}: it was judged in the baseline, and not in this run")))
             }
-            // An objective that is unknown in the run itself, or an attack that was not run, is told already.
+            // An objective that is unknown in the run itself, or an attack that was not run, is already a reason of the run.
             Change::Unknown if row.after.is_none_or(|side| side.verdict == Verdict::Unknown) => None,
-            // Its own goal decides about it.
+            // Such figures cannot be compared; only their own goals count.
             Change::Unknown if row.without_ranges => None,
             Change::Unknown => {
                 Some((Kind::Unknown, format!("{name}: not compared with the baseline: {why}")))

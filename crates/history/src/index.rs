@@ -1,4 +1,5 @@
-//! The index over the folders of runs: brought up to date by reading what is new or has changed, and asked.
+//! The index over the folders of runs. It is brought up to date by reading only folders that are new or have changed, and then answers questions about
+//! runs and findings. It never changes a run's folder.
 
 mod place;
 mod store;
@@ -30,14 +31,14 @@ use crate::{
     scan::{Found, Stamp, scan},
 };
 
-/// Number of logs that are read before they are put into the index together: an interrupted rebuild goes on from there.
+/// Number of logs that are written into the index in one transaction. After an interruption, a rebuild continues with the next ones.
 const TOGETHER: usize = 500;
 
-/// A log that changed within this time before it was read is read again the next time: file systems tell times apart only
-/// coarsely.
+/// A log that changed less than this time before it was read is read again the next time. File systems have coarse times, so a later change may have
+/// the same time.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// The work that brought an index up to date.
+/// The amount of work that a refresh of the index took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refreshed {
     /// Number of logs that were read.
@@ -51,7 +52,7 @@ pub struct Refreshed {
 pub struct Findings {
     /// All of them, the open ones first.
     pub all: Vec<Finding>,
-    /// The reason why the file beside the runs does not have them.
+    /// The reason why the file beside the runs could not be brought up to date; `None` if it is.
     pub why_not_kept: Option<String>,
 }
 
@@ -59,17 +60,19 @@ pub struct Findings {
 #[derive(Debug)]
 pub struct History {
     reports: PathBuf,
-    /// `None` only while it is made anew.
+    /// The open index; `None` only while it is made anew.
     place: Option<Place>,
+    /// [`SETTLE`], or another time in tests.
     settle: Duration,
+    /// Called with the number of logs before they are read.
     begun: fn(usize),
     /// The work that was done when the history was opened.
     pub refreshed: Refreshed,
 }
 
 impl History {
-    /// Opens the history of a directory of runs, and brings its index up to date. `begun` is told the number of logs before they
-    /// are read, which takes a while if they are many.
+    /// Opens the history of a directory of runs, and brings its index up to date. `begun` is called with the number of logs before they are
+    /// read, because many logs take a while.
     ///
     /// # Errors
     /// The directory cannot be listed, or the index cannot be used although it is not damaged.
@@ -97,7 +100,7 @@ impl History {
         Ok(history)
     }
 
-    /// Whether the runs of a directory were listed before: their index or their findings are there.
+    /// Whether the runs of a directory were listed before: an index or a file of findings exists.
     #[must_use]
     pub fn is_there(reports: &Path) -> bool {
         place::is_there(reports) || file::path(reports).exists()
@@ -109,7 +112,7 @@ impl History {
         &self.reports
     }
 
-    /// Returns the reason why there is no index beside the runs, so that all of them are read each time.
+    /// Returns the reason why the index is only in memory, so that all runs are read each time; `None` if it is a file.
     #[must_use]
     pub fn why_memory(&self) -> Option<&str> {
         self.place.as_ref()?.why_memory.as_deref()
@@ -134,7 +137,7 @@ impl History {
         self.attempt(|store| Ok(store.select(filter)?))
     }
 
-    /// Returns the run of a folder.
+    /// Returns the run in the folder with this name; `None` if there is none.
     ///
     /// # Errors
     /// The index cannot be used although it is not damaged.
@@ -153,10 +156,10 @@ impl History {
     /// Returns the findings, the open ones first, and brings their file up to date with the runs.
     ///
     /// # Errors
-    /// The file cannot be read as findings, or the index cannot be used although it is not damaged. A file that cannot be written is told
-    /// by [`Findings::why_not_kept`].
+    /// The file cannot be read as findings, or the index cannot be used although it is not damaged. If the file cannot be written,
+    /// [`Findings::why_not_kept`] says why.
     pub fn findings(&mut self) -> Result<Findings, HistoryError> {
-        // Where this program cannot lock, it cannot write: a lock is not needed then.
+        // An error here is used below: a program that cannot take the lock does not write, and can still read.
         let lock = file::lock(&self.reports);
         let known = file::read(&self.reports)?;
         let (changes, found) = self.attempt(|store| Ok(store.changes()?))?;
@@ -185,7 +188,7 @@ impl History {
         Ok(Findings { all, why_not_kept })
     }
 
-    /// Changes what people write in a finding. Its id may be cut short, as long as it names only one.
+    /// Changes a finding by `edit`, which may change only the texts that people write. `id` may be the beginning of an id, if only one finding has it.
     ///
     /// # Errors
     /// There is no such finding, or more than one; or the file cannot be read or written.
@@ -214,7 +217,7 @@ impl History {
         Ok(edited)
     }
 
-    /// Asks the index. One that turns out to be damaged is thrown away, made anew from the folders, and asked once more.
+    /// Calls `ask` with the index. If the index turns out to be damaged, it is removed, made anew from the folders, and asked once more.
     fn attempt<T>(&mut self, ask: impl Fn(&mut Store) -> Result<T, Trouble>) -> Result<T, HistoryError> {
         let failed = |reports: &Path, trouble: Trouble| match trouble {
             Trouble::Store(source) => HistoryError::Index { path: reports.to_owned(), source },
@@ -242,6 +245,7 @@ impl History {
     }
 }
 
+/// Brings a store up to date with the folders that were found.
 fn up_to_date(
     store: &mut Store,
     found: &[Found],
@@ -257,18 +261,18 @@ fn up_to_date(
         store.change(&[], &gone)?;
     }
     begun(fresh.len());
-    for some in fresh.chunks(TOGETHER) {
-        store.change(&read(some, settle), &[])?;
+    for chunk in fresh.chunks(TOGETHER) {
+        store.change(&read(chunk, settle), &[])?;
     }
     Ok(done)
 }
 
-/// Reads runs on all cores.
+/// Reads and judges runs on all cores.
 fn read(found: &[&Found], settle: Duration) -> Vec<Row> {
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(found.len())));
     let work = || {
         while let Some(folder) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // The stamp is older than what is read: a change in between is seen the next time.
+            // The stamp was taken before the log is read: if the log changes in between, the next refresh sees a newer stamp.
             let stamp = folder.stamp.kept(SystemTime::now(), settle);
             let (entry, told) = Entry::read(&folder.path, &folder.name);
             rows.lock().unwrap_or_else(PoisonError::into_inner).push(Row { entry, told, stamp });

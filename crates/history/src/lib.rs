@@ -1,7 +1,8 @@
-//! The history of runs: an index over the folders of finished runs, and what follows from many of them.
+//! The history of runs: an index over the folders of finished runs, and results about many runs (findings, trends, comparisons, gates).
 //!
-//! The folders are the truth. The index is a cache that can be made from them at any time. A damaged folder is listed as
-//! damaged. Only the texts that people write about findings are in no folder: they stand in `findings.toml` beside the folders. Never changes a run's folder, and knows nothing of the command line.
+//! The folders are the truth. The index is a cache that can be made from them at any time. A damaged folder is listed as damaged. Only the texts that
+//! people write about findings are in no folder: they are in `findings.toml` beside the folders. This crate never changes a run's folder, and knows
+//! nothing of the command line.
 
 mod baseline;
 mod change;

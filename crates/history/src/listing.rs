@@ -1,4 +1,4 @@
-//! Runs for programs: what `firedrill history --json` prints, and what the control room tells.
+//! The list of runs as JSON for programs, which `firedrill history --json` prints and the control room's API returns.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::{
     index::History,
 };
 
-/// Runs of a directory, with what else there is to know of it.
+/// Runs of a directory, with its damaged folders and open findings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Listing {
     /// The version of the format: 1.
@@ -19,9 +19,9 @@ pub struct Listing {
     pub folders: usize,
     /// All folders that cannot be read as runs.
     pub damaged: Vec<Damaged>,
-    /// The runs that were asked for, the newest first.
+    /// The runs that pass the filter, the newest first.
     pub runs: Vec<Listed>,
-    /// The ids of open findings, of one scenario if one was asked for; `None` if they cannot be read.
+    /// The ids of open findings; only those of the filter's scenario, if it has one. `None` if findings cannot be read.
     pub open_findings: Option<Vec<String>>,
 }
 
@@ -44,7 +44,7 @@ pub struct Listed {
     pub running: bool,
 }
 
-/// No runs: those of a directory that is not there.
+/// The listing of a directory that does not exist: no runs.
 impl Default for Listing {
     fn default() -> Self {
         Self { schema: 1, folders: 0, damaged: Vec::new(), runs: Vec::new(), open_findings: Some(Vec::new()) }
@@ -52,10 +52,10 @@ impl Default for Listing {
 }
 
 impl Listing {
-    /// Lists the runs of a directory. Returns also the reason why the findings cannot be read, if they cannot.
+    /// Lists the runs of a directory. The second value is the reason why findings cannot be read; `None` if they can.
     ///
     /// # Errors
-    /// The directory cannot be read.
+    /// The index cannot be used.
     pub fn of(history: &mut History, filter: &Filter) -> Result<(Self, Option<HistoryError>), HistoryError> {
         let entries = history.runs(filter)?;
         let damaged = history.runs(&Filter { shown: Some(Shown::Damaged), ..Filter::default() })?;
@@ -83,7 +83,7 @@ mod tests {
     use crate::testing::{Sample, sample};
 
     #[test]
-    fn a_listing_is_read_back_as_it_was_told() {
+    fn a_listing_is_read_back_as_it_was_written() {
         let reports = tempfile::tempdir().unwrap();
         sample(&reports.path().join("one"), &Sample { bad: 40, ..Sample::default() });
         sample(&reports.path().join("two"), &Sample::default());
@@ -97,7 +97,7 @@ mod tests {
         let text = serde_json::to_string(&listing).unwrap();
         let read: Listing = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
-        assert!(read.runs.iter().any(|one| one.entry.times.recovered_us.is_some()), "{text}");
+        assert!(read.runs.iter().any(|listed| listed.entry.times.recovered_us.is_some()), "{text}");
         let other = Filter { scenario: Some("other".to_owned()), ..Filter::default() };
         let (listing, _) = Listing::of(&mut history, &other).unwrap();
         assert!(listing.runs.is_empty() && listing.open_findings == Some(Vec::new()));

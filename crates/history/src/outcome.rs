@@ -1,4 +1,4 @@
-//! The outcomes of one run, for each objective of each attack, as far as findings need them.
+//! The outcomes of a run for findings: a verdict for each objective of each attack.
 
 use std::collections::HashSet;
 
@@ -12,20 +12,20 @@ use firedrill_judge::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The verdict on one objective in one attack.
+/// The verdict on an objective in an attack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) attack: String,
-    /// Empty for the attack as a whole, where a guard ended it and no objective was violated.
+    /// The objective's name. Empty for the attack as a whole, which is about whether a guard ended it.
     pub(crate) objective: String,
     pub(crate) goal: String,
     pub(crate) verdict: Verdict,
-    /// The figure, where it was violated.
+    /// The figure, if the objective was violated; otherwise empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) measured: String,
 }
 
-/// All that findings need of one run.
+/// The facts about a run that findings need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Told {
     pub(crate) run: Option<String>,
@@ -35,10 +35,10 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Takes from a card what findings need. A run without an end shows violations only.
+    /// Takes the outcomes from a scorecard. Of a run without an end, only violations count.
     pub(crate) fn of(card: &Scorecard, environment: Option<String>, ended: bool) -> Self {
         let mut outcomes: Vec<Outcome> = card.attacks.iter().flat_map(of_attack).collect();
-        outcomes.retain(|one| match one.verdict {
+        outcomes.retain(|outcome| match outcome.verdict {
             Verdict::Violated => true,
             Verdict::Held => ended,
             Verdict::Unknown => false,
@@ -46,33 +46,39 @@ impl Told {
         Self { run: card.run.clone(), environment, outcomes }
     }
 
-    /// Forgets all outcomes but those of these names (attack, objective).
+    /// Keeps only the outcomes with these names (attack, objective).
     pub(crate) fn keep(&mut self, names: &HashSet<(String, String)>) {
-        self.outcomes.retain(|one| names.contains(&(one.attack.clone(), one.objective.clone())));
+        self.outcomes.retain(|outcome| names.contains(&(outcome.attack.clone(), outcome.objective.clone())));
         self.outcomes.shrink_to_fit();
     }
 }
 
+/// Returns the outcomes of an attack; none if it was not run.
 fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
     let Some(verdict) = attack.verdict else { return Vec::new() };
-    // A guard or a doubt about the whole attack belongs to no single objective. An objective that held then, held in a part of the attack
-    // only. The same is true of an attack that ended early.
-    let part = !matches!(attack.course, Course::Ran) || !attack.doubts.is_empty();
-    let whole = verdict != Verdict::Held && attack.objectives.iter().all(|one| one.verdict < verdict);
-    let of = |one: &ObjectiveCard| Outcome {
+    // An objective that held is unknown here if the attack ended early, if there is a doubt about the whole attack, or if a guard ended it: then the
+    // objective held only in a part of the attack.
+    let ended_early_or_doubtful = !matches!(attack.course, Course::Ran) || !attack.doubts.is_empty();
+    // The attack's verdict is worse than those of its objectives, so the reason is a guard or a doubt.
+    let is_about_whole =
+        verdict != Verdict::Held && attack.objectives.iter().all(|objective| objective.verdict < verdict);
+    let outcome = |objective: &ObjectiveCard| Outcome {
         attack: attack.name.clone(),
-        objective: one.name.clone(),
-        goal: match asked(one) {
-            Some(asked) => format!("{}, by {asked}", one.goal),
-            None => format!("{} of {}", one.goal, one.probe),
+        objective: objective.name.clone(),
+        goal: match asked(objective) {
+            Some(asked) => format!("{}, by {asked}", objective.goal),
+            None => format!("{} of {}", objective.goal, objective.probe),
         },
-        verdict: if (whole || part) && one.verdict == Verdict::Held { Verdict::Unknown } else { one.verdict },
-        measured: match one.verdict {
-            Verdict::Violated => report::measured(&one.measured),
+        verdict: match objective.verdict {
+            Verdict::Held if is_about_whole || ended_early_or_doubtful => Verdict::Unknown,
+            verdict => verdict,
+        },
+        measured: match objective.verdict {
+            Verdict::Violated => report::measured(&objective.measured),
             Verdict::Held | Verdict::Unknown => String::new(),
         },
     };
-    let mut all: Vec<Outcome> = attack.objectives.iter().map(of).collect();
+    let mut outcomes: Vec<Outcome> = attack.objectives.iter().map(outcome).collect();
     let guard = Outcome {
         attack: attack.name.clone(),
         objective: String::new(),
@@ -81,14 +87,14 @@ fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
         measured: if verdict == Verdict::Violated { attack.why.join("; ") } else { String::new() },
     };
     match verdict {
-        Verdict::Violated if whole => all.push(guard),
-        Verdict::Held => all.push(guard),
+        Verdict::Violated if is_about_whole => outcomes.push(guard),
+        Verdict::Held => outcomes.push(guard),
         Verdict::Violated | Verdict::Unknown => {}
     }
-    all
+    outcomes
 }
 
-/// Returns what is asked of which source, for an objective that a source measures: another question is another objective.
+/// Returns the source and the question, for an objective that a source measures; `None` for others. With another question it is another objective.
 pub(crate) fn asked(objective: &ObjectiveCard) -> Option<String> {
     let metric = objective.metric.as_ref().map(|metric| format!("{}: {}", metric.source, metric.asks));
     metric.or_else(|| objective.alert.as_ref().map(|alert| format!("{}: {}", alert.source, alert.alert)))
@@ -100,33 +106,34 @@ mod tests {
 
     use super::*;
 
-    /// A run that held.
+    /// Returns the scorecard of a run that held.
     fn card() -> Scorecard {
         let mut drill = Drill::one();
         drill.goals.truncate(1);
         score::fold(&drill.records())
     }
 
+    /// Returns the objectives and verdicts that findings get.
     fn told(card: &Scorecard, ended: bool) -> Vec<(String, Verdict)> {
         let outcomes = Told::of(card, None, ended).outcomes;
-        outcomes.into_iter().map(|one| (one.objective, one.verdict)).collect()
+        outcomes.into_iter().map(|outcome| (outcome.objective, outcome.verdict)).collect()
     }
 
     #[test]
-    fn what_held_is_told_of_whole_runs_only() {
+    fn held_objectives_count_only_in_runs_with_an_end() {
         let whole = [("users".to_owned(), Verdict::Held), (String::new(), Verdict::Held)];
         assert_eq!(told(&card(), true), whole);
         assert_eq!(told(&card(), false), []);
     }
 
     #[test]
-    fn an_attack_that_a_guard_ended_is_an_outcome_of_its_own_and_nothing_held_in_it() {
+    fn an_attack_that_a_guard_ended_is_a_separate_outcome_and_no_objective_of_it_held() {
         let mut card = card();
         card.attacks[0].verdict = Some(Verdict::Violated);
         card.attacks[0].why = vec!["a guard ended it".to_owned()];
         assert_eq!(told(&card, true), [(String::new(), Verdict::Violated)]);
         assert_eq!(Told::of(&card, None, true).outcomes[0].measured, "a guard ended it");
-        // Nor did what is not violated hold where another objective's guard ended the attack.
+        // If the attack ended early, an objective that was not violated did not hold either.
         let mut early = self::card();
         let other = ObjectiveCard {
             name: "fast".to_owned(),
@@ -137,12 +144,12 @@ mod tests {
         early.attacks[0].verdict = Some(Verdict::Violated);
         early.attacks[0].course = Course::Aborted("a guard".to_owned());
         assert_eq!(told(&early, true), [("fast".to_owned(), Verdict::Violated)]);
-        // A run without an end shows it all the same.
+        // A violation counts in a run without an end, too.
         assert_eq!(told(&card, false), [(String::new(), Verdict::Violated)]);
     }
 
     #[test]
-    fn a_doubt_about_the_attack_closes_nothing_and_one_about_another_objective_does_not_matter() {
+    fn a_doubt_about_the_attack_makes_held_objectives_unknown_and_another_unknown_objective_does_not() {
         let mut card = card();
         card.attacks[0].verdict = Some(Verdict::Unknown);
         assert_eq!(told(&card, true), []);
@@ -153,7 +160,7 @@ mod tests {
         };
         card.attacks[0].objectives.push(other);
         assert_eq!(told(&card, true), [("users".to_owned(), Verdict::Held)]);
-        // A doubt about the attack is one about each of its objectives, whatever else is unknown.
+        // A doubt about the attack applies to each of its objectives.
         card.attacks[0].doubts = vec!["the coordinator stood still for 4 s".to_owned()];
         assert_eq!(told(&card, true), []);
         card.attacks[0].objectives[1].verdict = Verdict::Violated;

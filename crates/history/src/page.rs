@@ -1,6 +1,6 @@
-//! `index.html` beside the runs: all scenarios, their verdicts and scores over time, and open findings. Needs no network and no script.
+//! Writes `index.html` beside the runs: all scenarios, their verdicts and scores over time, and open findings. The page needs no network and no script.
 //!
-//! However many runs there are, it stays small: the newest are shown, and the rest is counted.
+//! The page stays small with any number of runs: it shows the newest, and counts the others.
 
 mod chart;
 #[cfg(test)]
@@ -26,20 +26,26 @@ use crate::{
 
 /// The name of the file in the directory of runs.
 const FILE: &str = "index.html";
-/// The mark of a page that firedrill wrote; a page without it is somebody else's.
+/// The text by which a page of firedrill is recognised. A page without it was written by another program or by a person.
 const OURS: &str = "<meta name=\"generator\" content=\"firedrill\">";
-/// Maximum number of scenarios that are shown with their runs, and of scenarios that have a line each.
+/// Maximum number of scenarios that are shown with their runs.
 const SCENARIOS: usize = 30;
+/// Maximum number of further scenarios, which have one line each.
 const OTHERS: usize = 300;
-/// Maximum number of runs of a scenario that are drawn, and of runs that have a row each.
+/// Maximum number of runs of a scenario in its chart.
 const DRAWN: usize = 100;
+/// Maximum number of runs of a scenario that have a row.
 const ROWS: usize = 12;
+/// Maximum number of findings that are shown.
 const FINDINGS: usize = 100;
+/// Maximum number of damaged folders that are shown.
 const DAMAGED: usize = 20;
-/// Maximum number of violated objectives that a row names, and of letters of a text in a row.
+/// Maximum number of violated objectives that a row names.
 const NAMED: usize = 3;
+/// Maximum length of a text in a row, in characters.
 const LETTERS: usize = 160;
 
+/// The values of the template.
 #[derive(Serialize)]
 struct View {
     verdict: &'static str,
@@ -108,7 +114,8 @@ struct OtherView {
 }
 
 impl History {
-    /// Writes `index.html` beside the runs, over those and their `findings`; returns its path. A page of somebody else is left alone.
+    /// Writes `index.html` about the runs and their `findings`, and returns its path. An existing page that firedrill did not write is not
+    /// replaced.
     ///
     /// # Errors
     /// The index cannot be used, or the page cannot be written.
@@ -145,6 +152,7 @@ impl View {
     fn of(reports: &Path, entries: &[Entry], findings: &[Finding]) -> Self {
         let runs = once_each(entries);
         let mut sums = by_scenario(&runs);
+        // Returns the verdict and the time of the newest run.
         let newest = |runs: &[&Entry]| {
             runs.last()
                 .map_or((Verdict::Unknown, 0), |run| (run.verdict.unwrap_or(Verdict::Unknown), run.at_s))
@@ -203,19 +211,21 @@ impl View {
     }
 }
 
-/// Says that only some of many are shown; empty if all are.
-fn rest(all: usize, shown: usize, what: &str, command: &str) -> String {
-    if all <= shown { String::new() } else { format!("{shown} of {all} {what}; {command} shows all.") }
+/// Returns a sentence that says how many of many things are shown; empty if all are.
+fn rest(total: usize, shown: usize, what: &str, command: &str) -> String {
+    if total <= shown { String::new() } else { format!("{shown} of {total} {what}; {command} shows all.") }
 }
 
+/// Returns the sentences at the top of the page. `open` is the number of open findings.
 fn story(sums: &[(Scenario, Vec<&Entry>)], open: usize) -> String {
+    // Returns the number of scenarios whose newest run has a verdict.
     let newest = |wanted: Verdict| {
         sums.iter().filter(|(_, runs)| runs.last().and_then(|run| run.verdict) == Some(wanted)).count()
     };
-    let count = |number: usize, one: &str, more: &str| match number {
-        0 => format!("no {one}"),
-        1 => format!("1 {one}"),
-        number => format!("{number} {more}"),
+    let count = |number: usize, singular: &str, plural: &str| match number {
+        0 => format!("no {singular}"),
+        1 => format!("1 {singular}"),
+        number => format!("{number} {plural}"),
     };
     if sums.is_empty() {
         return "There is no run yet.".to_owned();
@@ -300,6 +310,7 @@ fn run(reports: &Path, entry: &Entry) -> RunView {
     }
 }
 
+/// Formats a time in microseconds.
 fn took(us: Option<i64>) -> String {
     us.map_or_else(|| "—".to_owned(), format::time)
 }
@@ -319,7 +330,7 @@ fn short(text: &str) -> String {
     cleaned(text.to_owned(), LETTERS)
 }
 
-/// Returns the address of a run's own page from here, if it has one.
+/// Returns the address of a run's report, relative to this page; `None` if the run has no report.
 fn page_of(reports: &Path, folder: &str) -> Option<String> {
     const PAGE: &str = "report.html";
     if !reports.join(folder).join(PAGE).is_file() {
@@ -328,7 +339,7 @@ fn page_of(reports: &Path, folder: &str) -> Option<String> {
     Some(format!("{}/{PAGE}", address(folder)))
 }
 
-/// Returns a text as a part of an address.
+/// Encodes a text for use as one part of an address.
 #[must_use]
 pub fn address(text: &str) -> String {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);

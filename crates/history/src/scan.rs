@@ -1,4 +1,4 @@
-//! Finds the folders of runs, and tells by time and size whether their logs have changed. Reads no log.
+//! Finds the folders of runs. Takes a stamp (times and size) of each log, by which a change is noticed. Reads no log.
 
 use std::{
     fs::{self, Metadata},
@@ -11,21 +11,21 @@ use std::{
 /// The name of a run's log in its folder.
 pub(crate) const LOG: &str = "events.jsonl";
 
-/// The times and the size by which a change of a log is seen.
+/// The times and the size of a log. A change of the log changes the stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Time of the last change of its contents, in nanoseconds.
+    /// Time of the last change of the contents (mtime), in nanoseconds since 1970.
     pub(crate) modified: i64,
-    /// Time of the last change of the file or its metadata, in nanoseconds.
+    /// Time of the last change of the contents or the metadata (ctime), in nanoseconds since 1970.
     pub(crate) changed: i64,
-    /// Its size in bytes; -1 where there is no log.
+    /// The size in bytes; negative for the special stamps below.
     pub(crate) size: i64,
 }
 
 impl Stamp {
-    /// A folder without a log.
+    /// The stamp of a folder without a log.
     const NONE: Self = Self { modified: 0, changed: 0, size: -1 };
-    /// A log that may have changed within the resolution of its times: it is read again.
+    /// In place of the stamp of a log that changed just before it was read. It differs from any real stamp, so the log is read again.
     const UNSURE: Self = Self { modified: 0, changed: 0, size: -2 };
 
     fn of(file: &Metadata) -> Self {
@@ -38,8 +38,8 @@ impl Stamp {
         }
     }
 
-    /// Returns the stamp to keep of a log that was looked at `now`. One that has just changed could change once more without a
-    /// new time.
+    /// Returns the stamp to store for a log that is read at `now`. A log that changed less than `settle` ago could change once more and keep the same
+    /// time, so it gets [`Self::UNSURE`].
     pub(crate) fn kept(self, now: SystemTime, settle: Duration) -> Self {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let settled = i64::try_from(now.saturating_sub(settle).as_nanos()).unwrap_or(i64::MAX);
@@ -47,10 +47,10 @@ impl Stamp {
     }
 }
 
-/// A folder that should be a run's.
+/// A folder that should be the folder of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    /// Its name; signs stand for bytes that are no text.
+    /// Its name. Bytes that are no UTF-8 are replaced.
     pub(crate) name: String,
     /// Its path.
     pub(crate) path: PathBuf,
@@ -58,10 +58,10 @@ pub(crate) struct Found {
     pub(crate) stamp: Stamp,
 }
 
-/// Lists the folders of runs: all folders but hidden ones. A link to another of them is only a second name.
+/// Lists the folders of runs: all folders, except hidden ones and links to other folders of the same directory.
 pub(crate) fn scan(reports: &Path) -> io::Result<Vec<Found>> {
     let home = fs::canonicalize(reports)?;
-    let mut all = Vec::new();
+    let mut found = Vec::new();
     for entry in fs::read_dir(reports)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -71,7 +71,7 @@ pub(crate) fn scan(reports: &Path) -> io::Result<Vec<Found>> {
         } else if kind.is_symlink() {
             match fs::canonicalize(&path) {
                 Ok(target) => target.is_dir() && target.parent() != Some(home.as_path()),
-                // A link that leads nowhere is listed as a run without a log.
+                // A broken link is listed, as a run without a log.
                 Err(_) => true,
             }
         } else {
@@ -79,10 +79,10 @@ pub(crate) fn scan(reports: &Path) -> io::Result<Vec<Found>> {
         };
         if is_run {
             let stamp = fs::metadata(path.join(LOG)).map_or(Stamp::NONE, |log| Stamp::of(&log));
-            all.push(Found { name, path, stamp });
+            found.push(Found { name, path, stamp });
         }
     }
-    Ok(all)
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_and_hidden_folders_count_no_run_twice() {
+    fn links_to_other_folders_and_hidden_folders_are_left_out() {
         let reports = tempfile::tempdir().unwrap();
         let path = |name: &str| reports.path().join(name);
         fs::create_dir(path("one")).unwrap();

@@ -12,11 +12,11 @@ pub(crate) struct Sample {
     pub(crate) wall: String,
     /// The plan's seed.
     pub(crate) seed: u64,
-    /// A word in the plan.
+    /// A word in the plan's metadata: another word makes it another plan.
     pub(crate) meta: &'static str,
-    /// Bad requests of a hundred in each second of the fault.
+    /// Number of bad requests among 100 in each second of the fault.
     pub(crate) bad: u64,
-    /// Whether anything is measured; nothing is quicker.
+    /// Whether probes measured anything. Without measurements a run is made faster.
     pub(crate) measured: bool,
 }
 

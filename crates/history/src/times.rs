@@ -1,15 +1,15 @@
-//! The times of an attack, and of a run as a whole: to detect, to mitigate, to recover.
+//! The times to detect, to mitigate and to recover, of an attack and of a run as a whole.
 
 use firedrill_judge::score::{Scorecard, attack_times::longest, card::AttackCard};
 use serde::{Deserialize, Serialize};
 
-/// Times in microseconds; `None` if it is not known, or was not over.
+/// Times in microseconds. `None` if a time is not known, or had not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     /// From the fault's start until alerts fired.
     #[serde(default)]
     pub detected_us: Option<i64>,
-    /// From the fault's start until users were served again while it held.
+    /// From the fault's start until users were served again while the fault was still in force.
     #[serde(default)]
     pub mitigated_us: Option<i64>,
     /// From the heal until users were served again.
@@ -18,12 +18,13 @@ pub struct Times {
 }
 
 impl Times {
-    /// Returns the times with their words, in the order in which they pass.
+    /// Returns the times, each with its verb, in their natural order.
     #[must_use]
     pub const fn all(&self) -> [(&'static str, Option<i64>); 3] {
         [("detect", self.detected_us), ("mitigate", self.mitigated_us), ("recover", self.recovered_us)]
     }
 
+    /// Returns the times of an attack.
     pub(crate) fn of_attack(attack: &AttackCard) -> Self {
         Self {
             detected_us: attack.detected_us(),
@@ -32,7 +33,8 @@ impl Times {
         }
     }
 
-    /// Returns the longest times of all attacks that ran. Those without alerts, or without judged probes, say nothing.
+    /// Returns the longest times of all attacks that ran. Attacks without alerts do not count for the time to detect, and attacks without judged probes not
+    /// for the other two. A time is `None` if an attack that counts does not have it.
     pub(crate) fn of_run(card: &Scorecard) -> Self {
         let ran = || card.attacks.iter().filter(|attack| attack.verdict.is_some());
         let probed = || ran().filter(|attack| attack.judged().next().is_some()).map(Self::of_attack);
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_counts_and_one_that_is_not_known_leaves_it_open() {
+    fn the_longest_time_counts_and_is_unknown_if_an_attack_does_not_have_it() {
         let mut card = fold(&Drill::good().records());
         let before = Times::of_run(&card);
         assert!(before.mitigated_us.is_some() && before.recovered_us.is_some(), "{before:?}");
@@ -80,8 +82,8 @@ mod tests {
         card.attacks[1].objectives[0].alert = alert(Some(9_000_000));
         assert_eq!(Times::of_run(&card).detected_us, Some(9_000_000));
         card.attacks[1].objectives[0].alert = alert(None);
-        assert_eq!(Times::of_run(&card).detected_us, None, "nobody was told of one of them");
-        let figure = card.attacks[0].figures.iter_mut().find(|one| one.counts).unwrap();
+        assert_eq!(Times::of_run(&card).detected_us, None, "the alert of one attack did not fire");
+        let figure = card.attacks[0].figures.iter_mut().find(|figure| figure.counts).unwrap();
         figure.recovered_us = None;
         assert_eq!(Times::of_run(&card).recovered_us, None);
     }

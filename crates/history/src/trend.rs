@@ -1,4 +1,4 @@
-//! Sums over many runs: the share in which a scenario held, and the share whose verdict changed although the plan did not.
+//! Counts over many runs: the share of runs in which a scenario held, and the share whose verdict differs although the plan is the same.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,21 +11,21 @@ use serde::Serialize;
 
 use crate::entry::Entry;
 
-/// Exit codes of runs that a person or an agent kept from saying anything.
-const SAID_NOTHING: [u8; 2] = [Exit::Refused as u8, Exit::Stopped as u8];
+/// Exit codes of runs that were refused by an agent or stopped by a person. Their verdicts say nothing about the system.
+const WITHOUT_RESULT: [u8; 2] = [Exit::Refused as u8, Exit::Stopped as u8];
 
-/// The number of verdicts that differ between runs of an unchanged plan.
+/// The number of runs whose verdict differs from that of other runs of the same plan.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Flaky {
     /// Number of runs whose verdict is not the most frequent one of their plan.
     pub differing: usize,
-    /// Number of runs whose plan was run more than once.
+    /// Number of runs whose plan was run more than once, including `differing`.
     pub of: usize,
     /// The share of `differing`, 0 to 1; `None` if no plan was run more than once.
     pub share: Option<f64>,
 }
 
-/// For people: `1 of 9 (11 %)`.
+/// A text for people, such as `1 of 9 (11 %)`.
 impl std::fmt::Display for Flaky {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.share {
@@ -48,57 +48,58 @@ pub struct Scenario {
     pub violated: usize,
     /// Number of runs that are unknown, without those that were refused or stopped.
     pub unknown: usize,
-    /// Number of runs that were refused or stopped, and have neither held nor been violated.
+    /// Number of unknown runs that were refused or stopped.
     pub refused_or_stopped: usize,
-    /// The range of the probability that a run holds, by the exact bounds of verdicts; over runs that held or were violated.
+    /// The range of the probability that a run holds, by exact bounds, from the runs that held or were violated. `None` if there are none.
     pub held_range: Option<(f64, f64)>,
-    /// The number of verdicts that differ.
+    /// The verdicts that differ between runs of the same plan.
     pub flaky: Flaky,
-    /// Start of the newest run.
+    /// Start of the newest run, RFC 3339 UTC.
     pub last: Option<String>,
 }
 
-/// Returns each run once, the oldest first: copies of folders count for nothing. Damaged folders are left out.
+/// Returns each run once, sorted by time, the oldest first. Copies of a run's folder and damaged folders are left out.
 #[must_use]
 pub fn once_each(entries: &[Entry]) -> Vec<&Entry> {
     let mut seen = HashSet::new();
     let mut runs: Vec<&Entry> = entries.iter().filter(|entry| entry.damage.is_none()).collect();
-    runs.sort_by(|one, other| (one.at_s, &one.folder).cmp(&(other.at_s, &other.folder)));
+    runs.sort_by(|left, right| (left.at_s, &left.folder).cmp(&(right.at_s, &right.folder)));
     runs.retain(|entry| entry.run.as_ref().is_none_or(|run| seen.insert(run)));
     runs
 }
 
-/// Returns how often verdicts differ between runs of one plan. Runs that did not end, or were refused or stopped, do not count.
+/// Counts the verdicts that differ between runs of the same plan. Runs that did not end, or were refused or stopped, do not count.
 #[must_use]
 pub fn flaky(runs: &[&Entry]) -> Flaky {
+    // For each plan, the number of runs with each verdict.
     let mut plans = BTreeMap::<(&str, &str), BTreeMap<Verdict, usize>>::new();
-    for entry in runs.iter().filter(|entry| entry.ended && !said_nothing(entry)) {
+    for entry in runs.iter().filter(|entry| entry.ended && !has_no_result(entry)) {
         if let (Some(scenario), Some(same), Some(verdict)) = (&entry.scenario, &entry.same, entry.verdict) {
             *plans.entry((scenario, same)).or_default().entry(verdict).or_default() += 1;
         }
     }
     let (mut differing, mut of) = (0, 0);
     for verdicts in plans.values() {
-        let all: usize = verdicts.values().sum();
-        if all > 1 {
-            of += all;
-            differing += all - verdicts.values().max().copied().unwrap_or(0);
+        let runs: usize = verdicts.values().sum();
+        if runs > 1 {
+            of += runs;
+            differing += runs - verdicts.values().max().copied().unwrap_or(0);
         }
     }
     Flaky { differing, of, share: (of > 0).then(|| differing as f64 / of as f64) }
 }
 
-fn said_nothing(entry: &Entry) -> bool {
-    entry.exit.is_some_and(|exit| SAID_NOTHING.contains(&exit))
+fn has_no_result(entry: &Entry) -> bool {
+    entry.exit.is_some_and(|exit| WITHOUT_RESULT.contains(&exit))
 }
 
-/// Sums runs up by scenario, in the order of names.
+/// Counts the runs of each scenario. The result is sorted by name.
 #[must_use]
 pub fn scenarios(entries: &[Entry]) -> Vec<Scenario> {
     by_scenario(&once_each(entries)).into_iter().map(|(sum, _)| sum).collect()
 }
 
-/// Sums runs up by scenario, in the order of names; returns the runs of each, too, in their order.
+/// Counts the runs of each scenario, and returns the counts with the runs, which keep their order. The result is sorted by name.
 pub(crate) fn by_scenario<'e>(runs: &[&'e Entry]) -> Vec<(Scenario, Vec<&'e Entry>)> {
     let mut by_name = BTreeMap::<&str, Vec<&Entry>>::new();
     for entry in runs {
@@ -110,16 +111,16 @@ pub(crate) fn by_scenario<'e>(runs: &[&'e Entry]) -> Vec<(Scenario, Vec<&'e Entr
 fn scenario(name: &str, runs: &[&Entry]) -> Scenario {
     let count = |verdict: Verdict| runs.iter().filter(|entry| entry.verdict == Some(verdict)).count();
     let (held, violated) = (count(Verdict::Held), count(Verdict::Violated));
-    let nothing =
-        runs.iter().filter(|entry| entry.verdict == Some(Verdict::Unknown) && said_nothing(entry)).count();
+    let refused_or_stopped =
+        runs.iter().filter(|entry| entry.verdict == Some(Verdict::Unknown) && has_no_result(entry)).count();
     let told = held + violated;
     Scenario {
         scenario: name.to_owned(),
         runs: runs.len(),
         held,
         violated,
-        unknown: count(Verdict::Unknown) - nothing,
-        refused_or_stopped: nothing,
+        unknown: count(Verdict::Unknown) - refused_or_stopped,
+        refused_or_stopped,
         held_range: (told > 0).then(|| exact(held as f64 / told as f64, told as f64)),
         flaky: flaky(runs),
         last: runs.last().and_then(|entry| entry.started.clone()),
@@ -158,7 +159,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn only_runs_of_one_plan_are_held_against_each_other() {
+    fn only_runs_of_the_same_plan_are_compared() {
         use Verdict::{Held, Unknown, Violated};
         let mut all = vec![
             entry(1, "a", Held),

@@ -1,9 +1,9 @@
-//! Compares a run with several others: whether it is worse than is usual.
+//! Compares a run with five or more earlier ones: whether it is worse than usual.
 //!
-//! Two runs of one system differ though nothing changed: failures come in bursts, caches are warm or cold, neighbours are loud. A
-//! single baseline run knows nothing of that; five or more show it. A figure is worse if it exceeds the prediction limit of one more
-//! run: on a scale on which runs scatter alike, `x − mean > margin + t(0.95, n − 1) · s · √(1 + 1/n)`, where `s` is the standard
-//! deviation between the runs, and no less than the error of the measurements themselves.
+//! Runs of the same system differ although nothing changed: failures come in bursts, caches are warm or cold, other programs use the machine. A
+//! single baseline run does not show these differences; five or more runs do. A figure is worse if it exceeds the prediction limit for one more
+//! run: `x − mean > margin + t(0.95, n − 1) · s · √(1 + 1/n)`. Here `x` is the figure on a scale on which good and bad figures scatter equally (see the
+//! table), and `s` is the standard deviation between the runs, but at least the error of the measurements themselves.
 //!
 //! | figure | scale | margin |
 //! |---|---|---|
@@ -11,34 +11,34 @@
 //! | time | the logarithm of it and half a second | a part of the usual time |
 //! | share | arcsine of the root of the share of bad requests | a part of the usual share of bad requests |
 //!
-//! Where failures are so rare that most runs have none, no distribution fits: with `n` runs that have none, the next one has some
-//! with a chance of `1/(n + 1) · (n/(n + 1))ⁿ` at most: 6.7 % with five, 4.9 % with seven.
+//! If failures are so rare that most runs have none, no distribution fits. After `n` runs without failures, the next run has failures with a
+//! probability of at most `1/(n + 1) · (n/(n + 1))ⁿ`: 6.7 % for five runs, 4.9 % for seven.
 
 use firedrill_judge::score::card::{Measured, Unit};
 use firedrill_statistics::usual::{Usual, Value};
 
 use crate::change::Change;
 
-/// Number of earlier runs from which on they show what is usual.
+/// Number of earlier runs that are needed to know the usual figure.
 pub const ENOUGH: usize = 5;
 
-/// Shorter times than this differ by little, whatever their ratio is.
+/// Added to times before the logarithm, in microseconds: so the ratio of two times that are both much shorter does not matter.
 const SHORT_US: f64 = 500_000.0;
-/// Width of a 95 % range in standard errors.
+/// Width of a 95 % range of a normal distribution, in standard errors: twice 1.96.
 const WIDTH: f64 = 3.92;
 
-/// Compares a figure with those of earlier runs, [`ENOUGH`] or more. Returns the change, and the usual figure with the limits beyond
-/// which another is better or worse; `None` if the figures have no such scale.
+/// Compares a figure with those of [`ENOUGH`] or more earlier runs. Returns the change, and the usual figure; its range has the limits beyond which a
+/// figure is better or worse. `None` if the figures cannot be put on a scale. `margin` is a part of the usual figure.
 pub(crate) fn change(before: &[Measured], after: &Measured, margin: f64) -> Option<(Change, Measured)> {
     let unit = after.unit;
-    if unit == Unit::Number || before.iter().any(|one| one.unit != unit) {
+    if unit == Unit::Number || before.iter().any(|earlier| earlier.unit != unit) {
         return None;
     }
-    let samples = before.iter().map(|one| one.samples).sum();
-    let ended: Vec<&Measured> = before.iter().filter(|one| !one.endless).collect();
-    if ended.len() < before.len() {
-        // With an endless figure among them there is no mean. No figure is worse than an endless one.
-        let change = if ended.is_empty() && !after.endless { Change::Better } else { Change::Same };
+    let samples = before.iter().map(|earlier| earlier.samples).sum();
+    if before.iter().any(|earlier| earlier.endless) {
+        // With an endless figure (a time that did not end, for instance) there is no mean. No figure is worse than an endless one.
+        let all_endless = before.iter().all(|earlier| earlier.endless);
+        let change = if all_endless && !after.endless { Change::Better } else { Change::Same };
         return Some((change, Measured { unit, endless: true, samples, ..Measured::default() }));
     }
     let values = before.iter().map(value).collect::<Option<Vec<Value>>>()?;
@@ -54,7 +54,7 @@ pub(crate) fn change(before: &[Measured], after: &Measured, margin: f64) -> Opti
         _ => Change::Same,
     };
     let (best, worst) = (figure(unit, better), figure(unit, worse));
-    let mean = before.iter().filter_map(|one| one.value).sum::<f64>() / before.len() as f64;
+    let mean = before.iter().filter_map(|earlier| earlier.value).sum::<f64>() / before.len() as f64;
     let (value, low, high) = match unit {
         Unit::Share => (mean, 1.0 - worst, 1.0 - best),
         _ => (typical, best, worst),
@@ -65,15 +65,15 @@ pub(crate) fn change(before: &[Measured], after: &Measured, margin: f64) -> Opti
     ))
 }
 
-/// Returns a figure on its scale, with its standard error.
+/// Puts a figure on the scale, with its standard error; `None` if it has no value or no range.
 fn value(measured: &Measured) -> Option<Value> {
     let unit = measured.unit;
     let value = measured.value?;
     let (bad, low, high) = match unit {
         Unit::Share => {
-            // After Anscombe (1948), so that none of few and none of many differ.
-            let all = measured.samples as f64;
-            let bad = ((1.0 - value) * all + 0.375) / (all + 0.75);
+            // The correction of Anscombe (1948): no bad request among few differs from none among many.
+            let requests = measured.samples as f64;
+            let bad = ((1.0 - value) * requests + 0.375) / (requests + 0.75);
             (bad, 1.0 - measured.high?, 1.0 - measured.low?)
         }
         _ => (value, measured.low?, measured.high.unwrap_or(value * 2.0)),
@@ -81,7 +81,7 @@ fn value(measured: &Measured) -> Option<Value> {
     Some(Value { at: scale(unit, bad), error: (scale(unit, high) - scale(unit, low)).abs() / WIDTH })
 }
 
-/// Puts a figure on the scale on which runs scatter alike: a latency, a time, or a share of bad requests.
+/// Puts a latency, a time (both in microseconds) or a share of bad requests on the scale of the table above.
 fn scale(unit: Unit, figure: f64) -> f64 {
     match unit {
         Unit::Share => figure.clamp(0.0, 1.0).sqrt().asin(),
@@ -90,7 +90,7 @@ fn scale(unit: Unit, figure: f64) -> f64 {
     }
 }
 
-/// Takes it back from there.
+/// Converts a value on the scale back to a figure: the inverse of [`scale`].
 fn figure(unit: Unit, at: f64) -> f64 {
     match unit {
         Unit::Share => at.clamp(0.0, std::f64::consts::FRAC_PI_2).sin().powi(2),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latency_is_worse_beyond_what_runs_differ_by() {
+    fn a_latency_is_worse_only_beyond_the_usual_differences_between_runs() {
         let quiet = [100.0, 101.0, 99.0, 100.5, 99.5].map(latency);
         let loud = [100.0, 130.0, 80.0, 115.0, 90.0].map(latency);
         assert_eq!(
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_count_bad_requests_and_few_of_them_say_little() {
+    fn shares_are_compared_by_bad_requests_and_few_of_them_show_no_difference() {
         let few = [3, 0, 2, 1, 4].map(share);
         assert_eq!([4, 5, 60].map(|bad| said(&few, share(bad))), [Change::Same, Change::Same, Change::Worse]);
         let none = [0; 5].map(share);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_was_nothing_may_be_a_moment() {
+    fn short_times_do_not_differ_by_their_ratio() {
         let time = |us: f64| Measured {
             unit: Unit::Time,
             value: Some(us),

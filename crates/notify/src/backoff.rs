@@ -1,23 +1,23 @@
-//! Decides when a message is tried again, and when it is given up. Knows no clock: times are given.
+//! Decides when a message is tried again, and when it is given up. Reads no clock: the caller gives the times.
 
 use std::time::Duration;
 
-/// The first time between two tries. It doubles with each.
+/// The time between the first two tries. It doubles with each further try.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest time between two tries.
 const LONGEST: Duration = Duration::from_secs(300);
-/// The time after which a channel that takes nothing is given up, counted from its first failure.
+/// The time after which a message is given up, counted from the channel's first failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Returns the time until the next try. `failed` tries have failed; `asked` is what the channel asks for.
+/// Returns the time until the next try. `failed` is the number of failed tries; `asked` is the time for which the channel has asked.
 pub(crate) fn wait(failed: u32, asked: Option<Duration>) -> Duration {
     let own =
         FIRST.saturating_mul(1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST);
-    // What a server asks for is respected within reason: after the time at which all is given up, one try is made.
+    // A server may ask for a longer time, but for no more than PATIENCE: so at least one more try is made.
     asked.map_or(own, |asked| own.max(asked.min(PATIENCE)))
 }
 
-/// Whether a message that has just failed is given up. It was made at `made`, and its channel has failed since `failing`.
+/// Whether a message that has just failed is given up. It was made at `made`, and its channel has failed since `failing`. All times are since 1970.
 pub(crate) fn is_over(made: Duration, failing: Duration, now: Duration) -> bool {
     now.saturating_sub(made.max(failing)) >= PATIENCE
 }
@@ -37,11 +37,11 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_is_counted_for_each_message_and_not_again_for_each_that_waited_behind_it() {
+    fn the_hour_is_counted_from_the_failure_or_the_message_whichever_is_later() {
         let at = Duration::from_secs;
         assert!(!is_over(at(0), at(10), at(3609)));
         assert!(is_over(at(0), at(10), at(3610)));
         assert!(!is_over(at(3000), at(10), at(3610)), "it is younger than the failure");
-        assert!(is_over(at(5), at(10), at(3611)), "the next one behind it");
+        assert!(is_over(at(5), at(10), at(3611)), "a message that waited behind it");
     }
 }

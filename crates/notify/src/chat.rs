@@ -1,26 +1,27 @@
-//! Actions that people take in a chat by a button. Whoever sends a message makes the button, and whoever is told of a press reads it by the same words.
+//! Actions that people take in a chat by a button. A run makes the button for its message, and the control room reads the action when the button is
+//! pressed; both use this module, so they agree. It carries out no action.
 
 use serde_json::{Value, json};
 
-/// The longest value of a button, in characters.
+/// Maximum length of a button's value in Slack, in characters.
 const VALUE_MOST: usize = 2000;
 
 /// An action. None of them starts or prolongs a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A run ends, and puts everything back.
+    /// To end a run, which then puts everything back.
     Halt {
         /// The run.
         run: String,
     },
-    /// The next attack of a run is skipped, also while it waits for approvals.
+    /// To skip the next attack of a run, also while it waits for approvals.
     Skip {
         /// The run.
         run: String,
-        /// The number of the attack, from 1. If another one is next, nothing is skipped.
+        /// The number of the attack, from 1. If another attack is next by then, nothing is skipped.
         attack: usize,
     },
-    /// A slot of a game day is not held.
+    /// To decide that a slot of a game day is not held.
     Refuse {
         /// The game day's name.
         gameday: String,
@@ -30,7 +31,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Reads the action of a button that was pressed: its id and its value. `None` if it is none of ours.
+    /// Reads the action of a pressed button from the button's id and value. `None` if it is not one of these actions.
     #[must_use]
     pub fn read(id: &str, value: &str) -> Option<Self> {
         match id {
@@ -47,7 +48,7 @@ impl Action {
         }
     }
 
-    /// Returns its button, as Slack's Block Kit has it: it asks once more before it is pressed. `None` if it is too long for one.
+    /// Returns the button in the format of Slack's Block Kit, with a dialog that asks for confirmation. `None` if the value is too long for a button.
     #[must_use]
     pub fn button(&self) -> Option<Value> {
         let (id, value, word, title, text) = match self {
@@ -87,7 +88,7 @@ impl Action {
     }
 }
 
-/// Returns a text in which nothing is a link, a mention or code. An address of a person or a group needs its `@` before a letter.
+/// Returns a text in which a chat finds no link, mention or code. An invisible character after each `@` breaks mentions.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");

@@ -1,4 +1,4 @@
-//! A person deletes messages that wait: they are ended as given up, with the person's name, and stay in the list.
+//! Deletes waiting messages for a person: they are marked as given up with the person's name, and stay in the list.
 
 use std::{
     thread,
@@ -10,17 +10,17 @@ use crate::{
     spool::{Ended, Entry, Spool},
 };
 
-/// The time for which a program that sends is waited for. A try takes 10 s at most.
+/// Maximum time to wait for a program that is sending. A try takes 10 s at most.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The time after which its lock is tried again.
+/// Time between two attempts to get the channel's lock.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Deletes the messages that wait for a channel; with ids only those. Returns them, the oldest first. Other programs may send meanwhile: a message
-/// that is being sent is waited for.
+/// Deletes the messages that wait for a channel; if ids are given, only those. Returns the deleted messages, the oldest first. Other programs may send
+/// meanwhile: this function waits until a message that is being sent is finished.
 ///
 /// # Errors
-/// The spool cannot be read or written, another program keeps sending, or no message of an id waits, and then nothing is deleted: a clause for
-/// people.
+/// The spool cannot be read or written, another program keeps sending, or no message with one of the ids waits; in the last two cases nothing is
+/// deleted. The error is a clause for people.
 pub fn delete(spool: &Spool, channel: &str, ids: &[String], by: &str) -> Result<Vec<Entry>, String> {
     let end = Instant::now() + PATIENCE;
     delete_with(spool, channel, ids, by, || {
@@ -29,7 +29,7 @@ pub fn delete(spool: &Spool, channel: &str, ids: &[String], by: &str) -> Result<
     })
 }
 
-/// Deletes messages. `waits` is called while another program has the lock, until it says that this is too long.
+/// Deletes messages. While another program holds the lock, `waits` is called again and again: it waits a moment, and returns false to give up.
 fn delete_with(
     spool: &Spool,
     channel: &str,
@@ -38,12 +38,13 @@ fn delete_with(
     mut waits: impl FnMut() -> bool,
 ) -> Result<Vec<Entry>, String> {
     let waiting = || -> Result<Vec<Entry>, String> {
-        let all = spool.pending().map_err(|error| format!("the spool cannot be read: {error}"))?;
+        let pending = spool.pending().map_err(|error| format!("the spool cannot be read: {error}"))?;
         let wanted = |entry: &Entry| ids.is_empty() || ids.contains(&entry.message.id);
-        Ok(all.into_iter().filter(|entry| entry.channel == channel && wanted(entry)).collect())
+        Ok(pending.into_iter().filter(|entry| entry.channel == channel && wanted(entry)).collect())
     };
     let missing = |id: &String| format!("no message {id} waits for it, so nothing was deleted");
-    // Read before the lock: a message that comes while the lock is waited for is not meant. Without a spool there is no place for a lock.
+    // Messages are listed before the lock is taken: a message that arrives while this program waits for the lock is not deleted. Also, without a spool
+    // there is no folder for a lock.
     let meant = waiting()?;
     if meant.is_empty() {
         return ids.first().map_or(Ok(Vec::new()), |id| Err(missing(id)));
@@ -60,16 +61,16 @@ fn delete_with(
             }
         }
     };
-    // Whoever had the lock may have ended some.
-    let all: Vec<Entry> = meant.iter().filter_map(|entry| spool.again(entry)).collect();
-    if let Some(id) = ids.iter().find(|id| !all.iter().any(|entry| entry.message.id == **id)) {
+    // The program that held the lock before may have delivered some of them.
+    let still_waiting: Vec<Entry> = meant.iter().filter_map(|entry| spool.again(entry)).collect();
+    if let Some(id) = ids.iter().find(|id| !still_waiting.iter().any(|entry| entry.message.id == **id)) {
         return Err(missing(id));
     }
-    for entry in &all {
+    for entry in &still_waiting {
         let (at, why) = (rfc3339(now()), format!("{by} deleted it"));
         spool.end(entry, Ended::GivenUp { at, why, by: Some(by.to_owned()) }).map_err(failed)?;
     }
-    Ok(all)
+    Ok(still_waiting)
 }
 
 #[cfg(test)]
@@ -77,10 +78,11 @@ mod tests {
     use super::*;
     use crate::message::{Message, What};
 
-    fn spool(all: &[(&str, &str)]) -> (tempfile::TempDir, Spool) {
+    /// Returns a spool with messages: the channel and the id of each.
+    fn spool(messages: &[(&str, &str)]) -> (tempfile::TempDir, Spool) {
         let home = tempfile::tempdir().expect("a folder");
         let spool = Spool::of(home.path());
-        for (channel, id) in all {
+        for (channel, id) in messages {
             spool.put(channel, &Message::new(*id, What::Started, "a run")).expect("written");
         }
         (home, spool)
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_is_deleted_and_the_list_says_by_whom() {
+    fn only_the_named_messages_are_deleted_and_the_list_names_the_person() {
         let (_home, spool) = spool(&[("old", "a"), ("ops", "b"), ("old", "c"), ("old", "d")]);
         let ids = ["c".to_owned(), "x".to_owned()];
         assert!(delete(&spool, "old", &ids, "alice").unwrap_err().contains("no message x waits"));
@@ -111,13 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn what_another_program_sends_is_not_deleted_under_it() {
+    fn a_message_that_another_program_is_sending_is_not_deleted() {
         let (_home, spool) = spool(&[("ops", "a"), ("ops", "b")]);
         let held = spool.lock("ops").unwrap().expect("free");
         let refused = delete_with(&spool, "ops", &[], "alice", || false);
         assert!(refused.unwrap_err().contains("nothing was deleted"));
         assert_eq!(waiting(&spool), ["a", "b"]);
-        // That program ends one and lets go.
+        // The other program delivers the first message and releases the lock.
         let first = spool.pending().unwrap().remove(0);
         let other = spool.clone();
         let sends = thread::spawn(move || {
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_nothing_that_waits_is_an_error() {
+    fn an_id_of_no_waiting_message_is_an_error() {
         let (home, spool) = spool(&[]);
         let refused = delete(&spool, "ops", &["x".to_owned()], "alice").unwrap_err();
         assert!(refused.contains("no message x waits"), "{refused}");
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_spool_none_is_made() {
+    fn deleting_does_not_make_a_spool() {
         let (home, spool) = spool(&[]);
         assert_eq!(delete(&spool, "ops", &[], "alice"), Ok(Vec::new()));
         assert!(!home.path().join(crate::spool::FOLDER).exists());

@@ -1,4 +1,5 @@
-//! Tries the messages that wait, each channel's in their order. Whoever tries has the channel's lock, and reads the message again before.
+//! Tries to send the messages that wait, for each channel in their order. A try happens under the channel's lock, and reads the message again first,
+//! because another program may have sent it.
 
 use std::time::Duration;
 
@@ -11,25 +12,25 @@ use crate::{
     spool::{Ended, Entry, Spool, micros},
 };
 
-/// The time after which a lock that another program has is tried again.
+/// Time between two attempts to get a channel's lock.
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// The result of a try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Tried {
-    /// It was delivered.
+    /// The message was delivered.
     Delivered,
-    /// It was given up, for this reason.
+    /// The message was given up, for this reason.
     GivenUp(String),
-    /// It waits again, for this reason.
+    /// The message waits for another try, for this reason.
     Waits(String),
-    /// Another program sends for this channel.
+    /// Another program holds the channel's lock.
     Busy,
-    /// Another program has ended the message.
+    /// The message does not wait any more: another program has delivered it or given it up.
     Gone,
 }
 
-/// Tries one message. With `once` a failure is the end.
+/// Tries to send one message. With `once`, a failure gives the message up.
 pub(crate) async fn attempt(
     spool: &Spool,
     entry: &Entry,
@@ -37,10 +38,11 @@ pub(crate) async fn attempt(
     once: bool,
 ) -> Result<Tried, String> {
     let failed = |error: std::io::Error| format!("the spool cannot be written: {error}");
-    // Held until the state is written.
+    // The lock is held until the new state of the message is written.
     let Some(_lock) = spool.lock(&entry.channel).map_err(failed)? else { return Ok(Tried::Busy) };
     let Some(entry) = spool.again(entry) else { return Ok(Tried::Gone) };
-    // A spool that cannot be written is found before the message is sent: afterwards the message would be sent again and again.
+    // Saved before the message is sent, to find out whether the spool can be written. If it could not be written afterwards, the message would be sent
+    // again and again.
     spool.save(&entry).map_err(failed)?;
     let begun = entry.message.begun.as_ref();
     let receipt = begun.and_then(|begun| spool.receipt(&entry.channel, &begun.id));
@@ -72,7 +74,8 @@ pub(crate) async fn attempt(
     Ok(Tried::Waits(why))
 }
 
-/// Tells the next message of a channel since when the channel fails, so that messages that waited behind another do not wait as long again.
+/// Writes the time since which a channel fails into its next message. So a message that has waited behind another one does not wait for a whole
+/// [`PATIENCE`](crate::backoff::PATIENCE) again.
 fn pass_on(spool: &Spool, channel: &str, failing_us: u64) -> std::io::Result<()> {
     let pending = spool.pending()?;
     match pending.into_iter().find(|entry| entry.channel == channel && entry.failing_us.is_none()) {
@@ -81,10 +84,10 @@ fn pass_on(spool: &Spool, channel: &str, failing_us: u64) -> std::io::Result<()>
     }
 }
 
-/// Sends a message by a channel, by the spool, once.
+/// Sends a message by a channel through the spool, with only one try.
 ///
 /// # Errors
-/// It was not taken; a clause for people.
+/// The channel did not accept it: a clause for people.
 pub async fn test_one(spool: &Spool, name: &str, channel: &Channel, message: &Message) -> Result<(), String> {
     let put = spool.put(name, message).and_then(|path| path.map_or(Ok(()), |path| spool.sync(&path)));
     put.map_err(|error| format!("it cannot be written to the spool: {error}"))?;
@@ -93,7 +96,7 @@ pub async fn test_one(spool: &Spool, name: &str, channel: &Channel, message: &Me
         let Some(entry) =
             pending.into_iter().find(|entry| entry.channel == name && entry.message.id == message.id)
         else {
-            // Another program delivers for this channel, and was first.
+            // Another program that delivers for this channel was faster.
             return spool.outcome(name, &message.id);
         };
         match attempt(spool, &entry, channel, true).await? {
@@ -104,8 +107,8 @@ pub async fn test_one(spool: &Spool, name: &str, channel: &Channel, message: &Me
     }
 }
 
-/// Tries all messages that wait for these channels now, whatever time they would wait, and tells the result of each. A channel that fails
-/// is tried once.
+/// Tries all messages that wait for these channels now, even if their next try is due later, and calls `tell` with the result of each. After a
+/// failure, a channel's further messages are not tried.
 ///
 /// # Errors
 /// The spool cannot be read or written.
@@ -127,7 +130,7 @@ pub async fn deliver(
                 tell(&entry, &format!("waits: {why}"));
                 failing.push(entry.channel);
             }
-            // What that program sends comes first.
+            // The other program sends this channel's messages, in their order.
             Tried::Busy => failing.push(entry.channel),
             Tried::Gone => {}
         }
@@ -142,14 +145,14 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// A channel that cannot send: its secrets are not there.
+    /// Returns a channel that cannot send, because the files of its secrets do not exist.
     fn broken() -> Channel {
         let text =
             r#"{"webhook":{"url":{"secret_file":"/no/such/file"},"key":{"secret_file":"/no/such/file"}}}"#;
         serde_json::from_str(text).expect("a channel")
     }
 
-    /// A spool with these messages for `ops`, and its folder.
+    /// Returns a spool with messages for the channel `ops`, and its folder.
     fn spool(ids: &[&str]) -> (tempfile::TempDir, Spool) {
         let home = tempfile::tempdir().expect("a folder");
         let spool = Spool::of(home.path());
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_an_hour_a_message_is_given_up_and_so_are_those_that_waited_as_long_behind_it() {
+    async fn after_an_hour_a_message_and_those_that_waited_behind_it_are_given_up() {
         let (_home, spool) = spool(&["a", "b", "c"]);
         let long_ago = micros(now().saturating_sub(HOUR));
         let all = spool.pending().expect("read");

@@ -1,4 +1,5 @@
-//! The structure of a file of channels, with which it is read and from which its JSON Schema is made; and the list of all kinds.
+//! The structure of a file of channels, and the list of all kinds. It is used to read the file, and its doc comments are part of the JSON Schema and of
+//! docs/channels.md.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +21,12 @@ pub struct ChannelsFile {
     /// The version of the format: 1.
     #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
-    /// The channels, by their names: lower-case letters, digits and `-`. Runs that share a directory of runs share the names: a message
-    /// that waits is delivered by the channel that has its name.
+    /// The channels, by their names: lower-case letters, digits and `-`. Runs that share a directory of runs share the names: a waiting message is
+    /// delivered by the channel with the same name.
     pub channel: BTreeMap<String, Channel>,
 }
 
-/// Generates the table of a channel, with a key for each kind, and what goes over all kinds.
+/// Generates the table of a channel, with a key for each kind, and the functions that need the list of all kinds.
 macro_rules! kinds {
     ($($(#[$about:meta])* $key:ident($params:ident);)*) => {
         /// A channel: exactly one kind.
@@ -33,7 +34,7 @@ macro_rules! kinds {
         #[serde(deny_unknown_fields)]
         pub struct Channel {
             $($(#[$about])* #[serde(default)] pub $key: Option<$params>,)*
-            /// The events that it tells. Without it, all that its kind has a form for.
+            /// The events for which it gets messages. Without it, all events for which its kind has a form.
             #[serde(default)]
             pub events: Option<Vec<What>>,
         }
@@ -42,19 +43,19 @@ macro_rules! kinds {
             /// The names of all kinds.
             pub const KINDS: [&'static str; [$(stringify!($key)),*].len()] = [$(stringify!($key)),*];
 
-            /// Returns the kinds that the table names: one, in a file that is right.
+            /// Returns the kinds that the table names. In a valid file there is exactly one.
             #[must_use]
             pub fn kinds(&self) -> Vec<(&'static str, &dyn Kind)> {
-                let mut all: Vec<(&'static str, &dyn Kind)> = Vec::new();
-                $(if let Some(kind) = &self.$key { all.push((stringify!($key), kind)); })*
-                all
+                let mut kinds: Vec<(&'static str, &dyn Kind)> = Vec::new();
+                $(if let Some(kind) = &self.$key { kinds.push((stringify!($key), kind)); })*
+                kinds
             }
         }
     };
 }
 
 kinds! {
-    /// A program of one's own, which gets JSON that is signed.
+    /// Your own program, which gets signed JSON.
     webhook(Webhook);
     /// An incoming webhook of Slack, or of Mattermost.
     slack(Slack);
@@ -71,13 +72,13 @@ kinds! {
 }
 
 impl Channel {
-    /// Returns its kind, with its name.
+    /// Returns its kind, with the kind's name; `None` if it has none.
     #[must_use]
     pub fn kind(&self) -> Option<(&'static str, &dyn Kind)> {
         self.kinds().into_iter().next()
     }
 
-    /// Whether it tells of such an event. A test is always told.
+    /// Whether it gets messages about an event. It always gets those of a test, if its kind has a form for them.
     #[must_use]
     pub fn tells(&self, what: What) -> bool {
         let wanted = what == What::Test || self.events.as_ref().is_none_or(|events| events.contains(&what));

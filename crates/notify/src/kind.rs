@@ -1,4 +1,4 @@
-//! The description that a kind of channel gives of itself.
+//! The trait [`Kind`], which each kind of channel implements for its parameters: it makes the data to send, and reads answers. Sends nothing.
 
 pub(crate) mod email;
 pub(crate) mod grafana;
@@ -16,12 +16,12 @@ use crate::{
     secrets::Opened,
 };
 
-/// The parameters of a kind of channel: what is sent, and what the answer means.
+/// The parameters of a kind of channel. They know their errors, the data to send for a message, and the meaning of an answer.
 pub trait Kind: Send + Sync {
     /// Returns the secrets, each with its key in the file.
     fn secrets(&self) -> Vec<(&'static str, &Secret)>;
 
-    /// Returns all errors in its parameters that need no file to be found.
+    /// Returns all errors in the parameters that can be found without reading files.
     fn invalid(&self) -> Vec<Refusal> {
         Vec::new()
     }
@@ -31,24 +31,24 @@ pub trait Kind: Send + Sync {
         Vec::new()
     }
 
-    /// Whether the kind has a form for such an event.
+    /// Whether the kind has a form for messages about an event.
     fn takes(&self, _what: What) -> bool {
         true
     }
 
-    /// Makes what is sent. `receipt` is what the channel answered to the beginning of the same run.
+    /// Makes the data to send for a message. `receipt` is the receipt that the channel gave for the message about the beginning of the same run.
     ///
     /// # Errors
-    /// A secret makes no address; a clause for people, without the secret.
+    /// A secret is missing, or is not valid as an address: a clause for people, without the secret.
     fn parcel(&self, message: &Message, secrets: &Opened, receipt: Option<&str>) -> Result<Parcel, String>;
 
-    /// Returns what later messages need of an answer that is good.
+    /// Returns the part of a good answer that later messages need (the receipt); `None` if they need none.
     fn receipt(&self, _body: &[u8]) -> Option<String> {
         None
     }
 }
 
-/// Something to send.
+/// The data to send, with the way in which it is sent.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Parcel {
     /// An HTTP request.
@@ -58,7 +58,7 @@ pub enum Parcel {
         /// The host and port.
         to: String,
         /// The datagrams.
-        all: Vec<Vec<u8>>,
+        datagrams: Vec<Vec<u8>>,
     },
     /// Bytes on a TCP connection to a host and port.
     Tcp {
@@ -71,7 +71,7 @@ pub enum Parcel {
     Mail(Box<Mail>),
 }
 
-/// Prints the way and nothing of what is sent: addresses may be secrets.
+/// Prints only the way and none of the data, because addresses may be secrets.
 impl std::fmt::Debug for Parcel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Parcel {
     }
 }
 
-/// Returns a POST of JSON.
+/// Returns a POST of JSON. `ca_file` has authorities to trust instead of the system's.
 pub(crate) fn post(url: &str, body: &serde_json::Value, ca_file: Option<&String>) -> HttpProbe {
     let headers = [("Content-Type".to_owned(), "application/json".to_owned())];
     HttpProbe {
@@ -95,7 +95,8 @@ pub(crate) fn post(url: &str, body: &serde_json::Value, ca_file: Option<&String>
     }
 }
 
-/// Refuses a text that is no address, and an address that may contain a secret: the file has it in clear, and paths are added to it.
+/// Refuses a text that is no address, and an address with a user, a query or a fragment. They may contain secrets, and the file would have them in clear;
+/// also, paths are appended to the address.
 pub(crate) fn base(url: &str, example: &str) -> Vec<Refusal> {
     let field = || Field::request(&["url"]);
     let help = format!("url = \"{example}\"");
@@ -109,7 +110,7 @@ pub(crate) fn base(url: &str, example: &str) -> Vec<Refusal> {
     Vec::new()
 }
 
-/// Refuses the text of a key that is no host and port.
+/// Refuses the value of a key if it is no host and port.
 pub(crate) fn place(key: &str, text: &str, example: &str) -> Option<Refusal> {
     let refusal = TcpProbe::opens(text).parsed().err()?;
     Some(Refusal { field: Field::request(&[key]), help: format!("{key} = \"{example}\""), ..refusal })

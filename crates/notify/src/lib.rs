@@ -1,8 +1,8 @@
-//! Messages to people who have to know of a run or a game day, by the channels that they have. A kind of channel is described beside its
-//! parameters ([`Kind`]); one list makes everything that goes over all kinds.
+//! Messages to people about runs and game days, sent by channels such as chats and e-mail. Each kind of channel implements [`Kind`] for its
+//! parameters; one list generates everything that needs all kinds.
 //!
-//! A message is written to the spool first ([`spool`]), and delivered by a thread of its own ([`Post`]). Never waits for a run, never
-//! starts or judges one, and is never waited for by one.
+//! A message is first written to the spool ([`spool`]), and then delivered by a separate thread ([`Post`]). This crate never starts, judges or waits
+//! for a run, and a run never waits for a delivery.
 
 mod backoff;
 pub mod chat;

@@ -1,4 +1,4 @@
-//! A message by e-mail and the way to its server, as data.
+//! The data of a message by e-mail, with the server and the login. Sends nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tls {
-    /// It begins with STARTTLS, usually on port 587. A server that does not offer it gets nothing.
+    /// TLS begins with the command STARTTLS, usually on port 587. To a server that does not offer it, nothing is sent.
     #[default]
     Starttls,
-    /// It begins with the connection, usually on port 465.
+    /// TLS begins with the connection, usually on port 465.
     Implicit,
-    /// Nothing is encrypted. A password is sent only to this machine itself.
+    /// Nothing is encrypted. A password is sent only to a server on this machine.
     None,
 }
 
@@ -25,7 +25,7 @@ pub struct Mail {
     pub tls: Tls,
     /// A PEM file of authorities to trust instead of the system's.
     pub ca_file: Option<String>,
-    /// The user name and the password.
+    /// The user name and the password; `None` without a login.
     pub login: Option<(String, String)>,
     /// The sender's address.
     pub from: String,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use firedrill_wire::text::{NAME_MOST, TEXT_MOST, cleaned};
 use serde::{Deserialize, Serialize};
 
-/// Maximum number of hosts that a text names. The data of a message name all.
+/// Maximum number of hosts that a text names. The field `hosts` has all of them.
 const HOSTS_NAMED: usize = 8;
 
 /// The kind of an event.
@@ -19,7 +19,7 @@ pub enum What {
     Announced,
     /// A run or a game day has begun.
     Started,
-    /// The faults of an attack are in force. Those that failed to start are not waited for.
+    /// The faults of an attack are in force, except those that failed to start.
     Landed,
     /// An attack was ended before its time.
     Aborted,
@@ -27,16 +27,16 @@ pub enum What {
     Ended,
     /// A run or a game day was ended by a person or a signal.
     Halted,
-    /// The time of a slot passed, and nobody started the game day.
+    /// The time of a slot passed, and the game day was not started.
     Missed,
-    /// A slot of a game day was left out on purpose; `why` has the reason.
+    /// A slot of a game day was not held on purpose; `why` has the reason.
     Skipped,
     /// A trial of a channel (`firedrill notify test`).
     Test,
 }
 
 impl What {
-    /// Returns its name, as files and messages have it.
+    /// Returns its name in files and messages.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ pub struct Message {
     pub at: String,
     /// The kind of event.
     pub what: What,
-    /// One sentence that says which event it is, and of which run or game day.
+    /// A sentence with the event, and the run or game day that it is about.
     pub title: String,
     /// The id of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,8 +105,7 @@ pub struct Message {
     /// The planned start in local time, as a text for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts: Option<String>,
-    /// The planned end as RFC 3339, in UTC. For a run it assumes that nothing has to be waited for; for an attack it is the end of the
-    /// hold.
+    /// The planned end as RFC 3339, in UTC. For a run it assumes that nothing delays it; for an attack it is the end of the fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// The verdict or the outcome, in one word.
@@ -149,7 +148,7 @@ impl Message {
         }
     }
 
-    /// Returns the known facts beside the title, each with a name and a value. Texts are cleaned for a terminal.
+    /// Returns the facts of the message without the title, each with a name and a value. Unknown facts are left out. Texts are cleaned for terminals.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let hosts = match self.hosts.len().checked_sub(HOSTS_NAMED) {
@@ -188,19 +187,20 @@ impl Message {
         millis(&self.at)
     }
 
-    /// Returns the time in milliseconds since 1970 at which its run or game day began; the time of the event itself if that is not known.
+    /// Returns the time at which its run or game day began, in milliseconds since 1970. If it is not known, returns the time of the event.
     #[must_use]
     pub fn begun_ms(&self) -> u64 {
         self.begun.as_ref().map_or_else(|| self.at_ms(), |begun| millis(&begun.at))
     }
 }
 
+/// Parses a time of RFC 3339 into milliseconds since 1970; 0 if it cannot be read.
 fn millis(text: &str) -> u64 {
     let at = humantime::parse_rfc3339(text).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     at.map_or(0, |at| u64::try_from(at.as_millis()).unwrap_or(0))
 }
 
-/// Returns the time by the wall clock since 1970.
+/// Returns the present time by the wall clock, since 1970.
 #[must_use]
 pub fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -209,7 +209,7 @@ pub fn now() -> Duration {
 /// Returns a time since 1970 as RFC 3339 UTC, to the millisecond.
 #[must_use]
 pub fn rfc3339(since_1970: Duration) -> String {
-    // The last time that the format has is in the year 9999.
+    // The last second of the year 9999; `humantime` panics for later times.
     let at = UNIX_EPOCH + since_1970.min(Duration::from_secs(253_402_300_799));
     humantime::format_rfc3339_millis(at).to_string()
 }
@@ -233,7 +233,7 @@ mod tests {
              --fleet fleet.toml"
         );
         message.why = Some("a\n\u{1b}[2Jb".to_owned());
-        assert!(!message.line().contains(['\n', '\u{1b}']), "texts of others are cleaned");
+        assert!(!message.line().contains(['\n', '\u{1b}']), "texts from outside are cleaned");
     }
 
     #[test]

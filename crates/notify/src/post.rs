@@ -1,4 +1,4 @@
-//! Delivers in a thread of its own, while the program does its work: a message is written by the caller, and sent by the thread.
+//! Delivers messages in a separate thread while the program does its work. The caller writes a message into the spool; the thread sends it.
 
 use std::{
     collections::BTreeSet,
@@ -23,33 +23,35 @@ use crate::{
     spool::{Entry, Spool},
 };
 
-/// The time between two looks at the spool: others write to it, too.
+/// Time between two looks at the spool. Other programs write into it, too.
 const LOOK: Duration = Duration::from_secs(1);
-/// The time between two looks at what is left, at the end.
+/// Time between two looks at the messages that are left, at the program's end.
 const STEP: Duration = Duration::from_millis(20);
 
-/// Messages that wait when the program ends.
+/// The messages that still wait when the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     /// Their number.
     pub pending: usize,
 }
 
-/// A thread that delivers, and the way to it.
+/// The handle of a thread that delivers messages.
 #[derive(Debug)]
 pub struct Post {
     spool: Spool,
     channels: Channels,
-    /// The channels that are told; all of the file without names.
+    /// The names of the channels that get messages; `None` means all channels of the file.
     to: Option<Vec<String>>,
+    /// Wakes the thread for a new message file.
     wake: UnboundedSender<PathBuf>,
+    /// The message files that this program has written.
     own: Vec<PathBuf>,
     thread: thread::JoinHandle<()>,
 }
 
 impl Post {
-    /// Starts to deliver by the channels of a file, which was read as `channels`. The file is read again before each try, so that a change
-    /// counts at once. Messages of others to channels of these names are delivered, too.
+    /// Starts a thread that delivers by the channels of a file, which the caller has read as `channels`. The file is read again before each try, so
+    /// that a change counts at once. Messages that other programs wrote for channels with these names are delivered, too.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -65,17 +67,17 @@ impl Post {
         Ok(Self { spool, channels, to: None, wake, own: Vec::new(), thread })
     }
 
-    /// Tells these channels only.
+    /// Restricts messages to these channels.
     #[must_use]
     pub fn only(mut self, names: Vec<String>) -> Self {
         self.to = Some(names);
         self
     }
 
-    /// Writes a message for each channel that tells of such an event. Never waits for a channel.
+    /// Writes a message into the spool, for each channel that gets such events. Does not wait for its delivery.
     ///
     /// # Errors
-    /// It could not be written for all of them.
+    /// It could not be written for at least one of the channels.
     pub fn tell(&mut self, message: &Message) -> io::Result<()> {
         let mut result = Ok(());
         for (name, channel) in &self.channels {
@@ -86,7 +88,7 @@ impl Post {
             match self.spool.put(name, message) {
                 Ok(Some(path)) => {
                     self.own.push(path.clone());
-                    // The thread ends with the process only.
+                    // This cannot fail: the thread runs as long as `self` exists.
                     let _woken = self.wake.send(path);
                 }
                 Ok(None) => {}
@@ -96,8 +98,8 @@ impl Post {
         result
     }
 
-    /// Waits until all messages of this program are delivered or given up. After this time no further try is begun, and one that goes on
-    /// is waited for, because a message whose try is cut off is sent again.
+    /// Waits until all messages of this program are delivered or given up, at most for `within`. After this time no further try begins. A try that is
+    /// going on is not cut off, because its message would be sent again later.
     #[must_use]
     pub fn finish(self, within: Duration) -> Left {
         let until = Instant::now() + within;
@@ -111,28 +113,28 @@ impl Post {
     }
 }
 
-/// The thread's own.
+/// The state of the thread.
 struct Thread {
     spool: Spool,
     file: PathBuf,
 }
 
 impl Thread {
-    /// Delivers until the other end is dropped, and ends with the tries that go on then.
+    /// Delivers until the sender of `woken` is dropped, and then waits for the tries that go on.
     async fn run(self, mut woken: UnboundedReceiver<PathBuf>) {
         let mut tries: JoinSet<String> = JoinSet::new();
         let mut busy: BTreeSet<String> = BTreeSet::new();
         let _tidied = self.spool.tidy();
         loop {
-            // What cannot be read now is looked at again.
+            // If the spool cannot be read now, the next round tries again.
             let pending = self.spool.pending().unwrap_or_default();
             self.begin(&pending, &mut busy, &mut tries);
             tokio::select! {
-                // The end counts before the end of a try: no further try is begun then.
+                // In this order: if the program ends and a try ends at the same time, no further try must begin.
                 biased;
-                one = timeout(LOOK, woken.recv()) => match one {
+                received = timeout(LOOK, woken.recv()) => match received {
                     Ok(Some(path)) => {
-                        // A message that cannot be brought to the disk is sent all the same.
+                        // The file is synced to the disk here and not by the caller, who must not wait. If that fails, the message is still sent.
                         let _synced = self.spool.sync(&path);
                     }
                     Ok(None) => break,
@@ -148,12 +150,12 @@ impl Thread {
         while tries.join_next().await.is_some() {}
     }
 
-    /// Begins a try of the first message of each channel that has none in progress.
+    /// Begins a try for the first waiting message of each channel, if it is due and no try of the channel is going on.
     fn begin(&self, pending: &[Entry], busy: &mut BTreeSet<String>, tries: &mut JoinSet<String>) {
         let mut seen = BTreeSet::new();
         let first = pending.iter().filter(|entry| seen.insert(entry.channel.as_str()));
         let due: Vec<&Entry> =
-            first.filter(|one| one.is_due(now()) && !busy.contains(&one.channel)).collect();
+            first.filter(|entry| entry.is_due(now()) && !busy.contains(&entry.channel)).collect();
         if due.is_empty() {
             return;
         }
@@ -165,7 +167,7 @@ impl Thread {
             tries.spawn(async move {
                 if let Ok(Tried::Busy | Tried::Gone) | Err(_) = attempt(&spool, &entry, &channel, false).await
                 {
-                    // Another program sends, or the disk is full: not at once again.
+                    // Another program sends for this channel, or the spool cannot be written. A pause avoids a busy loop.
                     tokio::time::sleep(LOOK).await;
                 }
                 entry.channel

@@ -11,9 +11,9 @@ use toml::de::DeTable;
 
 use crate::file::{Channel, ChannelsFile};
 
-/// The longest name of a channel.
+/// Maximum length of a channel's name, in bytes.
 const NAME_MOST: usize = 40;
-/// The keys of all kinds that hold secrets, beside addresses that are secret as a whole.
+/// The keys of all kinds whose values are secrets. Addresses, some of which are secrets, are not in this list.
 const SECRETS: [&str; 5] = ["key", "password", "routing_key", "token", "user"];
 /// The key that only files of channels have.
 const OWN_KEY: &str = "channel";
@@ -21,19 +21,20 @@ const OWN_KEY: &str = "channel";
 /// Channels, by their names.
 pub type Channels = BTreeMap<String, Channel>;
 
-/// Whether a file is one of channels: it has the table that only those have.
+/// Whether a file is a file of channels: it has the table `channel`, and no key of a scenario or a fleet except `schema`.
 #[must_use]
 pub fn is_channels(file: &Path) -> bool {
     let keys = typed::keys(file, typed::MAX_BYTES);
-    let others: Vec<&str> = scenario::KEYS.iter().chain(&fleet::KEYS).copied().collect();
-    let is_other = |key: &String| key != "schema" && others.contains(&key.as_str());
-    keys.iter().any(|key| key == OWN_KEY) && !keys.iter().any(is_other)
+    let is_foreign = |key: &String| {
+        key != "schema" && (scenario::KEYS.contains(&key.as_str()) || fleet::KEYS.contains(&key.as_str()))
+    };
+    keys.iter().any(|key| key == OWN_KEY) && !keys.iter().any(is_foreign)
 }
 
 /// Reads a file of channels. All errors go to `sink`; returns `None` if there are any.
 #[must_use]
 pub fn read(path: &Path, sink: &mut Sink) -> Option<Channels> {
-    let before = sink.errors();
+    let errors_before = sink.errors();
     let read = typed::read::<ChannelsFile>(path, "file of channels", sink)?;
     hide(&read.text, read.id, sink);
     let item = read.item?;
@@ -48,13 +49,14 @@ pub fn read(path: &Path, sink: &mut Sink) -> Option<Channels> {
     for (name, channel) in &item.value.channel {
         check(&item, name, channel, sink);
     }
-    (!item.broken && sink.errors() == before).then_some(item.value.channel)
+    (!item.broken && sink.errors() == errors_before).then_some(item.value.channel)
 }
 
-/// Hides texts from excerpts and messages that are secrets, or may be: somebody wrote them in clear.
+/// Hides texts that are or may be secrets from excerpts and messages: a person may have written a secret into the file itself. The file may have
+/// errors, so the raw table is searched.
 fn hide(text: &str, file: FileId, sink: &mut Sink) {
     let (table, _) = DeTable::parse_recoverable(text);
-    let channels = table.get_ref().get(OWN_KEY).and_then(|all| all.get_ref().as_table());
+    let channels = table.get_ref().get(OWN_KEY).and_then(|channels| channels.get_ref().as_table());
     let kinds =
         channels.into_iter().flatten().filter_map(|(_, channel)| channel.get_ref().as_table()).flatten();
     for (kind, params) in
@@ -75,9 +77,11 @@ fn hide(text: &str, file: FileId, sink: &mut Sink) {
     }
 }
 
+/// Checks a channel: its name, its kind with the parameters, and its events.
 fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Sink) {
-    let well = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !name.chars().all(well) || !name.starts_with(|c| well(c) && c != '-') || name.len() > NAME_MOST {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let begins_well = name.starts_with(|c| is_allowed(c) && c != '-');
+    if !name.chars().all(is_allowed) || !begins_well || name.len() > NAME_MOST {
         let problem = Problem::error(format!("`{name}` cannot be the name of a channel"));
         let help = format!("lower-case letters, digits and `-`, at most {NAME_MOST}, such as \"ops\"");
         sink.push(problem.at(item.place_at(&[OWN_KEY, name], true), "not a name").help(help));
@@ -90,16 +94,16 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
                 format!("exactly one of {}", Channel::KINDS.map(|kind| format!("`{kind}`")).join(", "));
             sink.push(problem.at(item.place_at(&[OWN_KEY, name], true), "no kind").help(help));
         }
-        [(kind, one)] => {
-            let invalid = one.secrets().into_iter().filter_map(|(key, secret)| no_place(key, secret));
-            for refusal in invalid.chain(one.invalid()) {
+        [(kind, params)] => {
+            let invalid = params.secrets().into_iter().filter_map(|(key, secret)| no_place(key, secret));
+            for refusal in invalid.chain(params.invalid()) {
                 tell(item, (name, kind), refusal, Problem::error, sink);
             }
-            for refusal in one.warnings() {
+            for refusal in params.warnings() {
                 tell(item, (name, kind), refusal, Problem::warning, sink);
             }
             for (index, what) in channel.events.iter().flatten().enumerate() {
-                if !one.takes(*what) {
+                if !params.takes(*what) {
                     let place = item.place_at(&[OWN_KEY, name, "events", &index.to_string()], false);
                     let message = format!(
                         "the channel `{name}`: `{kind}` does not support the event `{}`",
@@ -135,6 +139,7 @@ fn tell(
     sink: &mut Sink,
 ) {
     let path = [&[OWN_KEY, name], refusal.field.path(kind).as_slice()].concat();
+    // Tries the whole path first, then shorter ones, until a place is found. The first two steps are the channel itself.
     let place = (0..path.len() - 2)
         .map(|cut| item.place_at(&path[..path.len() - cut], refusal.field.is_key() || cut > 0))
         .find(|place| !place.at.is_empty());
@@ -143,7 +148,7 @@ fn tell(
     sink.push(problem(message).at(place, refusal.label).help(refusal.help));
 }
 
-/// Refuses a place that cannot hold a secret.
+/// Returns the refusal of a secret whose place is not valid; `None` if it is.
 fn no_place(key: &'static str, secret: &Secret) -> Option<Refusal> {
     secret.flaw().map(|flaw| {
         let what = format!("`{key}` names no place of a secret: {flaw}");
@@ -169,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_wrote_in_clear_is_not_shown() {
+    fn secrets_that_were_written_in_clear_are_not_shown() {
         for text in [
             "[channel.a]\nslack.url = \"https://h.example/s3cret\"\n",
             "[channel.a]\nslack = { url = \"https://h.example/s3cret\" }\n",
@@ -187,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_surprise_is_told_and_used() {
+    fn a_warning_is_shown_and_the_file_is_used() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("channels.toml");
         let text = "schema = 1\n[channel.a.email]\nserver = \"relay.example:25\"\ntls = \"none\"\nfrom = \"a@b.example\"\nto = [\"a@b.example\"]\n";
@@ -202,9 +207,9 @@ mod tests {
     /// A new kind whose secrets have another key has to be hidden, too.
     #[test]
     fn the_secrets_of_all_kinds_are_known() {
-        let all: crate::ChannelsFile = toml::from_str(crate::EXAMPLE).expect("the example");
-        for (kind, one) in all.channel.values().flat_map(Channel::kinds) {
-            for (key, _) in one.secrets() {
+        let file: crate::ChannelsFile = toml::from_str(crate::EXAMPLE).expect("the example");
+        for (kind, params) in file.channel.values().flat_map(Channel::kinds) {
+            for (key, _) in params.secrets() {
                 assert!(
                     SECRETS.contains(&key) || key == "url" && ["webhook", "slack"].contains(&kind),
                     "{kind}: {key}"
@@ -212,7 +217,7 @@ mod tests {
             }
         }
         let kinds: std::collections::BTreeSet<&str> =
-            all.channel.values().flat_map(Channel::kinds).map(|(kind, _)| kind).collect();
+            file.channel.values().flat_map(Channel::kinds).map(|(kind, _)| kind).collect();
         assert_eq!(kinds, Channel::KINDS.into_iter().collect(), "the example has each kind");
     }
 }

@@ -1,11 +1,11 @@
-//! Secrets of a channel, read for one message, so that a new one counts at once. Hides them from all texts for people.
+//! The secrets of a channel. They are read for each message, so that a changed secret counts at once. Also hides them in texts for people.
 
 use firedrill_probe::{Anything, secret_text};
 use firedrill_wire::{hide::HIDDEN, probe::Secret};
 
-/// The shortest part of a secret that is hidden by itself. Shorter ones would match everywhere.
+/// Minimum length of a part of a secret that is hidden by itself, in bytes. Shorter parts would match in too many texts.
 const SHORT: usize = 6;
-/// The secret that is hidden as a whole only. It is often an address, whose domain stands in other texts.
+/// The key of the secret that is hidden only as a whole. It is often an address, and its domain may occur in other texts.
 const WHOLE: &str = "user";
 
 /// Secrets that were read.
@@ -16,7 +16,7 @@ impl Opened {
     /// Reads the secrets of a channel, each with its key in the file.
     ///
     /// # Errors
-    /// One cannot be read; a clause for people, without the secret.
+    /// A secret cannot be read: a clause for people, without the secret.
     pub fn read(secrets: Vec<(&'static str, &Secret)>) -> Result<Self, String> {
         let read = secrets.into_iter().map(|(name, secret)| {
             let text =
@@ -35,21 +35,22 @@ impl Opened {
         found.map(|(_, text)| text.as_str()).ok_or_else(|| format!("the channel has no `{name}`"))
     }
 
-    /// Returns a text without the secrets, nor parts of addresses that are long enough to be one.
+    /// Returns a text in which the secrets, and long parts of secret addresses, are replaced.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
-        let parts = |secret: &str| {
+        let parts_of = |secret: &str| {
             let parts = secret.split(['/', '?', '&', '=', ':', '@']).filter(|part| part.len() >= SHORT);
             parts.map(str::to_owned).collect::<Vec<_>>()
         };
-        let of = |(name, secret): &(&str, String)| {
-            let parts = if *name == WHOLE { Vec::new() } else { parts(secret) };
+        let hidden_texts = |(name, secret): &(&str, String)| {
+            let parts = if *name == WHOLE { Vec::new() } else { parts_of(secret) };
             [vec![secret.clone()], parts].concat()
         };
-        let mut all: Vec<String> = self.0.iter().flat_map(of).collect();
-        // A part of another secret is hidden after it.
-        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        all.iter()
+        let mut hidden: Vec<String> = self.0.iter().flat_map(hidden_texts).collect();
+        // The longest first: otherwise a short text that is a part of a long one would leave the rest of the long one.
+        hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        hidden
+            .iter()
             .filter(|secret| !secret.is_empty())
             .fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
@@ -57,8 +58,8 @@ impl Opened {
 
 #[cfg(test)]
 impl Opened {
-    pub(crate) fn of(all: &[(&'static str, &str)]) -> Self {
-        Self(all.iter().map(|(name, text)| (*name, (*text).to_owned())).collect())
+    pub(crate) fn of(secrets: &[(&'static str, &str)]) -> Self {
+        Self(secrets.iter().map(|(name, text)| (*name, (*text).to_owned())).collect())
     }
 }
 

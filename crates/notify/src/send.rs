@@ -1,4 +1,4 @@
-//! Sends one message by one channel, once, and says what became of it.
+//! Makes one try to send a message by a channel, and returns the result. Never tries again by itself.
 
 use std::{collections::BTreeMap, future::Future, io, time::Duration};
 
@@ -23,27 +23,27 @@ use crate::{
     spool::micros,
 };
 
-/// The longest time for one try.
+/// Maximum time of one try.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Number of characters of an answer that are told.
+/// Maximum length of the part of an answer that is shown to people, in characters.
 const TOLD: usize = 200;
 
 /// The result of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// The channel took it.
+    /// The channel accepted the message.
     Taken {
         /// The part of the answer that later messages need.
         receipt: Option<String>,
     },
-    /// It may be taken later.
+    /// The channel may accept the message later.
     Later {
         /// The failure; a clause for people.
         why: String,
-        /// The wait that the channel asks for.
+        /// The time for which the channel asks to wait.
         after: Option<Duration>,
     },
-    /// It will never be taken.
+    /// The channel will never accept the message.
     Never {
         /// The reason; a clause for people.
         why: String,
@@ -56,7 +56,7 @@ impl Sent {
     }
 }
 
-/// Sends a message. No text of the result has a secret.
+/// Sends a message. `receipt` is the receipt for the beginning of the same run. Secrets are hidden in all texts of the result.
 pub async fn send(channel: &Channel, message: &Message, receipt: Option<&str>) -> Sent {
     let Some((_, kind)) = channel.kind() else {
         return Sent::later("the channel has no kind".to_owned());
@@ -67,8 +67,8 @@ pub async fn send(channel: &Channel, message: &Message, receipt: Option<&str>) -
     };
     let sent = match kind.parcel(message, &secrets, receipt) {
         Ok(Parcel::Http(request)) => http(kind, &request, &secrets).await,
-        Ok(Parcel::Udp { to, all }) => bare(udp(&to, &all)).await,
-        Ok(Parcel::Tcp { to, bytes }) => bare(tcp(&to, &bytes)).await,
+        Ok(Parcel::Udp { to, datagrams }) => without_answer(udp(&to, &datagrams)).await,
+        Ok(Parcel::Tcp { to, bytes }) => without_answer(tcp(&to, &bytes)).await,
         Ok(Parcel::Mail(mail)) => match smtp::send(&mail, LONGEST).await {
             Ok(()) => Sent::Taken { receipt: None },
             Err(smtp::Failed { is_final: true, why }) => Sent::Never { why },
@@ -84,6 +84,7 @@ pub async fn send(channel: &Channel, message: &Message, receipt: Option<&str>) -
     }
 }
 
+/// Sends an HTTP request.
 async fn http(kind: &dyn Kind, request: &HttpProbe, secrets: &Opened) -> Sent {
     let fetcher = match Fetcher::new(request, &BTreeMap::new(), &Anything) {
         Ok(fetcher) => fetcher,
@@ -99,8 +100,9 @@ async fn http(kind: &dyn Kind, request: &HttpProbe, secrets: &Opened) -> Sent {
     }
 }
 
+/// Decides by the answer to an HTTP request.
 fn answered(kind: &dyn Kind, answer: &Fetched, secrets: &Opened) -> Sent {
-    // Secrets are hidden before the text is cut: a part of one would not be found.
+    // Secrets are hidden before the text is cut, because a secret that was cut would not be found.
     let body = secrets.hide(&String::from_utf8_lossy(&answer.without_secrets(&answer.body)));
     let told = clean(&joined(body.trim()), TOLD).into_owned();
     let why = if told.is_empty() {
@@ -112,7 +114,7 @@ fn answered(kind: &dyn Kind, answer: &Fetched, secrets: &Opened) -> Sent {
     by_status(answer.status, why, after, || kind.receipt(&answer.body))
 }
 
-/// Decides by an answer's status.
+/// Decides by the status of an answer. `receipt` reads the receipt of a good answer.
 fn by_status(
     status: u16,
     why: String,
@@ -128,7 +130,7 @@ fn by_status(
     }
 }
 
-/// Reads `Retry-After`: seconds, or a date.
+/// Parses the header `Retry-After`, which has seconds or a date; `None` if it has neither.
 fn after(text: &str, now_us: u64) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
@@ -137,8 +139,8 @@ fn after(text: &str, now_us: u64) -> Option<Duration> {
     Some(Duration::from_micros(at.saturating_sub(now_us)))
 }
 
-/// Waits for something that has no answer.
-async fn bare(sending: impl Future<Output = io::Result<()>>) -> Sent {
+/// Waits for the end of a transmission to which there is no answer.
+async fn without_answer(sending: impl Future<Output = io::Result<()>>) -> Sent {
     match timeout(LONGEST, sending).await {
         Ok(Ok(())) => Sent::Taken { receipt: None },
         Ok(Err(error)) => Sent::later(error.to_string()),
@@ -146,15 +148,16 @@ async fn bare(sending: impl Future<Output = io::Result<()>>) -> Sent {
     }
 }
 
-async fn udp(to: &str, all: &[Vec<u8>]) -> io::Result<()> {
+/// Sends datagrams to the first address of a host that can be used.
+async fn udp(to: &str, datagrams: &[Vec<u8>]) -> io::Result<()> {
     let mut last = io::Error::other("its name has no address");
     for address in lookup_host(to).await? {
         let from = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         let socket = UdpSocket::bind(from).await?;
         match socket.connect(address).await {
             Ok(()) => {
-                for one in all {
-                    socket.send(one).await?;
+                for datagram in datagrams {
+                    socket.send(datagram).await?;
                 }
                 return Ok(());
             }
@@ -164,6 +167,7 @@ async fn udp(to: &str, all: &[Vec<u8>]) -> io::Result<()> {
     Err(last)
 }
 
+/// Sends bytes on a new connection.
 async fn tcp(to: &str, bytes: &[u8]) -> io::Result<()> {
     let mut stream = TcpStream::connect(to).await?;
     stream.write_all(bytes).await?;
@@ -184,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_succeed_is_not_tried_again() {
+    fn the_status_decides_whether_a_message_is_tried_again() {
         for (status, wanted) in [
             (200, "taken"),
             (202, "taken"),

@@ -1,4 +1,4 @@
-//! Gives a message to a mail server by SMTP (RFC 5321), with TLS (RFC 3207, RFC 8314) and a login (RFC 4954). Does not try again.
+//! Sends a message to a mail server by SMTP (RFC 5321), with TLS (RFC 3207, RFC 8314) and a login (RFC 4954). Never tries again by itself.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -18,13 +18,13 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::mail::{Mail, Tls};
 
-/// The longest wait for the answer to QUIT. The message has been taken by then.
+/// Maximum time to wait for the answer to QUIT. The result of the message is already known by then.
 const QUIT: Duration = Duration::from_secs(1);
 
-/// A message that was not taken.
+/// The failure of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failed {
-    /// Whether it will never be taken: the server said so (5xx).
+    /// Whether trying again is of no use: the server said so by a status 5xx.
     pub(crate) is_final: bool,
     /// The failure; a clause for people.
     pub(crate) why: String,
@@ -35,7 +35,7 @@ impl Failed {
         Self { is_final: false, why }
     }
 
-    /// Returns the failure of a step.
+    /// Returns the failure of a step of the conversation.
     fn at(step: &str, error: Error) -> Self {
         match error {
             Error::UnexpectedReply(reply) => {
@@ -52,16 +52,17 @@ impl Failed {
     }
 }
 
-/// Whether an answer means that trying again is of no use.
+/// Whether the server will never accept the message.
 fn is_final(reply: &Response<String>) -> bool {
     (500..600).contains(&reply.code)
 }
 
+/// Returns the status and the text of an answer.
 fn said(reply: &Response<String>) -> String {
     format!("{} {}", code(reply), reply.message).trim().to_owned()
 }
 
-/// Returns an answer's status, with the enhanced one (RFC 3463).
+/// Returns the status of an answer, with the enhanced status (RFC 3463) if there is one.
 fn code(reply: &Response<String>) -> String {
     let [class, subject, detail] = reply.esc;
     if class == 0 { reply.code.to_string() } else { format!("{} {class}.{subject}.{detail}", reply.code) }
@@ -70,7 +71,7 @@ fn code(reply: &Response<String>) -> String {
 /// Sends a message, and waits for the server's answer.
 ///
 /// # Errors
-/// It was not taken for all recipients, or not `within` this time.
+/// The server did not accept it for all recipients, or not `within` this time.
 pub(crate) async fn send(mail: &Mail, within: Duration) -> Result<(), Failed> {
     let until = Instant::now() + within;
     let late = |_| Failed::later(format!("no answer within {} s", within.as_secs()));
@@ -81,25 +82,26 @@ pub(crate) async fn send(mail: &Mail, within: Duration) -> Result<(), Failed> {
     .map_err(late)?
 }
 
-/// Gives the message to the server until a moment at most, and takes leave.
+/// Sends the message until a moment at most, and ends the conversation.
 async fn finish<T: AsyncRead + AsyncWrite + Unpin>(
     mut client: SmtpClient<T>,
     name: &str,
     mail: &Mail,
     until: Instant,
 ) -> Result<Result<(), Failed>, Elapsed> {
-    let told = timeout_at(until, tell(&mut client, name, mail)).await?;
+    let result = timeout_at(until, deliver(&mut client, name, mail)).await?;
     let _ = timeout(QUIT, client.quit()).await;
-    Ok(told)
+    Ok(result)
 }
 
-/// A connection whose server has greeted, with TLS if it is wanted.
+/// A connection after the server's greeting, with or without TLS.
 enum Line {
     Clear(SmtpClient<TcpStream>),
     Tls(Box<SmtpClient<TlsStream<TcpStream>>>),
 }
 
-/// Opens the connection. Returns it with the name of this machine for the server: its address, which is always right.
+/// Opens the connection. Returns it with the name of this machine for EHLO. The name is the machine's address, because a host name may be unknown to the
+/// server.
 async fn open(mail: &Mail, within: Duration) -> Result<(Line, String), Failed> {
     let address = TcpProbe::opens(mail.server.as_str());
     let (host, port) = address.parsed().map_err(|refusal| Failed::later(refusal.what))?;
@@ -144,25 +146,26 @@ async fn open(mail: &Mail, within: Duration) -> Result<(Line, String), Failed> {
     Ok((Line::Tls(Box::new(client)), name))
 }
 
-/// Whether a password would cross a network in clear. A name such as `localhost` is only known by the address that it has.
+/// Whether a password would cross a network in clear. The address of the connection decides, because a name such as `localhost` may have any address.
 const fn is_exposed(mail: &Mail, peer: IpAddr) -> bool {
     matches!(mail.tls, Tls::None) && mail.login.is_some() && !peer.is_loopback()
 }
 
+/// Reads the server's greeting.
 async fn greeted<T: AsyncRead + AsyncWrite + Unpin>(client: &mut SmtpClient<T>) -> Result<(), Failed> {
     let greeting = client.read().await.and_then(AssertReply::assert_positive_completion);
     greeting.map_err(|error| Failed::at("the greeting", error))
 }
 
-/// Logs in and gives the message to the server.
-async fn tell<T: AsyncRead + AsyncWrite + Unpin>(
+/// Logs in, and sends the message.
+async fn deliver<T: AsyncRead + AsyncWrite + Unpin>(
     client: &mut SmtpClient<T>,
     name: &str,
     mail: &Mail,
 ) -> Result<(), Failed> {
     let mut offers = client.ehlo(name).await.map_err(|error| Failed::at("EHLO", error))?;
     if let Some((user, password)) = &mail.login {
-        // After a failure the library would begin others, which need MD5 and which it cannot finish without.
+        // Only these two: after a failed login the library would try other mechanisms, which need MD5, and it was built without that.
         offers.auth_mechanisms &= AUTH_PLAIN | AUTH_LOGIN;
         let login = Credentials::new(user.as_str(), password.as_str());
         client.authenticate(&login, &offers).await.map_err(login_failed)?;
@@ -173,15 +176,15 @@ async fn tell<T: AsyncRead + AsyncWrite + Unpin>(
     for to in &mail.to {
         match client.rcpt_to(to, &none).await {
             Ok(()) => {}
-            // 421 ends the connection.
+            // With the status 421 the server closes the connection.
             Err(Error::UnexpectedReply(reply)) if reply.code != 421 => refused.push((to, reply)),
             Err(error) => return Err(Failed::at("RCPT TO", error)),
         }
     }
     let reasons =
         || refused.iter().map(|(to, reply)| format!("{to}: {}", said(reply))).collect::<Vec<_>>().join("; ");
-    let taken = mail.to.len() - refused.len();
-    if taken == 0 {
+    let accepted = mail.to.len() - refused.len();
+    if accepted == 0 {
         let is_final = refused.iter().all(|(_, reply)| is_final(reply));
         return Err(Failed { is_final, why: format!("no recipient was accepted: {}", reasons()) });
     }
@@ -189,12 +192,12 @@ async fn tell<T: AsyncRead + AsyncWrite + Unpin>(
     if refused.is_empty() {
         return Ok(());
     }
-    // Sent again, it would reach those that have it a second time.
-    let why = format!("sent to {taken} of {} recipients, and not to {}", mail.to.len(), reasons());
+    // Final, because another try would send it a second time to the recipients that have it.
+    let why = format!("sent to {accepted} of {} recipients, and not to {}", mail.to.len(), reasons());
     Err(Failed { is_final: true, why })
 }
 
-/// Returns the failure of a login, without the server's words: it may repeat what it was sent, which no search for secrets finds in base64.
+/// Returns the failure of a login, without the server's text. A server may repeat the password there in base64, in which secrets are not searched for.
 fn login_failed(error: Error) -> Failed {
     match error {
         Error::AuthenticationFailed(reply) | Error::UnexpectedReply(reply) => Failed {

@@ -1,5 +1,5 @@
-//! The spool: each message to each channel is a file in a hidden folder of the directory of runs before it is sent. It survives the
-//! program that wrote it: whoever delivers for the channel finds it there.
+//! The spool: before a message is sent, it is written into a file for each channel, in a hidden folder of the directory of runs. The file survives the
+//! program that wrote it, so another program that delivers for the channel can send it. This module sends nothing.
 
 mod entry;
 mod watched;
@@ -20,18 +20,18 @@ pub use watched::{Look, Watched};
 
 use crate::message::{Message, now};
 
-/// The folder in a directory of runs. Hidden folders are no runs.
+/// The folder in a directory of runs. It is hidden, so it is not taken for a run.
 pub const FOLDER: &str = ".notify";
 /// The folder of messages that wait.
 const PENDING: &str = "pending";
 /// The folder of messages that were delivered or given up.
 const ENDED: &str = "ended";
-/// The largest file that is read, in bytes.
+/// Maximum size of a file that is read, in bytes.
 const MOST_BYTES: u64 = 4 << 20;
-/// The time for which the end of a message is kept.
+/// The time for which a message is kept after it was delivered or given up.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The newest moment that was given to a message of this process, in microseconds since 1970: each gets a later one.
+/// The newest time that a message of this process has got, in microseconds since 1970. Each message gets a later one, which keeps their order.
 static NEWEST: AtomicU64 = AtomicU64::new(0);
 
 /// The spool of a directory of runs.
@@ -40,29 +40,29 @@ pub struct Spool {
     folder: PathBuf,
 }
 
-/// The messages of a folder, and the files that cannot be read.
+/// The messages of a folder, and the files that cannot be read, each with the reason.
 type Read = (Vec<Entry>, Vec<(PathBuf, String)>);
 
 /// The messages that are in a spool.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Those that wait, the oldest first.
+    /// The messages that wait, the oldest first.
     pub pending: Vec<Entry>,
-    /// Those that have ended, the oldest first.
+    /// The messages that were delivered or given up, the oldest first.
     pub ended: Vec<Entry>,
     /// The files that cannot be read, each with the reason.
     pub unreadable: Vec<(PathBuf, String)>,
 }
 
 impl Spool {
-    /// The spool of a directory of runs. Makes nothing.
+    /// Returns the spool of a directory of runs. Creates nothing.
     #[must_use]
     pub fn of(reports: &Path) -> Self {
         Self { folder: reports.join(FOLDER) }
     }
 
-    /// Writes a message for a channel. The file outlives this process at once, and a power loss after [`Self::sync`]. Returns `None` if the
-    /// channel had this event before.
+    /// Writes a message for a channel, and returns its file. The file survives a crash of this process at once, and a power loss after
+    /// [`Self::sync`]. Returns `None` if the channel already has a message about this event.
     ///
     /// # Errors
     /// It could not be written.
@@ -81,10 +81,10 @@ impl Spool {
         Ok(Some(path))
     }
 
-    /// Brings a message that was put to the disk.
+    /// Syncs a message file to the disk.
     ///
     /// # Errors
-    /// It could not be synced. A message that was delivered meanwhile needs it no more.
+    /// It could not be synced. If the message was delivered meanwhile, this is no error.
     pub fn sync(&self, path: &Path) -> io::Result<()> {
         match File::open(path).and_then(|file| file.sync_all()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -108,44 +108,46 @@ impl Spool {
     pub fn all(&self) -> io::Result<Listing> {
         let (mut pending, mut unreadable) = self.list(PENDING)?;
         let (ended, more) = self.list(ENDED)?;
-        // The program of such a message was killed before it removed the file.
+        // If a message is in both folders, its program was killed before it removed the waiting file.
         pending.retain(|entry| !self.ended_file(entry).exists());
         unreadable.extend(more);
         Ok(Listing { pending, ended, unreadable })
     }
 
-    /// Returns the file of the end of a message.
+    /// Returns the path of a message's file after it was delivered or given up.
     fn ended_file(&self, entry: &Entry) -> PathBuf {
         self.folder.join(ENDED).join(name(&entry.channel, &entry.message.id))
     }
 
-    /// Returns the files of messages in a folder; none if there is no folder.
-    fn files(&self, which: &str) -> io::Result<Vec<fs::DirEntry>> {
+    /// Returns the files of messages in one of the two folders; none if the folder does not exist.
+    fn files(&self, folder: &str) -> io::Result<Vec<fs::DirEntry>> {
         let is_entry = |file: &io::Result<fs::DirEntry>| {
             file.as_ref().map_or(true, |file| file.path().extension().is_some_and(|end| end == "json"))
         };
-        match fs::read_dir(self.folder.join(which)) {
+        match fs::read_dir(self.folder.join(folder)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             files => files?.filter(is_entry).collect(),
         }
     }
 
-    fn list(&self, which: &str) -> io::Result<Read> {
-        let (mut all, mut unreadable) = (Vec::new(), Vec::new());
-        for file in self.files(which)? {
+    /// Reads the messages of one of the two folders, the oldest first.
+    fn list(&self, folder: &str) -> io::Result<Read> {
+        let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+        for file in self.files(folder)? {
             let path = file.path();
             match read(&path) {
-                Ok(entry) => all.push(entry),
-                // It was delivered meanwhile.
+                Ok(entry) => entries.push(entry),
+                // The message was delivered meanwhile.
                 Err(_) if !path.exists() => {}
                 Err(why) => unreadable.push((path, why)),
             }
         }
-        all.sort_by(|one, other| (one.made_us, &one.message.id).cmp(&(other.made_us, &other.message.id)));
-        Ok((all, unreadable))
+        entries
+            .sort_by(|left, right| (left.made_us, &left.message.id).cmp(&(right.made_us, &right.message.id)));
+        Ok((entries, unreadable))
     }
 
-    /// Takes the lock of a channel, which whoever sends has. Returns `None` while another program has it.
+    /// Takes the lock of a channel. Only a program that holds it may send by the channel. Returns `None` while another program holds it.
     ///
     /// # Errors
     /// It cannot be taken.
@@ -158,13 +160,13 @@ impl Spool {
         }
     }
 
-    /// Reads a message again, as it is now. Returns `None` if it does not wait any more: another program may have ended it.
+    /// Reads the present state of a message. Returns `None` if it does not wait any more: another program may have delivered it or given it up.
     #[must_use]
     pub fn again(&self, entry: &Entry) -> Option<Entry> {
         let name = name(&entry.channel, &entry.message.id);
         let path = self.folder.join(PENDING).join(&name);
         if self.folder.join(ENDED).join(&name).exists() {
-            // Its program was killed before it removed the file.
+            // The program that delivered it was killed before it removed this file.
             let _gone = fs::remove_file(&path);
             return None;
         }
@@ -180,10 +182,10 @@ impl Spool {
         whole::replace(&path, &serde_json::to_vec(entry)?, whole::USUAL)
     }
 
-    /// Ends a message: it does not wait any more.
+    /// Marks a message as delivered or given up. It does not wait any more.
     ///
     /// # Errors
-    /// Its end could not be written, so it still waits.
+    /// The mark could not be written, so the message still waits.
     pub fn end(&self, entry: &Entry, ended: Ended) -> io::Result<()> {
         let name = name(&entry.channel, &entry.message.id);
         let folder = self.folder.join(ENDED);
@@ -193,7 +195,7 @@ impl Spool {
         fs::remove_file(self.folder.join(PENDING).join(&name))
     }
 
-    /// Returns what a channel answered to an event, if it was delivered and the answer is needed later.
+    /// Returns the receipt that a channel gave for the message about an event; `None` if it was not delivered or there is no receipt.
     #[must_use]
     pub fn receipt(&self, channel: &str, event: &str) -> Option<String> {
         let entry = read(&self.folder.join(ENDED).join(name(channel, event))).ok()?;
@@ -203,10 +205,10 @@ impl Spool {
         }
     }
 
-    /// Returns whether an event was delivered; the error is the reason why it was not.
+    /// Succeeds if the message about an event was delivered.
     ///
     /// # Errors
-    /// It was given up, or nobody knows.
+    /// It was given up, or its end is not known: the reason, as a clause.
     pub fn outcome(&self, channel: &str, event: &str) -> Result<(), String> {
         match read(&self.folder.join(ENDED).join(name(channel, event)))?.ended {
             Some(Ended::Delivered { .. }) => Ok(()),
@@ -215,7 +217,7 @@ impl Spool {
         }
     }
 
-    /// Removes the ends of messages that are old.
+    /// Removes old messages that were delivered or given up.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -228,33 +230,35 @@ impl Spool {
     }
 }
 
-/// Returns the name of the file of an event for a channel. Names of others are no part of it.
+/// Returns the name of the file for a message about an event to a channel. It is a digest, so texts from outside are no part of the name.
 fn name(channel: &str, event: &str) -> String {
     format!("{}.json", short_digest(&format!("{channel}\0{event}")))
 }
 
+/// Reads a message file. A file whose name does not fit its content is an error.
 fn read(path: &Path) -> Result<Entry, String> {
     let mut bytes = Vec::new();
     let file = regular::open(path).map_err(|error| error.to_string())?;
     file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     let entry: Entry = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    let own = path.file_name().is_some_and(|file| file == name(&entry.channel, &entry.message.id).as_str());
-    if own { Ok(entry.cleaned()) } else { Err("its name is that of another event".to_owned()) }
+    let has_own_name =
+        path.file_name().is_some_and(|file| file == name(&entry.channel, &entry.message.id).as_str());
+    if has_own_name { Ok(entry.cleaned()) } else { Err("its name is that of another event".to_owned()) }
 }
 
-/// Returns the moment of a message, in microseconds since 1970: that of now, and later than all before.
+/// Returns the time for a new message, in microseconds since 1970: the present time, but later than that of each earlier message of this process.
 fn moment() -> u64 {
     let now = micros(now());
     NEWEST.fetch_max(now, Ordering::Relaxed);
     NEWEST.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Returns half of the SHA-256 of a text, in hexadecimal digits.
+/// Returns the first half of the SHA-256 of a text, in hexadecimal digits.
 pub(crate) fn short_digest(text: &str) -> String {
     hex(&digest(&SHA256, text.as_bytes()).as_ref()[..16])
 }
 
-/// Returns a time in microseconds.
+/// Converts a time to microseconds.
 pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

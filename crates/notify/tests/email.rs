@@ -1,4 +1,4 @@
-//! E-mail, by a real mail server: aiosmtpd (`tests/smtp/server.py`).
+//! Tests of e-mail with a real mail server: aiosmtpd (`tests/smtp/server.py`).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const PASSWORD: &str = "p4ssword-of-alice";
 
-/// An authority, a certificate of it for 127.0.0.1 and one for another name; and secrets.
+/// A folder with an authority, its certificates for 127.0.0.1 and for another name, another authority, and secrets.
 struct House(tempfile::TempDir);
 
 impl House {
@@ -52,7 +52,7 @@ impl House {
         self.0.path().join(name).display().to_string()
     }
 
-    /// A channel with a login, whose parameters are `rest` and else usual ones.
+    /// Returns a channel with a login. `rest` replaces or adds parameters.
     fn channel(&self, server: &Server, rest: &Value) -> Channel {
         let mut email = json!({
             "server": format!("127.0.0.1:{}", server.port), "from": "Übung <fd@example.com>", "to": ["ops@example.com"],
@@ -65,7 +65,7 @@ impl House {
     }
 }
 
-/// A mail server; it ends with the test.
+/// A mail server. It is killed when this is dropped.
 struct Server {
     child: Child,
     port: u16,
@@ -80,7 +80,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts it. `None`, with a message, where it is not installed.
+    /// Starts the server with arguments. Returns `None` with a message if it is not installed.
     fn start(house: &House, words: &str) -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/smtp");
         let python = folder.join("venv/bin/python");
@@ -103,14 +103,14 @@ impl Server {
         Some(Self { child, port, told })
     }
 
-    /// Returns the next line that it prints.
+    /// Waits for the next line that it prints, and returns it.
     fn next(&mut self) -> Value {
         let mut line = String::new();
         self.told.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("it has ended: {line}"))
     }
 
-    /// Ends it. Returns the lines that nobody has read.
+    /// Ends the server, and returns the lines that were not read yet.
     fn end(mut self) -> Vec<Value> {
         drop(self.child.stdin.take());
         let rest = self.told.by_ref().lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap());
@@ -129,7 +129,7 @@ fn message() -> Message {
     message
 }
 
-/// The reason of a failure, and whether it is final. It has no secret.
+/// Returns whether a failure is final, and its reason. Checks that the reason has no secret.
 fn failed(sent: Sent) -> (bool, String) {
     let (is_final, why) = match sent {
         Sent::Taken { .. } => panic!("it was taken"),
@@ -161,7 +161,7 @@ async fn a_message_is_delivered_by_starttls_and_read_as_it_was_meant() {
     let body = told["body"].as_str().unwrap().replace("\r\n", "\n");
     assert!(body.starts_with(&format!("{}\n\nWhy: käse käse", message().title)), "{body}");
     assert!(body.contains("\nStop it: firedrill undo --run r1 --fleet fleet.toml\n"), "{body}");
-    // The first message of the run has the id that this one refers to, and a repeat has the same.
+    // This message refers to the id of the run's first message. A repeated message has the same id again.
     let first = Message::new("r1/started", What::Started, "Firedrill: drill \"friday\" has started");
     let mut ids = Vec::new();
     for message in [&first, &message()] {
@@ -213,7 +213,7 @@ async fn a_server_whose_certificate_is_wrong_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_password_is_sent_to_no_server_without_the_tls_that_is_asked_for() {
+async fn a_server_without_the_configured_tls_gets_no_password() {
     let house = House::new();
     let Some(server) = Server::start(&house, "none") else { return };
     for (tls, why) in [("starttls", "offers no STARTTLS"), ("implicit", "TLS failed")] {
@@ -225,7 +225,7 @@ async fn a_password_is_sent_to_no_server_without_the_tls_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_may_be_taken_later_is_tried_again_and_what_is_refused_is_given_up() {
+async fn a_temporary_refusal_is_not_final_and_a_permanent_one_is() {
     let house = House::new();
     let Some(mut server) = Server::start(&house, "starttls own.pem own.key") else { return };
     let ca_file = house.path("ca.pem");
@@ -242,7 +242,7 @@ async fn what_may_be_taken_later_is_tried_again_and_what_is_refused_is_given_up(
     for _ in 0..3 {
         assert_eq!(server.next()["well"], true);
     }
-    // Those that are accepted have it.
+    // The accepted recipients get the message.
     let (is_final, why) = to(&server, &["ops@example.com", "never@example.com"]).await;
     assert!(
         is_final && why.starts_with("sent to 1 of 2 recipients, and not to never@example.com: 550"),

@@ -5,35 +5,35 @@ use crate::{
     store::{Session, Token},
 };
 
-/// Somebody who acts.
+/// The person or the program that acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Actor {
-    /// The name in notes and in logs of runs.
+    /// The name that notes and logs of runs show: a person's name, or `token NAME of PERSON`.
     pub(crate) name: String,
-    /// The person who answers for it, in the audit log.
+    /// The person who is responsible; the audit log shows it as `by`. For a token, the person who made the token.
     pub(crate) by: String,
-    /// The way, in the audit log.
+    /// The session or the token by which the actor came; the audit log shows it as `via`.
     pub(crate) via: String,
-    /// The role.
+    /// The role, which decides what the actor may do.
     pub(crate) role: Role,
 }
 
 impl From<&Session> for Actor {
-    fn from(of: &Session) -> Self {
-        let via = format!("session {}", of.id);
-        Self { name: of.name.clone(), by: of.name.clone(), via, role: of.role }
+    fn from(session: &Session) -> Self {
+        let via = format!("session {}", session.id);
+        Self { name: session.name.clone(), by: session.name.clone(), via, role: session.role }
     }
 }
 
 impl From<&Token> for Actor {
-    fn from(of: &Token) -> Self {
-        let name = format!("token {} of {}", of.name, of.made_by);
-        Self { name, by: of.made_by.clone(), via: format!("token {}", of.name), role: of.role }
+    fn from(token: &Token) -> Self {
+        let name = format!("token {} of {}", token.name, token.made_by);
+        Self { name, by: token.made_by.clone(), via: format!("token {}", token.name), role: token.role }
     }
 }
 
 impl From<&Self> for Actor {
-    fn from(of: &Self) -> Self {
-        of.clone()
+    fn from(actor: &Self) -> Self {
+        actor.clone()
     }
 }

@@ -1,4 +1,4 @@
-//! The API for programs, `/api/v1`: what pages show and do, as JSON, by tokens.
+//! The API for programs, `/api/v1`: it offers as JSON what the pages show and do. A request proves itself by a token, never by a session.
 
 mod bearer;
 mod files;
@@ -18,7 +18,7 @@ use axum::Router;
 
 use crate::app::App;
 
-/// Returns the routes.
+/// Returns the routes of the API, one for each row of the table.
 pub(crate) fn router() -> Router<Arc<App>> {
-    openapi::all().fold(Router::new(), |router, one| router.route(one.path, (one.route)()))
+    openapi::all().fold(Router::new(), |router, operation| router.route(operation.path, (operation.route)()))
 }

@@ -18,7 +18,7 @@ use crate::{
     web::{answer::Answer, tries::Tries},
 };
 
-/// Time after which an address that failed too often asks again, in seconds.
+/// Time after which an address that failed too often may ask again, in seconds.
 const RETRY_AFTER_S: u32 = 60;
 
 /// The control room while it serves.
@@ -33,9 +33,9 @@ pub(crate) struct App {
     pub(crate) courses: Courses,
     pub(crate) feeds: Feeds,
     pub(crate) places: Places,
-    /// The places of pages that take long.
+    /// Limits the number of slow pages that are made at once.
     pub(crate) slow: Arc<Semaphore>,
-    /// Held while all scenarios are checked: one request does it, and others wait for that without one of these places.
+    /// Held while all scenarios are checked. One request does this; the others wait for its result here, and take no permit of `slow` meanwhile.
     pub(crate) checks: Arc<Mutex<()>>,
     /// The origin of its pages: `http://127.0.0.1:7788`, or that of the proxy.
     pub(crate) origin: String,
@@ -47,14 +47,14 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Writes into the audit log what somebody did. A failure is told on standard error too: whoever runs the server must see it.
+    /// Writes a deed into the audit log. A failure is also printed on standard error, so that the server's administrator sees it.
     pub(crate) fn record(&self, deed: &Deed) -> std::io::Result<()> {
         self.audit.write(deed).map(|_| ()).inspect_err(|error| {
             eprintln!("firedrill: the audit log {} cannot be written: {error}", self.audit.path().display());
         })
     }
 
-    /// Records that an address failed to prove who asks. Whoever fails too often gets an answer that says so, and is not recorded.
+    /// Records a failed login or a failed token of an address. An address that fails too often gets the error 429 and is not recorded.
     pub(crate) fn turned_away(&self, from: IpAddr, via: &str, why: &str) -> Result<(), Answer> {
         let now = Instant::now();
         if !self.tries.may(from, now) {
@@ -75,9 +75,9 @@ impl App {
         Ok(())
     }
 
-    /// Returns what somebody did.
-    pub(crate) fn deed(of: impl Into<Actor>, what: &'static str, on: &str, outcome: &str) -> Deed {
-        let Actor { by, via, .. } = of.into();
+    /// Describes, for the audit log, what an actor did to `on`, and the outcome.
+    pub(crate) fn deed(actor: impl Into<Actor>, what: &'static str, on: &str, outcome: &str) -> Deed {
+        let Actor { by, via, .. } = actor.into();
         Deed { by, via, what, on: on.to_owned(), outcome: outcome.to_owned() }
     }
 }

@@ -1,5 +1,5 @@
-//! `audit.jsonl`: what people did in the control room, and how that went. Lines are appended and never changed; each has the SHA-256 of the
-//! one before, so that a line that was changed or taken out shows. That the end was cut shows only to whoever remembers a head.
+//! `audit.jsonl`: what people did in the control room, and the outcome. Lines are appended and never changed. Each line has the SHA-256 of the
+//! line before, so that a changed or removed line is found. A cut end is found only by comparison with a head that was kept elsewhere.
 
 mod append;
 mod head;

@@ -1,5 +1,5 @@
-//! Challenges for passkeys: each is for one purpose, once, for five minutes. The server keeps none that was not used: it recognises its own by a
-//! key that it makes anew at each start. So nobody who asks for many displaces those of others.
+//! Challenges for passkeys. Each is valid for one purpose, once, for five minutes. The server stores no challenge before its use: it recognises
+//! its own ones by an HMAC, whose key it makes anew at each start. So many requests for challenges cannot push out other people's challenges.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use crate::error::RoomError;
 
 /// Time for which a challenge is valid, in seconds.
 const LASTS_S: i64 = 300;
-/// Sizes of a challenge's parts, in bytes: random ones, and the time.
+/// Sizes of a challenge's first parts, in bytes: random bytes, and the time at which it was made. The HMAC over both and the purpose follows.
 const RANDOM: usize = 16;
 const TIME: usize = 8;
 
@@ -24,7 +24,7 @@ const TIME: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Challenges {
     key: Key,
-    /// Those that were used, with the times at which they end.
+    /// The challenges that were used and would still be valid, with the times at which they end (seconds since 1970).
     used: Mutex<HashMap<Vec<u8>, i64>>,
 }
 
@@ -34,7 +34,7 @@ impl Challenges {
         Ok(Self { key, used: Mutex::default() })
     }
 
-    /// Returns a new challenge for a purpose, in base64url.
+    /// Returns a new challenge for a purpose, in base64url. `now_s` is in seconds since 1970.
     pub(crate) fn fresh(&self, purpose: &str, now_s: i64) -> Result<String, RoomError> {
         let mut bytes = vec![0; RANDOM];
         SystemRandom::new().fill(&mut bytes).map_err(|_| RoomError::Random)?;
@@ -44,7 +44,7 @@ impl Challenges {
         Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Uses a challenge up. Returns whether it was one of this server for that purpose, in time, and for the first time.
+    /// Uses a challenge up. Returns whether this server made it, for this purpose, it is still valid, and it was not used before.
     pub(crate) fn take(&self, challenge: &[u8], purpose: &str, now_s: i64) -> bool {
         let Some((own, tag)) = challenge.split_at_checked(RANDOM + TIME) else { return false };
         if verify(&self.key, &signed(own, purpose), tag).is_err() {
@@ -60,6 +60,7 @@ impl Challenges {
     }
 }
 
+/// Returns the bytes that the HMAC covers. The first part has a fixed length, so the join is unambiguous.
 fn signed(own: &[u8], purpose: &str) -> Vec<u8> {
     [own, purpose.as_bytes()].concat()
 }
@@ -74,8 +75,9 @@ mod tests {
     fn a_challenge_works_once_in_time_and_for_its_purpose() {
         let (server, other) = (Challenges::new().unwrap(), Challenges::new().unwrap());
         let made = || BASE64_URL_SAFE_NO_PAD.decode(server.fresh("login", NOW).unwrap()).unwrap();
-        let one = made();
-        assert!(server.take(&one, "login", NOW + 1) && !server.take(&one, "login", NOW + 2), "once");
+        let challenge = made();
+        assert!(server.take(&challenge, "login", NOW + 1), "the first use");
+        assert!(!server.take(&challenge, "login", NOW + 2), "the second use");
         assert!(server.take(&made(), "login", NOW + LASTS_S - 1));
         for (taken, purpose, now) in [
             (made(), "login", NOW + LASTS_S),
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_are_over_take_no_memory() {
+    fn challenges_that_have_ended_take_no_memory() {
         let server = Challenges::new().unwrap();
         for second in 0..1_000 {
             let made = BASE64_URL_SAFE_NO_PAD.decode(server.fresh("login", NOW + second).unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! Slack and Mattermost: people write notes, halt runs, and refuse attacks and starts from a chat. The same functions as for pages do it. Nothing is approved
-//! or agreed to here.
+//! Slack and Mattermost: people write notes, halt runs, and refuse attacks and starts from a chat. The functions of the pages carry this out. Nobody can approve
+//! an attack or agree to a start from a chat.
 
 mod act;
 mod asked;

@@ -1,4 +1,4 @@
-//! The errors of the control room itself. What a request runs into is an answer (`web/answer.rs`).
+//! The errors of the control room itself. An error of a single request is an answer (`web/answer.rs`).
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
@@ -15,7 +15,7 @@ pub enum RoomError {
         /// The system's error.
         source: io::Error,
     },
-    /// Others can enter the folder of the state.
+    /// Other users can enter the folder of the state.
     #[error("other users can enter {}, which has sessions and the audit log; `chmod 700` it", path.display())]
     Open {
         /// The folder.
@@ -101,7 +101,7 @@ pub enum RoomError {
         /// The name.
         name: String,
     },
-    /// A name is none of a person.
+    /// A text is not allowed as a person's name.
     #[error("`{0}` is no name: 1 to 64 letters, digits, blanks, and `.`, `-`, `_`, `@`")]
     Name(String),
 }

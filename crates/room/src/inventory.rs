@@ -1,4 +1,5 @@
-//! The scenarios and fleets that the program around the control room knows, in words. Pages name them by ids, never by paths.
+//! The scenarios and fleets that the program around the control room knows, as texts for pages. Addresses of pages have ids, never paths. This
+//! module has only the data and the trait; it reads no file.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub struct ScenarioRow {
     pub check: Check,
 }
 
-/// The result of a check, as `firedrill check` has it.
+/// The result of a check, the same as that of `firedrill check`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// Number of errors.
@@ -41,18 +42,19 @@ pub struct Check {
     pub partly: bool,
     /// Errors and warnings with file, line and caret.
     pub told: String,
-    /// The plan in a line, or the checks that were not made without a fleet.
+    /// The plan in one line, or, without a fleet, the checks that were not made.
     pub summary: String,
 }
 
 /// A scenario, and its plan for a fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ScenarioFacts {
-    /// As in the list; its check is the one for the fleet that was chosen.
+    /// Its row in the list, but with the check for the chosen fleet.
     pub row: ScenarioRow,
     /// Its hypothesis.
     pub hypothesis: String,
-    /// Its files with those that it includes, secrets covered; empty while they have errors, because secrets at wrong places are not known.
+    /// The scenario's file and the files that it includes, with secrets covered. Empty while they have errors, because a secret at a wrong place would
+    /// not be found.
     pub files: Vec<TextFile>,
     /// Its parameters.
     pub params: Vec<ParamRow>,
@@ -84,7 +86,7 @@ pub struct ParamRow {
     pub kind: String,
     /// Its default; `None` if a value has to be given.
     pub default: Option<String>,
-    /// The value of the chosen game day, if that gives one.
+    /// The value that the chosen game day gives; `None` if it gives none.
     pub given: Option<String>,
     /// Its purpose.
     pub about: String,
@@ -99,7 +101,7 @@ pub struct Choice {
     pub label: String,
 }
 
-/// A plan before anything happens. No host was asked for it.
+/// A plan, as a preview. It was made without asking any host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Preview {
     /// Attacks, time and hosts in a line.
@@ -127,7 +129,7 @@ pub struct PlannedAttack {
     pub needs: String,
     /// The hosts that it touches, in words.
     pub radius: String,
-    /// The joint effects of its faults, each a sentence.
+    /// The effects that its faults have together, each as a sentence.
     pub means: Vec<String>,
     /// Its effects.
     pub effects: Vec<PlannedEffect>,
@@ -140,11 +142,11 @@ pub struct PlannedEffect {
     pub hosts: String,
     /// The fault with its parameters.
     pub fault: String,
-    /// Its time in the attack's fault phase.
+    /// The time within the attack's fault phase, in words.
     pub when: String,
     /// The way in which it is put back, or the reason why it is not.
     pub undo: String,
-    /// Whether nobody puts it back.
+    /// Whether firedrill does not put it back.
     pub irreversible: bool,
 }
 
@@ -183,7 +185,7 @@ pub struct FleetRow {
 /// The last time that the hosts of a fleet were asked, and the answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Asked {
-    /// Its beginning, in seconds since 1970.
+    /// The time at which the asking began, in seconds since 1970.
     pub at_s: i64,
     /// The person who asked.
     pub by: String,
@@ -197,14 +199,14 @@ pub struct Asked {
     pub unknown: usize,
     /// Number of hosts on which something is in force.
     pub in_force: usize,
-    /// Number of hosts with something wrong, by their `doctor`.
+    /// Number of hosts whose `doctor` found a problem.
     pub wrong: usize,
 }
 
 /// A fleet with its hosts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FleetFacts {
-    /// As in the list.
+    /// Its row in the list.
     pub row: FleetRow,
     /// Its hosts, in its order.
     pub hosts: Vec<HostRow>,
@@ -234,7 +236,7 @@ pub struct Known {
     pub at_s: i64,
     /// The time of its last answer, in seconds since 1970.
     pub seen_s: Option<i64>,
-    /// The reason why nothing is known of it; the rest is empty then.
+    /// The reason why nothing is known of the host. The fields after this one are empty then.
     pub unknown: Option<String>,
     /// The agent's version.
     pub version: String,
@@ -252,7 +254,7 @@ pub struct Known {
     pub more: usize,
     /// Number of findings that are good.
     pub good: usize,
-    /// The reason why its `doctor` has said nothing.
+    /// The reason why there is no result of its `doctor`; `None` if there is one.
     pub undiagnosed: Option<String>,
 }
 
@@ -266,7 +268,7 @@ impl Known {
 pub struct Finding {
     /// Its grade in a word: `good`, `note`, `missing` or `bad`.
     pub grade: &'static str,
-    /// The observation, and the remedy.
+    /// The observation, and how to mend it.
     pub text: String,
 }
 
@@ -285,10 +287,10 @@ pub trait Inventory: Send + Sync {
     /// Returns a fleet by its id; `None` if there is none.
     fn fleet(&self, id: &str) -> Option<FleetFacts>;
 
-    /// Asks the hosts of a fleet, all at once: their status and their `doctor`. `by` is the person. Returns when all have answered, or after
-    /// some seconds while the rest is still being asked. A fleet whose hosts are being asked is not asked again. Returns the course in words.
+    /// Asks all hosts of a fleet at once for their status and the result of `doctor`. `by` is the person. Returns when all have answered, or after
+    /// some seconds; the other hosts are still being asked then. While that goes on, the fleet is not asked again. Returns the progress in words.
     ///
     /// # Errors
-    /// Nobody was asked, for this reason.
+    /// No host was asked; the error is the reason.
     fn ask<'a>(&'a self, id: &'a str, by: &'a str) -> Later<'a, Result<String, String>>;
 }

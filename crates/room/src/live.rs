@@ -1,4 +1,4 @@
-//! Runs while they go on: their logs are followed, folded to frames on this side, and sent to whoever looks.
+//! Runs while they go on: the server follows their logs, folds them to frames, and sends the frames to the viewers. It never writes a log.
 
 pub(crate) mod courses;
 pub(crate) mod feed;

@@ -1,5 +1,4 @@
-//! `/metrics` on an address of its own: runs, findings, game days and messages as gauges for a Prometheus. Nobody logs in there, and nothing can be done
-//! there.
+//! `/metrics` on a separate address: runs, findings, game days and messages as gauges for a Prometheus. It needs no login, and changes nothing.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -21,10 +20,10 @@ use crate::{
 
 /// Number of the newest runs among which the last one of each scenario is looked for.
 const NEWEST: usize = 1_000;
-/// The type of the OpenMetrics text format.
+/// The content type of the OpenMetrics text format.
 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Returns the routes of that address.
+/// Returns the routes of the address for metrics.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
@@ -37,19 +36,20 @@ async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Answer> {
     slow(&app, |app| Ok(typed(TYPE, text(app)?))).await
 }
 
+/// Returns all metrics as text.
 fn text(app: &App) -> Result<String, Answer> {
-    let mut all = Exposition::default();
-    runs(app, &mut all)?;
-    scenarios(app, &mut all)?;
-    gamedays(app, &mut all)?;
-    messages(app, &mut all)?;
-    Ok(all.text())
+    let mut metrics = Exposition::default();
+    runs(app, &mut metrics)?;
+    scenarios(app, &mut metrics)?;
+    gamedays(app, &mut metrics)?;
+    messages(app, &mut metrics)?;
+    Ok(metrics.text())
 }
 
-/// The runs that go on.
-fn runs(app: &App, all: &mut Exposition) -> Result<(), Answer> {
+/// Adds metrics of the runs that go on, and the number of open findings.
+fn runs(app: &App, metrics: &mut Exposition) -> Result<(), Answer> {
     let going_on = app.runs.going_on()?;
-    let (mut in_force, mut silent) = (0, 0);
+    let (mut in_force, mut lost_hosts) = (0, 0);
     let mut kinds: BTreeMap<(String, String), u32> = BTreeMap::new();
     for (environment, faults, lost) in app.courses.of(&going_on, |_, course| {
         let environment = course.plan.as_ref().and_then(|plan| plan.environment.clone()).unwrap_or_default();
@@ -57,43 +57,48 @@ fn runs(app: &App, all: &mut Exposition) -> Result<(), Answer> {
         (environment, faults, course.lost.len())
     }) {
         in_force += faults.len();
-        silent += lost;
+        lost_hosts += lost;
         for kind in faults {
             *kinds.entry((kind, environment.clone())).or_default() += 1;
         }
     }
-    all.add("runs_going_on", "Runs that go on", None).set(&[], going_on.len() as f64);
-    all.add("faults_in_force", "Faults in force, by the logs of the runs that go on", None)
+    metrics.add("runs_going_on", "Runs that go on", None).set(&[], going_on.len() as f64);
+    metrics
+        .add("faults_in_force", "Faults in force, by the logs of the runs that go on", None)
         .set(&[], in_force as f64);
-    let by_kind = all.add("faults_in_force_of_kind", "Faults in force of a kind in an environment", None);
+    let by_kind = metrics.add("faults_in_force_of_kind", "Faults in force of a kind in an environment", None);
     for ((kind, environment), count) in &kinds {
         by_kind.set(&[("kind", kind), ("environment", environment)], f64::from(*count));
     }
-    all.add("hosts_not_answering", "Hosts to which runs that go on have lost the link", None)
-        .set(&[], silent as f64);
+    metrics
+        .add("hosts_not_answering", "Hosts to which runs that go on have lost the link", None)
+        .set(&[], lost_hosts as f64);
     let findings = app.runs.with(|history| history.findings())?;
     let open = findings.all.iter().filter(|finding| finding.state == Standing::Open).count();
-    all.add("findings_open", "Findings that no later run has shown to be right", None).set(&[], open as f64);
+    metrics
+        .add("findings_open", "Findings that no later run has shown to be right", None)
+        .set(&[], open as f64);
     Ok(())
 }
 
-/// The last run of each scenario that has ended, in each environment.
-fn scenarios(app: &App, all: &mut Exposition) -> Result<(), Answer> {
-    let started = all.add(
+/// Adds metrics of the last ended run of each scenario in each environment, and counts of results.
+fn scenarios(app: &App, metrics: &mut Exposition) -> Result<(), Answer> {
+    let started = metrics.add(
         "scenario_last_run_timestamp",
         "Start of the last run of a scenario that has ended",
         Some(Unit::Seconds),
     );
-    let exit = all.add(
+    let exit = metrics.add(
         "scenario_last_exit_code",
         "Exit code of that run: 0 held, 1 violated, 3 unknown, 6 something may not have been put back",
         None,
     );
-    let score = all.add("scenario_last_score", "Score of that run, 0 to 100", None);
-    let results = all.add("runs_ended", "Runs that have ended, by their result, among the newest", None);
+    let score = metrics.add("scenario_last_score", "Score of that run, 0 to 100", None);
+    let results = metrics.add("runs_ended", "Runs that have ended, by their result, among the newest", None);
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     let mut seen = HashSet::new();
     let page = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
+    // Entries are sorted, the newest first: the first one of a scenario and environment is its last run.
     for entry in page.entries.iter().filter(|entry| entry.ended) {
         *counts.entry(entry.ended_as(false)).or_default() += 1;
         let Some(name) = &entry.scenario else { continue };
@@ -111,22 +116,23 @@ fn scenarios(app: &App, all: &mut Exposition) -> Result<(), Answer> {
     Ok(())
 }
 
-/// The messages of each channel that wait, and those that nobody got.
-fn messages(app: &App, all: &mut Exposition) -> Result<(), Answer> {
-    let unreadable = all.add(
+/// Adds metrics of each channel: messages that wait, and messages that were given up.
+fn messages(app: &App, metrics: &mut Exposition) -> Result<(), Answer> {
+    let unreadable = metrics.add(
         "messages_unreadable",
         "Message files that cannot be read; it is not known whether these messages were delivered",
         None,
     );
     let messages = app.outside.messages().map_err(Answer::outside)?;
     unreadable.set(&[], messages.unreadable as f64);
-    let waiting = all.add("messages_waiting", "Messages that a channel has not taken yet", None);
-    let tries = all.add(
+    let waiting = metrics.add("messages_waiting", "Messages that a channel has not taken yet", None);
+    let tries = metrics.add(
         "messages_waiting_tries",
         "Failed tries of the message of a channel that was tried most often of those that wait",
         None,
     );
-    let lost = all.add("messages_given_up", "Messages of the last 30 days that a channel never took", None);
+    let lost =
+        metrics.add("messages_given_up", "Messages of the last 30 days that a channel never took", None);
     for channel in messages.channels {
         let labels = [("channel", channel.name.as_str())];
         waiting.set(&labels, f64::from(channel.waiting));
@@ -136,10 +142,10 @@ fn messages(app: &App, all: &mut Exposition) -> Result<(), Answer> {
     Ok(())
 }
 
-/// The next start of each game day, and its last one.
-fn gamedays(app: &App, all: &mut Exposition) -> Result<(), Answer> {
+/// Adds metrics of the next start and of the last start of each game day.
+fn gamedays(app: &App, metrics: &mut Exposition) -> Result<(), Answer> {
     let calendar = app.newest.calendar(&*app.outside);
-    let next = all.add(
+    let next = metrics.add(
         "gameday_next_start_timestamp",
         "Next start of a game day that is neither skipped nor closed",
         Some(Unit::Seconds),
@@ -150,30 +156,31 @@ fn gamedays(app: &App, all: &mut Exposition) -> Result<(), Answer> {
             next.set(&[("gameday", &slot.gameday)], slot.starts_s as f64);
         }
     }
-    let state = all.add(
+    let state = metrics.add(
         "gameday_last",
         "1; the state says how the last start of a game day went: goes-on, ended, not-held, missed, died or unreadable",
         None,
     );
     let exit =
-        all.add("gameday_last_exit_code", "Exit code of the last start of a game day that ended", None);
-    let reason = all.add(
+        metrics.add("gameday_last_exit_code", "Exit code of the last start of a game day that ended", None);
+    let reason = metrics.add(
         "gameday_last_not_held",
         "1 if the last start of a game day was not held; the reason says why",
         None,
     );
     let held = app.outside.held().map_err(Answer::outside)?;
     let mut seen = HashSet::new();
-    for one in &held {
-        if seen.insert(&one.gameday) {
-            state.set(&[("gameday", &one.gameday), ("state", one.state)], 1.0);
-            exit.set_known(&[("gameday", &one.gameday)], one.exit.map(f64::from));
-            if let Some(word) = one.reason {
-                reason.set(&[("gameday", &one.gameday), ("reason", word)], 1.0);
+    // `held` is sorted, the newest first.
+    for start in &held {
+        if seen.insert(&start.gameday) {
+            state.set(&[("gameday", &start.gameday), ("state", start.state)], 1.0);
+            exit.set_known(&[("gameday", &start.gameday)], start.exit.map(f64::from));
+            if let Some(word) = start.reason {
+                reason.set(&[("gameday", &start.gameday), ("reason", word)], 1.0);
             }
         }
     }
-    let look = all.add(
+    let look = metrics.add(
         "schedule_last_look_timestamp",
         "Time at which a control room looked last for slots to start",
         Some(Unit::Seconds),

@@ -1,4 +1,4 @@
-//! The calendar that was read last.
+//! Keeps the calendar of game days that was read last, so that pages need not read it each time.
 
 use std::{
     sync::{
@@ -10,19 +10,19 @@ use std::{
 
 use crate::outside::{Calendar, Outside};
 
-/// Time for which game days that were read are shown: their scenarios and fleets are checked, which takes a while.
+/// Time for which a calendar is shown before it is read again. Reading takes a while, because it checks the scenarios and fleets of all game days.
 const FRESH: Duration = Duration::from_secs(30);
 
 /// A calendar that was read.
 #[derive(Debug)]
 struct Read {
     at: Instant,
-    /// The number of changes before it was read.
+    /// The number of changes that had been made before the calendar was read.
     changes: u64,
     calendar: Arc<Calendar>,
 }
 
-/// The calendar that was read last.
+/// Keeps the calendar that was read last.
 #[derive(Debug, Default)]
 pub(crate) struct Newest {
     read: Mutex<Option<Read>>,
@@ -30,7 +30,7 @@ pub(crate) struct Newest {
 }
 
 impl Newest {
-    /// Returns the calendar. One request reads it, and others wait for that.
+    /// Returns the calendar. If it has to be read, one request reads it and the others wait for the result.
     pub(crate) fn calendar(&self, outside: &dyn Outside) -> Arc<Calendar> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = self.changes.load(Ordering::SeqCst);
@@ -45,7 +45,8 @@ impl Newest {
         calendar
     }
 
-    /// Forgets the calendar, and the one that is being read, because somebody changed what they show. Does not wait.
+    /// Makes the next request read the calendar again, because its content has changed. A calendar that is being read right now is not kept either.
+    /// Does not wait.
     pub(crate) fn forget(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
     use crate::testing::as_willing;
 
-    /// A program that takes as long for its first calendar as the test wants.
+    /// An `Outside` whose first calendar is ready when the test says so.
     struct Slow {
         read: AtomicUsize,
         begun: Sender<()>,
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn to_forget_waits_for_no_calendar_and_one_that_was_begun_before_is_not_kept() {
+    fn forgetting_does_not_wait_for_a_reader_whose_calendar_is_then_not_kept() {
         let ((begun, has_begun), (go_on, goes_on)) = (channel(), channel());
         let slow = Slow { read: AtomicUsize::new(0), begun, goes_on: Mutex::new(goes_on) };
         let newest = Newest::default();
@@ -104,13 +105,13 @@ mod tests {
                 newest.forget();
                 forgotten.send(()).unwrap();
             });
-            // Only a failure waits so long.
+            // A passing test does not wait this long.
             let is_free = has_forgotten.recv_timeout(Duration::from_secs(60)).is_ok();
             go_on.send(()).unwrap();
             reader.join().unwrap();
             is_free
         });
-        assert!(is_free, "it waited for the calendar");
+        assert!(is_free, "`forget` waited for the calendar");
         let read = || {
             newest.calendar(&slow);
             slow.read.load(Ordering::SeqCst)

@@ -9,24 +9,24 @@ use crate::chat::ChatFile;
 pub struct Options {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// The address on which metrics are shown to whoever asks; `None` shows them nowhere.
+    /// The address on which metrics are shown without a login; `None` shows them nowhere.
     pub metrics: Option<SocketAddr>,
     /// The directory of runs.
     pub reports: PathBuf,
-    /// The folder of the state.
+    /// The folder with the control room's own data: database and audit log.
     pub state: PathBuf,
     /// The address that people type, where a proxy speaks TLS for the control room: `https://drills.example`.
     pub public: Option<String>,
-    /// The chats from which people act; `None` lets nobody in from there.
+    /// The chats from which people may act; `None` if there are none.
     pub chat: Option<ChatFile>,
     /// Called with the number of logs before they are read, which takes a while if they are many.
     pub reading: fn(usize),
 }
 
-/// Returns the origin of an address such as `https://drills.example`.
+/// Returns the origin of a proxy's address, such as `https://drills.example`, in lower case and without a final `/`.
 ///
 /// # Errors
-/// It is none of a page behind TLS: another scheme, a path, or other letters than those of hosts.
+/// The text has another scheme than `https`, a path, or characters that no host name has.
 pub fn public(text: &str) -> Result<String, String> {
     let wrong =
         || format!("`{text}` is no address of a proxy; `https://drills.example` is one, without a path");

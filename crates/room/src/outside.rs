@@ -1,4 +1,5 @@
-//! The part of the program around the control room that it needs: the way to runs that go on, and to game days.
+//! The trait [`Outside`]: the functions that the control room needs from the program around it, such as the way to runs that go on and to game days.
+//! This module has only the trait and its types.
 
 use std::path::Path;
 
@@ -13,9 +14,9 @@ use crate::inventory::Inventory;
 /// The result of an attempt to halt a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Halted {
-    /// Its coordinator has taken the halt, and ends the run.
+    /// The run's coordinator has accepted the halt, and ends the run.
     Ends,
-    /// The run ends already, or has ended.
+    /// The run was already ending, or has ended.
     Over,
     /// There is no coordinator of this run on this machine that this user can reach.
     Nowhere,
@@ -25,7 +26,7 @@ pub enum Halted {
     Claimed {
         /// The user's number.
         user: u32,
-        /// Whether it says that it ends the run; otherwise it says that the run has ended.
+        /// True if that program says that it ends the run, false if it says that the run has ended.
         ends: bool,
     },
 }
@@ -35,51 +36,53 @@ pub enum Halted {
 pub enum Wants {
     /// A pause before the next attack.
     Pause {
-        /// Its maximum.
+        /// The maximum length of the pause.
         longest: Span,
     },
     /// The end of a pause.
     Resume,
     /// The next attack is skipped.
     Skip {
-        /// The place of the attack in the plan that is meant. If another one is next, nothing is skipped.
+        /// The index in the plan of the attack that the person saw, from 0. If another attack is next by now, nothing is skipped. `None` skips the
+        /// next attack, whichever it is.
         attack: Option<usize>,
     },
-    /// A person says what became of the step by hand that the run waits for, or of putting it back.
+    /// A person reports the outcome of the step by hand for which the run waits, or that the step was put back.
     Step {
-        /// The place of the step in the plan that is meant. If the run waits for another one, nothing happens.
+        /// The index in the plan of the step that the person saw, from 0. If the run waits for another step by now, nothing happens. `None` means
+        /// the step for which the run waits.
         step: Option<usize>,
-        /// The outcome, as the person says it.
+        /// The outcome that the person reports.
         answer: StepAnswer,
         /// A note; may be empty.
         note: String,
     },
 }
 
-/// The words of a person about a step by hand.
+/// The outcome of a step by hand, as a person reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepAnswer {
-    /// It is done.
+    /// The step is done.
     Done,
-    /// It could not be done, or not be put back.
+    /// The step could not be done, or could not be put back.
     Failed,
-    /// It is left out. Nothing was done.
+    /// The step is left out. Nothing was done.
     Skip,
-    /// It is put back.
+    /// The step is put back.
     Back,
 }
 
-/// The result of an attempt to tell a run a wish.
+/// The result of an attempt to send a wish to a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// It does it: a sentence about the run, which begins with "it".
+    /// The run will do it: a clause about the run, which begins with "it".
     Taken(String),
-    /// It does nothing, for this reason.
+    /// The run refuses, for this reason.
     Refused(String),
-    /// It has been told, and has not replied yet.
+    /// The run has received the wish, and has not replied yet.
     Later,
-    /// It has ended.
+    /// The run has ended.
     Over,
     /// There is no coordinator of this run on this machine that this user can reach.
     Nowhere,
@@ -94,20 +97,20 @@ pub enum Told {
     },
 }
 
-/// A slot of a game day, in words.
+/// A slot of a game day, as texts for pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Slot {
     /// The game day's name.
     pub gameday: String,
-    /// Its civil time, which with the game day's name identifies it.
+    /// Its civil time. Game day and civil time together identify a slot.
     pub slot: String,
     /// Its start in the zone of its schedule, with the offset.
     pub local: String,
     /// Its start in UTC.
     pub utc: String,
-    /// The reason why it is skipped, or what else there is to know.
+    /// The reason why it is skipped, or another remark about it; may be empty.
     pub told: String,
-    /// Whether it is held.
+    /// Whether it will be held, as far as is known now.
     pub held: bool,
     /// Whether it has no record: nobody has started or skipped it.
     pub open: bool,
@@ -115,7 +118,7 @@ pub struct Slot {
     pub starts_s: i64,
     /// The people whose agreement is asked for.
     pub asks: Vec<String>,
-    /// Those of them who have agreed.
+    /// The people of `asks` who have agreed.
     pub agreed: Vec<String>,
 }
 
@@ -145,7 +148,7 @@ pub struct HeldSlot {
 pub struct Messages {
     /// The channels that have had a message in the last 30 days, in the order of their names.
     pub channels: Vec<ChannelState>,
-    /// Number of files of messages that cannot be read: nobody knows whose messages they are.
+    /// Number of message files that cannot be read. It is unknown to which channel they belong.
     pub unreadable: usize,
 }
 
@@ -156,15 +159,15 @@ pub struct ChannelState {
     pub name: String,
     /// Number of messages that wait.
     pub waiting: u32,
-    /// Number of failed tries of the message that was tried most often of those that wait.
+    /// Number of failed tries of one waiting message: the one that was tried most often.
     pub tries: u32,
     /// Number of messages that were given up in the last 30 days.
     pub given_up: u32,
-    /// Time at which it took a message last, RFC 3339 UTC.
+    /// Time at which the channel last accepted a message, RFC 3339 UTC.
     pub took: Option<String>,
-    /// Time at which a message to it was given up last, RFC 3339 UTC. A test of the channel counts too.
+    /// Time at which a message to the channel was last given up, RFC 3339 UTC. A failed test of the channel counts, too.
     pub failed: Option<String>,
-    /// The newest messages that it has not taken, the newest first.
+    /// The newest messages that the channel has not accepted, the newest first.
     pub undelivered: Vec<Undelivered>,
 }
 
@@ -173,7 +176,7 @@ impl ChannelState {
     pub const MOST: usize = 20;
 }
 
-/// A message that a channel has not taken.
+/// A message that a channel has not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undelivered {
     /// The message's time, RFC 3339 UTC.
@@ -190,7 +193,7 @@ pub struct Undelivered {
     pub waits: bool,
 }
 
-/// The approval that a person is asked for: the plan of a run in words, and the statement that is signed.
+/// The content of a request for approval: the plan of a run as text, and the statement that the person signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Proposal {
     /// The scenario's name.
@@ -205,7 +208,7 @@ pub struct Proposal {
     pub attacks: Vec<String>,
     /// The whole plan as text.
     pub plan: String,
-    /// The parts that show `***` in place of secrets, as a clause.
+    /// A clause that names the parts that show `***` in place of secrets; `None` if there are none.
     pub unseen: Option<String>,
     /// The statement in JSON, from which the challenge is made.
     pub statement: String,
@@ -225,12 +228,12 @@ pub enum Decision {
     },
 }
 
-/// A game day was not started.
+/// The reason why a game day was not started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotStarted {
-    /// This server starts none.
+    /// This server starts no game days.
     Off,
-    /// The key is none: in words for people.
+    /// The key is not valid: in words for people.
     Key(String),
     /// A program holds this start of the game day with another key, or is about to.
     Busy(String),
@@ -240,25 +243,25 @@ pub enum NotStarted {
     Failed(String),
 }
 
-/// Files of game days cannot be shown.
+/// The reason why files of game days cannot be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotShown {
     /// There is no such game day, or its file has errors: in words for people.
     Unknown(String),
-    /// A key is no moment or day: in words for people.
+    /// A key behind `?` is not valid: in words for people.
     Wrong(String),
     /// Something cannot be read: in words for people.
     Failed(String),
 }
 
-/// The slots of a game day that are shown.
+/// The choice of slots that are shown of a game day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slots {
-    /// The moment after which they are, in seconds since 1970; `None` is now.
+    /// The slots are after this moment, in seconds since 1970; `None` means now.
     pub from_s: Option<i64>,
-    /// In its place: the day with which they begin, in the zone of each schedule, such as `2026-12-04`.
+    /// The first day of the slots, in the time zone of each schedule, such as `2026-12-04`. It takes precedence over `from_s`.
     pub from_day: Option<String>,
-    /// Their number.
+    /// Maximum number of slots.
     pub next: usize,
 }
 
@@ -267,48 +270,50 @@ pub struct Slots {
 pub struct Calendar {
     /// Whether this server starts game days at their time.
     pub starts: bool,
-    /// In the order of their starts.
+    /// The slots, in the order of their starts.
     pub slots: Vec<Slot>,
-    /// The problems of the game days, and which of them are in each other's way; empty if nothing is.
+    /// The problems of the game days and the conflicts between them, in words; empty if there are none.
     pub problems: String,
-    /// The slots that are held, as iCalendar; `None` if a game day is wrong.
+    /// The slots that will be held, as iCalendar; `None` if a game day has errors.
     pub ics: Option<String>,
 }
 
-/// The program around the control room.
+/// The functions that the program around the control room offers to it.
 pub trait Outside: Send + Sync + 'static {
     /// Asks the coordinator of a run on this machine to end it and to put everything back. `by` names the person. Takes a few seconds at
     /// most.
     fn halt<'a>(&'a self, run: &'a RunId, by: &'a str) -> Later<'a, Halted>;
 
-    /// Tells the coordinator of a run on this machine a wish. `by` names the person. Takes some seconds at most.
+    /// Sends a wish to the coordinator of a run on this machine. `by` names the person. Takes some seconds at most.
     fn tell<'a>(&'a self, run: &'a RunId, by: &'a str, wants: Wants) -> Later<'a, Told>;
 
-    /// Reads the plan of the run in a folder from its log, and returns what a person signs who approves its attacks.
+    /// Reads the plan of the run in a folder from its log, and returns the content of a request to approve its attacks.
     ///
     /// # Errors
     /// The log cannot be read: in words for people.
     fn proposal(&self, folder: &Path) -> Result<Proposal, String>;
 
-    /// Gives a run an approval whose signature was verified, in its folder. Returns the approver's name in the certificate.
+    /// Writes an approval into the folder of a run, for the run to read. The caller has verified the signature. Returns the approver's name in the
+    /// certificate.
     ///
     /// # Errors
-    /// It is not for this run or not for its plan, or it cannot be written: in words for people.
+    /// The approval is not for this run or not for its plan, or it cannot be written: in words for people.
     fn approve(&self, folder: &Path, signed: &Signed) -> Result<String, String>;
 
-    /// Returns the scenarios and fleets that it knows.
+    /// Returns the access to scenarios and fleets.
     fn inventory(&self) -> &dyn Inventory;
 
     /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
     fn calendar(&self) -> Calendar;
 
-    /// Reads the files of game days, each with its problems and slots, as the program's own client reads them. Blocks.
+    /// Reads the files of all game days, and returns the JSON that the program's own client expects: each with its problems and slots. Blocks.
     ///
     /// # Errors
     /// They cannot be read.
     fn gameday_files(&self, slots: &Slots) -> Result<Value, NotShown>;
 
-    /// Reads one game day and checks it, for people, as the program's own client reads it. Blocks, and takes a while for large fleets.
+    /// Reads one game day and checks it. Returns a text for people, in the JSON that the program's own client expects. Blocks, and takes a while for large
+    /// fleets.
     ///
     /// # Errors
     /// There is no such game day, or it cannot be read.
@@ -320,20 +325,20 @@ pub trait Outside: Send + Sync + 'static {
     /// They cannot be read: in words for people.
     fn held(&self) -> Result<Vec<HeldSlot>, String>;
 
-    /// Starts a game day outside of its schedule, once for a key: a start with this key that has a record, or goes on, is not started
-    /// again. Returns the start as it is, and whether this call made it. Writes nothing if the key is none.
+    /// Starts a game day outside of its schedule, once for each key. If the key already has a start, no other one begins. Returns the start in its
+    /// present state, and whether this call began it. Writes nothing if the key is not valid.
     ///
     /// # Errors
-    /// It was not started.
+    /// The game day was not started.
     fn start(&self, gameday: &str, key: &str) -> Result<(HeldSlot, bool), NotStarted>;
 
-    /// Reads the record of a slot, or of a start by hand; `None` if it has none and no program was started for it.
+    /// Reads the record of a slot, or of a start by hand; `None` if there is no record and no program was started for it.
     ///
     /// # Errors
-    /// It cannot be read: in words for people.
+    /// The record cannot be read: in words for people.
     fn held_slot(&self, gameday: &str, slot: &str) -> Result<Option<HeldSlot>, String>;
 
-    /// Returns the time at which this server, or another with this directory of runs, looked last for slots to start, in seconds since 1970.
+    /// Returns the time at which this server, or another one with the same directory of runs, last looked for slots to start, in seconds since 1970.
     fn looked_s(&self) -> Option<i64>;
 
     /// Counts the messages of channels.
@@ -342,12 +347,12 @@ pub trait Outside: Send + Sync + 'static {
     /// They cannot be read: in words for people.
     fn messages(&self) -> Result<Messages, String>;
 
-    /// Posts JSON to an address that a chat named for answers. Takes some seconds at most.
+    /// Posts JSON to the address that a chat named for answers. Takes some seconds at most.
     fn post<'a>(&'a self, url: &'a str, body: String) -> Later<'a, Result<(), String>>;
 
-    /// Writes what a person decides about a slot, and returns the state of the slot in words.
+    /// Records the decision of a person about a slot, and returns the state of the slot in words.
     ///
     /// # Errors
-    /// It is not for this person to decide, the slot is over or does not exist, or it cannot be written: in words for people.
+    /// The person may not decide this, the slot is over or does not exist, or the decision cannot be written: in words for people.
     fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String>;
 }

@@ -1,4 +1,4 @@
-//! The pages and what can be done on them; a file for each.
+//! The pages, and the actions that people take on them; one file for each.
 
 pub(crate) mod approve;
 pub(crate) mod assets;

@@ -1,17 +1,17 @@
-//! Roles: the things that a person may do.
+//! Roles, which decide what a person may do, and the check of people's names.
 
 use std::str::FromStr;
 
 use crate::error::RoomError;
 
-/// A role. Each includes those before it.
+/// A role. Each role may do everything that the roles before it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Looks.
+    /// Reads pages.
     Viewer,
     /// Writes notes, halts runs, lets them pause, skips attacks, and starts game days.
     Operator,
-    /// Makes login links, and ends sessions.
+    /// Makes login links and tokens, and ends sessions of other people.
     Admin,
 }
 
@@ -44,10 +44,10 @@ impl FromStr for Role {
 /// Maximum length of a person's name, in characters.
 const NAME_MOST: usize = 64;
 
-/// Returns a person's name without blanks around it.
+/// Checks a person's name, and returns it without blanks around it. Few characters are allowed, because names are shown in logs and pages.
 ///
 /// # Errors
-/// The text is no name. Names stand in logs and in the audit log, so their alphabet is small.
+/// The text is empty, too long, or has a character that is not allowed.
 pub fn person(text: &str) -> Result<String, RoomError> {
     let name = text.trim();
     let fits = (1..=NAME_MOST).contains(&name.chars().count());
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_no_letters_that_deceive() {
+    fn names_have_no_control_or_markup_characters() {
         assert_eq!(person(" Zoë @ops ").unwrap(), "Zoë @ops");
         for bad in ["", " ", "a\nb", "a\u{202e}b", "<b>", &"x".repeat(65)] {
             assert!(person(bad).is_err(), "{bad:?}");
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_includes_those_before_it() {
+    fn roles_are_ordered_and_have_names() {
         assert!(Role::Admin > Role::Operator && Role::Operator > Role::Viewer);
         assert!("root".parse::<Role>().is_err());
         for role in Role::ALL {

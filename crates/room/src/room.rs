@@ -1,4 +1,4 @@
-//! The control room: opened, told who may log in, and served.
+//! The control room as a server: it is opened and then serves. Also makes login links.
 
 use std::{fs::File, net::SocketAddr, path::Path, sync::Arc};
 
@@ -35,7 +35,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// Opens the state, reads the runs, and listens. Nobody is answered before [`Self::serve`].
+    /// Opens the state, reads the runs, and listens. Requests are answered only by [`Self::serve`].
     ///
     /// # Errors
     /// The state cannot be used, another server uses it, or the address cannot be listened on.
@@ -55,14 +55,14 @@ impl Room {
             None => None,
         };
         let origin = options.public.clone().unwrap_or_else(|| format!("http://{address}"));
-        // Browsers have no passkeys for addresses.
+        // Browsers allow passkeys only for host names. So without a public name they work at `localhost`, and not at an IP address.
         let passkey_origin =
             options.public.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
         let passkey_origin = match check_origin(&passkey_origin) {
             Ok(()) => Ok(passkey_origin),
             Err(why) => Err(format!("There are no passkeys here: {why}.")),
         };
-        // Cookies of a machine are shared by all its ports.
+        // Browsers share cookies between all ports of a host, so the cookie's name has the port.
         let cookie = match options.public {
             Some(_) => "__Host-firedrill".to_owned(),
             None => format!("firedrill-{}", address.port()),
@@ -90,19 +90,19 @@ impl Room {
             challenges: Challenges::new()?,
             cookie,
         });
-        // The first page does not wait for it. What is wrong with the runs is told by the pages.
+        // Reads the runs now, so that the first page is fast. An error is ignored here, because the pages show it.
         let reader = Arc::clone(&app);
         let _read = tokio::task::spawn_blocking(move || reader.runs.with(|_| Ok(()))).await;
         Ok(Self { app, listener, metrics, address, head, _lock: lock })
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address on which it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the address of the metrics.
+    /// Returns the address of the metrics; `None` if they are shown nowhere.
     #[must_use]
     pub fn metrics(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|(_, address)| *address)
@@ -114,7 +114,7 @@ impl Room {
         &self.app.origin
     }
 
-    /// Returns the head of the audit log at the start. Whoever keeps it elsewhere sees later that the log was cut.
+    /// Returns the head of the audit log at the start. A person who keeps it elsewhere can see later whether the log was cut.
     #[must_use]
     pub const fn head(&self) -> &Head {
         &self.head
@@ -130,6 +130,7 @@ impl Room {
     }
 }
 
+/// Writes the start of the server into the audit log, and returns the log's head.
 fn started(audit: &Audit, address: &SocketAddr, metrics: Option<&SocketAddr>) -> Result<Head, RoomError> {
     let metrics = metrics.map_or_else(String::new, |metrics| format!(", metrics on {metrics}"));
     let deed = Deed {
@@ -141,11 +142,11 @@ fn started(audit: &Audit, address: &SocketAddr, metrics: Option<&SocketAddr>) ->
     state::written(audit, &deed)
 }
 
-/// Makes a login link for a person, in the state of a control room that runs or ran, and returns its address. `by` is the user of this
-/// machine who asks for it.
+/// Makes a login link for a person and returns its address. `folder` is the state of a control room, which need not be running. `by` is the user of
+/// this machine who asks for it.
 ///
 /// # Errors
-/// The state cannot be used, or no control room ever had it.
+/// The state cannot be used, or no control room has used it yet.
 pub fn login_link(folder: &Path, (name, role): (&str, Role), by: &str) -> Result<String, RoomError> {
     let (State { store, audit }, origin) = State::used(folder)?;
     let (via, on, outcome) =

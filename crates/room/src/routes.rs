@@ -1,4 +1,4 @@
-//! The addresses of the pages.
+//! The addresses of the pages and of the API, with the functions that answer them.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use crate::{
     web::guard::guard,
 };
 
-/// Maximum size of a form, in bytes: a note of the longest kind, with three characters for each byte.
+/// Maximum size of a form, in bytes. The longest note fits, although a form encodes each byte of it as three characters (`%C3`).
 const BODY: usize = 64 << 10;
 
-/// Returns the routes.
+/// Returns all routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(home::home))
@@ -69,8 +69,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(chat::MATTERMOST, post(chat::mattermost))
         .merge(api::router())
         .route("/{file}", get(assets::asset))
-        .fallback(assets::nothing)
-        .method_not_allowed_fallback(assets::otherwise)
+        .fallback(assets::not_found)
+        .method_not_allowed_fallback(assets::wrong_method)
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)

@@ -1,4 +1,4 @@
-//! The runs in a directory: the list of them, the folder of one, and its course by its log.
+//! The runs in a directory: the list of runs (`list`), the folder of a run (`folder`), and its course by its log (`course`).
 
 mod course;
 mod folder;

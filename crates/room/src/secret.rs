@@ -1,4 +1,4 @@
-//! Random secrets of links, sessions and tokens. Only their digests are stored.
+//! Makes the random secrets of links, sessions and tokens. Only their digests are stored, and never here.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use firedrill_files::text::hex;
@@ -9,7 +9,7 @@ use ring::{
 
 use crate::error::RoomError;
 
-/// Returns a new secret of 256 bits: 43 characters that stand in URLs and cookies as they are.
+/// Returns a new secret of 256 bits: 43 characters that need no encoding in URLs and cookies.
 ///
 /// # Errors
 /// The system gives no random numbers.
@@ -24,9 +24,9 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
 }
 
-/// The beginning of each token, by which programs that look for secrets in files find it.
+/// The beginning of each token. Programs that search files for secrets can find tokens by it.
 const BEGIN: &str = "fdr_";
-/// Number of characters of a token's checksum.
+/// Number of characters of a token's checksum: 4 bytes in base64url.
 const SUM: usize = 6;
 
 /// Returns a new token: `fdr_`, a secret of 256 bits, and a checksum of it.
@@ -38,16 +38,17 @@ pub(crate) fn fresh_token() -> Result<String, RoomError> {
     Ok(format!("{BEGIN}{secret}{}", sum(&secret)))
 }
 
-/// Whether a text has the form and the checksum of a token. One that was cut or mistyped has not.
+/// Whether a text has the form and the checksum of a token. A token that was cut or mistyped does not.
 pub(crate) fn is_token(text: &str) -> bool {
     let Some(rest) = text.strip_prefix(BEGIN).filter(|rest| rest.is_ascii()) else { return false };
     let Some((secret, given)) = rest.len().checked_sub(SUM).map(|end| rest.split_at(end)) else {
         return false;
     };
-    // No secret is compared: whoever has it can compute its checksum.
+    // A comparison in constant time is not needed: the checksum is computed from the same text, and not from a stored secret.
     secret.len() == 43 && given == sum(secret)
 }
 
+/// Returns the checksum of a token's secret.
 fn sum(secret: &str) -> String {
     let digest = digest(&SHA256, format!("{BEGIN}{secret}").as_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..4])
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_was_cut_or_mistyped_is_none() {
+    fn a_token_that_was_cut_or_mistyped_is_recognised() {
         let token = fresh_token().unwrap();
         assert!(is_token(&token) && token.len() == 53, "{token}");
         assert_ne!(token, fresh_token().unwrap());

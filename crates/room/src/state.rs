@@ -1,4 +1,4 @@
-//! The folder of the state: the database, the audit log, and the lock of the server that uses it.
+//! The folder with the control room's own data ("the state"): the database, the audit log, and the lock of the server that uses it.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -12,7 +12,7 @@ use crate::{
     store::Store,
 };
 
-/// The setting that has the origin of the pages.
+/// The name of the setting with the origin of the pages.
 pub(crate) const ORIGIN: &str = "origin";
 
 /// The file that the server locks.
@@ -34,7 +34,7 @@ impl State {
     /// Opens the state that a control room uses or has used, and returns the origin of its pages.
     ///
     /// # Errors
-    /// As [`Self::open`]; or no control room ever had it.
+    /// As [`Self::open`]; or no control room has used it yet.
     pub(crate) fn used(folder: &Path) -> Result<(Self, String), RoomError> {
         let state = Self::open(folder)?;
         let origin =
@@ -42,7 +42,7 @@ impl State {
         Ok((state, origin))
     }
 
-    /// Opens it as a user.
+    /// Opens the state for a user, who has to own the folder.
     fn open_as(folder: &Path, user: u32) -> Result<Self, RoomError> {
         let io = |doing| move |source| RoomError::Io { doing, path: folder.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io("create the folder"))?;
@@ -57,7 +57,7 @@ impl State {
     }
 }
 
-/// Writes into the audit log what somebody did.
+/// Writes a deed into the audit log, and returns the log's new head.
 pub(crate) fn written(audit: &Audit, deed: &Deed) -> Result<Head, RoomError> {
     audit.write(deed).map_err(|source| RoomError::Io {
         doing: "write",
@@ -66,7 +66,7 @@ pub(crate) fn written(audit: &Audit, deed: &Deed) -> Result<Head, RoomError> {
     })
 }
 
-/// Takes the state for one server, until the file is dropped.
+/// Locks the state for one server, until the returned file is dropped.
 pub(crate) fn lock(folder: &Path) -> Result<File, RoomError> {
     let path = folder.join(LOCK);
     let io = |source| RoomError::Io { doing: "lock", path: path.clone(), source };
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_server_has_a_state_that_nobody_else_can_enter() {
+    fn only_one_server_locks_a_state_and_other_users_cannot_enter_it() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("deep/room");
         State::open(&folder).unwrap();

@@ -1,4 +1,5 @@
-//! The state of the control room as a database: login links, sessions, passkeys, tokens and settings. It has no secret, only digests of them.
+//! The state of the control room as a database: login links, sessions, passkeys, tokens and settings. It stores no secret, only
+//! digests of secrets.
 
 mod database;
 mod links;

@@ -1,4 +1,5 @@
-//! Pages as texts: templates, and the style and script that they load. All values are escaped; what templates mark as safe is made of templates.
+//! Renders pages from templates, and has the style and the scripts that they load. All values are escaped. The only texts that templates mark as safe
+//! were rendered from other templates.
 
 use std::sync::LazyLock;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 
 use crate::{secret::sha256, store::Session};
 
-/// A file that pages load. Its name has its digest, so that browsers may keep it for ever.
+/// A file that pages load. Its name contains its digest, so that browsers may keep it for ever.
 pub(crate) struct Asset {
     pub(crate) path: String,
     pub(crate) kind: &'static str,
@@ -16,6 +17,7 @@ pub(crate) struct Asset {
 }
 
 impl Asset {
+    /// `end` is the extension of the file's name, `kind` the content type.
     fn new(end: &str, kind: &'static str, text: String) -> Self {
         let digest = sha256(text.as_bytes());
         Self { path: format!("/room-{}.{end}", &digest[..16]), kind, text }
@@ -76,23 +78,23 @@ static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLoc
     Ok(pages)
 });
 
-/// Returns a value for templates.
-pub(crate) fn value<T: Serialize>(of: &T) -> Value {
-    Value::from(Serde(of))
+/// Converts data into a value for templates.
+pub(crate) fn value<T: Serialize>(data: &T) -> Value {
+    Value::from(Serde(data))
 }
 
-/// Renders a part of a page.
+/// Renders one template, which is a part of a page.
 ///
 /// # Errors
 /// A template is wrong, which is a bug.
 pub(crate) fn part(name: &str, values: Value) -> Result<String, String> {
     let pages = PAGES.as_ref().map_err(ToString::to_string)?;
     let made = || pages.get_template(&format!("{name}.html"))?.render(values);
-    // A carriage return would end a line of a stream.
+    // In server-sent events a carriage return would end a line.
     made().map(|text| text.replace('\r', " ")).map_err(|error| format!("{error:#}"))
 }
 
-/// Renders a page in the frame that all pages have. `place` is the item of the navigation that it belongs to.
+/// Renders a page inside the layout that all pages have. `place` is the item of the navigation to which the page belongs.
 ///
 /// # Errors
 /// A template is wrong, which is a bug.

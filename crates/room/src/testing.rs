@@ -19,7 +19,7 @@ use crate::{
     store::Session,
 };
 
-/// A program whose runs end as soon as they are halted, without game days.
+/// An `Outside` whose runs end as soon as they are halted. It has no game days.
 pub(crate) struct Willing;
 
 impl Outside for Willing {
@@ -84,7 +84,7 @@ impl Outside for Willing {
     }
 }
 
-/// An inventory of nothing.
+/// An inventory without scenarios and fleets.
 pub(crate) struct Empty;
 
 impl Inventory for Empty {
@@ -109,7 +109,7 @@ impl Inventory for Empty {
     }
 }
 
-/// Implements [`Outside`] by [`Willing`] but for what is given: each test says only what it is about.
+/// Implements the named part of [`Outside`] as [`Willing`] does, so that a test has to write only the functions that it is about.
 macro_rules! as_willing {
     (calendar) => {
         fn calendar(&self) -> crate::outside::Calendar {
@@ -233,7 +233,7 @@ pub(crate) async fn app_with_chat(
     Room::open(options, outside).await.unwrap().app
 }
 
-/// Returns a session of somebody with a role.
+/// Returns a session of alice with a role.
 pub(crate) fn session(role: Role) -> Session {
     Session { id: 1, name: "alice".to_owned(), role, agent: String::new(), began_s: 0, seen_s: 0 }
 }

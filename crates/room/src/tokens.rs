@@ -1,4 +1,4 @@
-//! Tokens: made, listed and revoked, from the command line and by an admin on a page.
+//! Makes, lists and revokes tokens, for the command line and for the pages of an admin.
 
 use std::{path::Path, time::Duration};
 
@@ -14,29 +14,31 @@ use crate::{
     store::{Store, Wanted},
 };
 
-/// The shortest and the longest time for which a token works, in seconds.
+/// The shortest time for which a token works, in seconds.
 const LEAST_S: u64 = 60;
+/// The longest time for which a token works, in days and in seconds.
 const MOST_DAYS: u64 = 366;
 const MOST_S: u64 = MOST_DAYS * 86_400;
 
 /// Maximum number of game days that a token may start.
 const STARTS_MOST: usize = 20;
 
-/// A token that somebody wants.
+/// The checked properties of a token that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
     name: String,
     role: Role,
+    /// Time for which it works, in seconds.
     lasts_s: i64,
     /// The game days that it may start.
     starts: Vec<String>,
 }
 
 impl NewToken {
-    /// Checks what is wanted.
+    /// Checks the properties of a token. `lasts` is the time for which it works.
     ///
     /// # Errors
-    /// The name is none, the role is that of an admin, or the time is too short or too long.
+    /// The name is not allowed, the role is that of an admin, or the time is too short or too long.
     pub fn new(name: &str, role: Role, lasts: Duration) -> Result<Self, RoomError> {
         let name = person(name)?;
         if role > Role::Operator {
@@ -48,10 +50,10 @@ impl NewToken {
         Ok(Self { name, role, lasts_s, starts: Vec::new() })
     }
 
-    /// The same for a token that may start these game days.
+    /// Returns the token with the right to start these game days.
     ///
     /// # Errors
-    /// The token's role is not that of an operator, there are too many game days, or a name is none of a game day.
+    /// The token's role is not that of an operator, there are too many game days, or a name is not allowed for a game day.
     pub fn may_start(mut self, gamedays: &[String]) -> Result<Self, RoomError> {
         if !gamedays.is_empty() && self.role < Role::Operator {
             return Err(RoomError::TokenStarts("it takes the role operator".to_owned()));
@@ -67,7 +69,7 @@ impl NewToken {
         Ok(self)
     }
 
-    /// Makes it, after `record` has written it into the audit log. Returns its secret, and its end in words.
+    /// Makes the token, after `record` (called with name and outcome) has written it into the audit log. Returns its secret, and its end in words.
     pub(crate) fn make<E: From<RoomError>>(
         &self,
         store: &Store,
@@ -81,11 +83,11 @@ impl NewToken {
         }
         let until_s = now + self.lasts_s;
         let until = minute(until_s);
-        // No token works that the audit log does not have.
         let starts = match self.starts.as_slice() {
             [] => String::new(),
             some => format!(", may start {}", some.join(", ")),
         };
+        // The audit log comes first: if it cannot be written, no token is made.
         record(&self.name, &format!("made, as {}{starts}, until {until} UTC", self.role.word()))?;
         let wanted = Wanted { name: &self.name, role: self.role, starts: &self.starts };
         let secret = store.make_token(wanted, by, (now, until_s))?.ok_or_else(taken)?;
@@ -130,31 +132,32 @@ pub(crate) fn rows(store: &Store) -> Result<Vec<TokenRow>, RoomError> {
     Ok(store.tokens()?.into_iter().map(row).collect())
 }
 
+/// Writes a deed from the command line into the audit log. The tuple is the action, its object and its outcome.
 fn record(audit: &Audit, by: &str, (what, on, outcome): (&'static str, &str, &str)) -> Result<(), RoomError> {
     let via = "command line".to_owned();
     let deed = Deed { by: by.to_owned(), via, what, on: on.to_owned(), outcome: outcome.to_owned() };
     written(audit, &deed).map(|_| ())
 }
 
-/// Makes a token in the state of a control room that runs or ran. `by` is the user of this machine who asks for it. Returns its secret, and
-/// its end in words.
+/// Makes a token in the state of a control room, which need not be running. `by` is the user of this machine who asks for it. Returns its secret,
+/// and its end in words.
 ///
 /// # Errors
-/// The state cannot be used, no control room ever had it, or another token has the name.
+/// The state cannot be used, no control room has used it yet, or another token has the name.
 pub fn make_token(folder: &Path, wanted: &NewToken, by: &str) -> Result<(String, String), RoomError> {
     let (State { store, audit }, _) = State::used(folder)?;
     wanted.make(&store, by, |name, outcome| record(&audit, by, ("token", name, outcome)))
 }
 
-/// Returns the tokens in the state of a control room that runs or ran, in the order of their names.
+/// Returns the tokens in the state of a control room, which need not be running, in the order of their names.
 ///
 /// # Errors
-/// The state cannot be used, or no control room ever had it.
+/// The state cannot be used, or no control room has used it yet.
 pub fn tokens(folder: &Path) -> Result<Vec<TokenRow>, RoomError> {
     rows(&State::used(folder)?.0.store)
 }
 
-/// Revokes a token. It works no more when this returns.
+/// Revokes a token in the state of a control room. The token does not work any more when this returns.
 ///
 /// # Errors
 /// The state cannot be used, or no token has the name.
@@ -172,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_for_looking_and_operating_and_not_for_ever() {
+    fn a_token_is_for_viewers_and_operators_and_for_at_most_366_days() {
         let day = Duration::from_secs(86_400);
         assert!(NewToken::new("ci", Role::Operator, 30 * day).is_ok());
         assert!(matches!(NewToken::new("ci", Role::Admin, day), Err(RoomError::TokenRole)));

@@ -1,4 +1,4 @@
-//! HTTP: connections, rules that hold for all requests, and who asks.
+//! HTTP: connections, the rules for all requests, the session of a request, and answers.
 
 pub(crate) mod accept;
 pub(crate) mod answer;

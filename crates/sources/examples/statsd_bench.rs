@@ -1,4 +1,4 @@
-//! Measures how many packets of StatsD a second a listener takes without a loss, sent by a process of its own on loopback.
+//! Measures how many packets of StatsD per second a listener can receive without loss. A second process sends them on loopback.
 //!
 //! `cargo run --release -p firedrill-sources --example statsd_bench [-- PACKETS_A_SECOND… ]`
 
@@ -14,11 +14,12 @@ type Failure = Box<dyn std::error::Error>;
 
 /// The first argument of the process that sends.
 const SEND: &str = "send";
+/// Time for which packets are sent.
 const SECONDS: u64 = 5;
-/// The metrics of one packet, as a shop would send them.
+/// The text of each packet, with three metrics.
 const PACKET: &str =
     "shop.requests:1|c|#env:prod,code:ok\nshop.buy:23.4|ms|@0.5|#env:prod\nshop.queue:12|g|#q:orders";
-/// Packets that are sent one after another before the sender looks at the time.
+/// Number of packets that are sent at once before the sender waits.
 const BURST: u64 = 20;
 
 fn main() -> Result<(), Failure> {
@@ -44,12 +45,12 @@ fn send(to: SocketAddr, rate: u64) -> Result<(), Failure> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.connect(to)?;
     let start = Instant::now();
-    let all = rate * SECONDS;
+    let total = rate * SECONDS;
     let mut sent = 0;
-    while sent < all {
+    while sent < total {
         let due = start + Duration::from_secs_f64(sent as f64 / rate as f64);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        for _ in 0..BURST.min(all - sent) {
+        for _ in 0..BURST.min(total - sent) {
             socket.send(PACKET.as_bytes())?;
             sent += 1;
         }
@@ -57,8 +58,9 @@ fn send(to: SocketAddr, rate: u64) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Measures one rate, in packets per second, and prints the result.
 fn bench(rate: u64) -> Result<(), Failure> {
-    // A port that is free now.
+    // Finds a free port: the socket is closed at once.
     let at = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
     let source: SourceKind =
         serde_json::from_value(serde_json::json!({ "statsd": { "listen": at.to_string() } }))?;
@@ -101,6 +103,7 @@ fn bench(rate: u64) -> Result<(), Failure> {
 fn worked() -> Result<f64, Failure> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let rest = stat.rsplit_once(") ").ok_or("its state is not as it was")?.1;
-    let ticks = |place: usize| rest.split(' ').nth(place).and_then(|text| text.parse::<f64>().ok());
+    // Fields 14 and 15 of the whole line: user and system time, in ticks of 10 ms.
+    let ticks = |index: usize| rest.split(' ').nth(index).and_then(|text| text.parse::<f64>().ok());
     Ok((ticks(11).ok_or("no ticks")? + ticks(12).ok_or("no ticks")?) / 100.0)
 }

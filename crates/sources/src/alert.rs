@@ -1,4 +1,4 @@
-//! Alerts in the answers of sources.
+//! The trait [`Alerts`] for kinds of sources that know alerts, its types, and functions that several kinds use to read answers. Asks no source.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The alert that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AlertQuery {
-    /// Its name, as the source has it.
+    /// Its name in the source.
     pub name: String,
-    /// Labels that it must have.
+    /// Labels that it must have, each with its value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
@@ -22,41 +22,41 @@ pub struct AlertSeen {
     pub id: String,
     /// Its name, for people.
     pub what: String,
-    /// Time at which it began to fire, as the source says.
+    /// Time at which it began to fire, according to the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_us: Option<i64>,
-    /// The precision of that time, if it is by the clock of the source itself and is the time at which it became active there; without it,
-    /// the time is only shown.
+    /// The precision of that time. It is set only if the time is that of the source's own clock when the alert became active there. Without it, the
+    /// time is only shown and not used for verdicts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precise_to_us: Option<i64>,
-    /// Time from which the source counts it as over, unless it is told again that it fires.
+    /// Time at which the source regards it as over, unless it gets news that the alert still fires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgotten_us: Option<i64>,
-    /// The reason why nobody is told of it, a clause: a silence, another alert.
+    /// The reason why the source notifies nobody of it, as a clause: a silence, or another alert that inhibits it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hushed: Option<String>,
 }
 
-/// A kind of sources that knows alerts.
+/// A kind of source that knows alerts.
 pub trait Alerts: Send + Sync {
     /// Returns the request that asks for an alert.
     fn ask(&self, query: &AlertQuery) -> HttpProbe;
 
-    /// Reads an answer: the alerts that are firing now.
+    /// Reads an answer, and returns the alerts of the query that fire now.
     ///
     /// # Errors
-    /// It is no answer to the question; a clause for people.
+    /// It is not an answer to the request: a clause for people.
     fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String>;
 
     /// Returns the labels that alerts of this kind can have; `None` if they may have any.
     fn labels(&self) -> Option<&'static [&'static str]>;
 
-    /// The thing that a name is compared with, for messages: `the label alertname`.
+    /// Returns the thing with which the name of a query is compared, for messages, such as `the label alertname`.
     fn name_is(&self) -> &'static str;
 }
 
 impl AlertQuery {
-    /// Returns the alert in words: `ZoneDown {severity="page"}`.
+    /// Returns the alert for people, such as `ZoneDown {severity="page"}`.
     #[must_use]
     pub fn words(&self) -> String {
         let labels: Vec<String> =
@@ -68,8 +68,9 @@ impl AlertQuery {
     }
 }
 
-/// Parses a time as JSON APIs write it, in microseconds since 1970.
+/// Parses a time of RFC 3339 with any offset into microseconds since 1970; `None` if the text is no such time.
 pub(crate) fn rfc3339_us(text: &str) -> Option<i64> {
+    // The offset is behind the last of these characters, if that is behind the `T`: a date contains `-`, too.
     let zone = text.rfind(['Z', 'z', '+', '-']).filter(|at| *at > text.find(['T', 't']).unwrap_or(0))?;
     let (local, zone) = text.split_at(zone);
     let ahead_s = match zone {
@@ -92,28 +93,29 @@ pub(crate) fn rfc3339_us(text: &str) -> Option<i64> {
 /// Parses a JSON answer.
 ///
 /// # Errors
-/// Its status is not that of an answer, or it is none of `of`.
-pub(crate) fn json<'a, T: Deserialize<'a>>(of: &str, status: u16, body: &'a [u8]) -> Result<T, String> {
-    let said = || crate::excerpt::excerpt(&String::from_utf8_lossy(body));
+/// The status is that of an error, or the body is not an answer of `source` (the name of the system, for messages).
+pub(crate) fn json<'a, T: Deserialize<'a>>(source: &str, status: u16, body: &'a [u8]) -> Result<T, String> {
+    let excerpt = || crate::excerpt::excerpt(&String::from_utf8_lossy(body));
     match status {
-        200..=299 => {
-            serde_json::from_slice(body).map_err(|_| format!("the answer is not that of {of}: {}", said()))
+        200..=299 => serde_json::from_slice(body)
+            .map_err(|_| format!("the answer is not that of {source}: {}", excerpt())),
+        401 | 403 => {
+            Err(format!("status {status}: the token is missing or may not read this: {}", excerpt()))
         }
-        401 | 403 => Err(format!("status {status}: the token is missing or may not read this: {}", said())),
         429 => Err(format!(
             "status 429: it was asked more often than it allows; a longer `every` asks less: {}",
-            said()
+            excerpt()
         )),
-        _ => Err(format!("status {status}: {}", said())),
+        _ => Err(format!("status {status}: {}", excerpt())),
     }
 }
 
-/// Quotes a value as PromQL and the matchers of Alertmanager write it.
+/// Quotes a value for PromQL and for matchers of Alertmanager.
 pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
-/// Returns a name for people, cleaned and cut.
+/// Returns a name for people: cleaned, and cut to 200 characters.
 pub(crate) fn shown(text: &str) -> String {
     firedrill_wire::text::clean(text.trim(), 200).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Asks a source.
+//! Asks a source by HTTP, or returns what a listener has received. Neither tries again nor judges an answer.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     clock::date_us,
 };
 
-/// Asks one source.
+/// The means to ask one source.
 #[expect(missing_debug_implementations, reason = "it may hold a token")]
 pub struct Asker {
     kind: SourceKind,
@@ -18,20 +18,21 @@ pub struct Asker {
     via: Via,
 }
 
-/// The way to answers.
+/// The way by which answers come.
 enum Via {
+    /// By HTTP requests.
     Http(Box<Fetcher>),
-    /// The listener; `None` where nobody listens.
+    /// From a listener; `None` if it was not started.
     Heard(Option<Arc<Listener>>),
 }
 
-/// Why a question has no answer.
+/// The reason why a question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoAnswer {
     /// A clause for people.
     pub why: String,
-    /// Whether the source refused these moments, so that it is likely to refuse them again: it did answer, and not that it cannot be
-    /// asked now, or not by this one.
+    /// Whether the source answered and refused this question, so that it is likely to refuse these moments again. False if it could not be asked
+    /// now, or did not accept the credentials.
     pub refused: bool,
 }
 
@@ -44,18 +45,19 @@ impl From<String> for NoAnswer {
 /// An answer to a question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked<T> {
-    /// The content, such as points in the order of time.
+    /// The content of the answer, such as points sorted by time.
     pub says: T,
-    /// The header `Date`, in microseconds since 1970.
+    /// The header `Date`, in microseconds since 1970; `None` without one.
     pub date_us: Option<i64>,
     /// Time at which the question was sent, by the clock of [`firedrill_probe::clock`].
     pub sent_us: u64,
-    /// Time at which the answer was complete.
+    /// Time at which the answer was complete, by the same clock.
     pub received_us: u64,
 }
 
 impl Asker {
-    /// The way to a source. Reads authorities and secrets, sends nothing, and does not listen. `names` are addresses that the fleet gives to names.
+    /// Prepares to ask a source: reads authorities and secrets. Sends nothing, and does not listen. `names` has the addresses of host names that the fleet
+    /// knows.
     ///
     /// # Errors
     /// The source cannot be asked, or a file or secret cannot be read on this machine; all errors are listed.
@@ -67,6 +69,7 @@ impl Asker {
         let Way::Asked(request) = kind.way() else {
             return Ok(Self { kind: kind.clone(), timeout, via: Via::Heard(None) });
         };
+        // A sample question completes the request, so that all its parts can be checked.
         let sample = Question { query: "q".to_owned(), from_us: 0, until_us: 0, step_us: 1_000_000 };
         let questions = kind.metrics().and_then(|metrics| metrics.questions());
         let request = questions.map_or(*request, |questions| questions.question(&sample));
@@ -74,19 +77,19 @@ impl Asker {
         Ok(Self { kind: kind.clone(), timeout, via: Via::Http(fetcher) })
     }
 
-    /// The way to what a listener has heard.
+    /// Returns the means to ask a listener.
     #[must_use]
     pub fn hearing(kind: &SourceKind, listener: Arc<Listener>) -> Self {
         Self { kind: kind.clone(), timeout: Duration::ZERO, via: Via::Heard(Some(listener)) }
     }
 
-    /// Whether times of answers are those of [`firedrill_probe::clock::boot_us`] on this machine.
+    /// Whether the times in answers are by the clock [`firedrill_probe::clock::boot_us`] of this machine.
     #[must_use]
     pub const fn is_here(&self) -> bool {
         matches!(self.via, Via::Heard(_))
     }
 
-    /// Returns what a query of a listener lacks, in words, if nothing came of it.
+    /// Returns the reason why a listener has nothing for a query, in words; `None` if it has something.
     #[must_use]
     pub fn missing(&self, query: &str) -> Option<String> {
         match &self.via {
@@ -95,16 +98,16 @@ impl Asker {
         }
     }
 
-    /// Returns the source.
+    /// Returns the source's kind with its parameters.
     #[must_use]
     pub const fn kind(&self) -> &SourceKind {
         &self.kind
     }
 
-    /// Asks once.
+    /// Asks a question once.
     ///
     /// # Errors
-    /// There is no answer, or it is none to the question; a clause for people.
+    /// There is no answer, or not one to the question: a clause for people.
     pub async fn ask(&self, question: &Question) -> Result<Asked<Vec<Point>>, NoAnswer> {
         if let Via::Heard(listener) = &self.via {
             return heard(listener.as_deref(), |listener| {
@@ -115,10 +118,10 @@ impl Asker {
         self.read(&metrics.question(question), |status, body| metrics.points(question, status, body)).await
     }
 
-    /// Asks once for the data behind other queries, by the query of [`crate::Metrics::behind_query`].
+    /// Asks once for facts about the data behind other queries. The question has the query of [`crate::Metrics::behind_query`].
     ///
     /// # Errors
-    /// There is no answer, or it is none to the question; a clause for people.
+    /// There is no answer, or not one to the question: a clause for people.
     pub async fn behind(&self, question: &Question) -> Result<Asked<Vec<Behind>>, NoAnswer> {
         if let Via::Heard(listener) = &self.via {
             return heard(listener.as_deref(), |listener| {
@@ -132,7 +135,7 @@ impl Asker {
     /// Asks once whether an alert is firing.
     ///
     /// # Errors
-    /// There is no answer, or it is none to the question; a clause for people.
+    /// There is no answer, or not one to the question: a clause for people.
     pub async fn alert(&self, query: &AlertQuery) -> Result<Asked<Vec<AlertSeen>>, String> {
         let alerts = self.kind.alerts().ok_or_else(|| format!("{} has no alerts", self.kind.name()))?;
         let request = alerts.ask(query);
@@ -145,15 +148,17 @@ impl Asker {
         questions.ok_or_else(|| format!("{} has no metrics", self.kind.name()))
     }
 
+    /// Sends a request, and reads the answer by `read`, which gets its status and body.
     async fn read<T>(
         &self,
         request: &HttpProbe,
         read: impl Fn(u16, &[u8]) -> Result<T, String>,
     ) -> Result<Asked<T>, NoAnswer> {
         let answer = self.fetch(request).await?;
+        // The status of a source that has read the question.
         let refused = matches!(answer.status, 200..=299 | 400 | 422 | 500);
         let says = read(answer.status, &answer.body).map_err(|_| {
-            // Its beginning is told, so it is read again without what was sent as a secret.
+            // The error contains the beginning of the body. So the body is read again without the secrets that were sent.
             let shown = read(answer.status, &answer.without_secrets(&answer.body)).err();
             let shown = shown.unwrap_or_else(|| format!("status {}: it is no answer", answer.status));
             let why = String::from_utf8_lossy(&answer.without_secrets(shown.as_bytes())).into_owned();
@@ -167,6 +172,7 @@ impl Asker {
         })
     }
 
+    /// Sends a request, and returns the answer. A redirect is an error.
     async fn fetch(&self, request: &HttpProbe) -> Result<Fetched, String> {
         let Via::Http(fetcher) = &self.via else {
             return Err("it is not asked, but listened for".to_owned());
@@ -179,7 +185,7 @@ impl Asker {
     }
 }
 
-/// Answers by what a listener has.
+/// Makes an answer from a listener.
 fn heard<T>(
     listener: Option<&Listener>,
     says: impl FnOnce(&Listener) -> Result<T, String>,
@@ -200,7 +206,8 @@ mod tests {
 
     const QUESTION: Question = Question { query: String::new(), from_us: 0, until_us: 0, step_us: 1_000_000 };
 
-    /// Asks a server that answers with these headers and this body, and with the request's own header for `{sent}`.
+    /// Asks a server that answers with a status line and headers (`head`) and a body, in which `{sent}` becomes the request's header `Authorization`.
+    /// `more` has further parameters of the source.
     async fn asked(head: &str, body: &str, more: &str) -> Result<Asked<Vec<Point>>, String> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -223,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_an_answer_repeats_is_not_told() {
+    async fn a_token_that_an_answer_repeats_is_not_shown() {
         let path = std::env::temp_dir().join(format!("firedrill-ask-{}", std::process::id()));
         std::fs::write(&path, "s3cret-t0ken").expect("a file");
         let more = format!(r#","bearer":{{"secret_file":"{}"}}"#, path.display());
@@ -235,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_date_of_an_answer_that_a_cache_kept_is_none() {
+    async fn the_date_of_a_cached_answer_is_not_used() {
         let empty = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
         for (age, told) in [("", true), ("Age: 0\r\n", true), ("Age: 40\r\n", false)] {
             let head = format!("200 OK\r\n{age}Date: Sun, 06 Nov 1994 08:49:37 GMT");

@@ -1,19 +1,20 @@
-//! The source's clock, as far as the header `Date` of its answers shows it.
+//! Estimates the difference between a source's clock and ours from the header `Date` of its answers. Reads no clock.
 
-/// The least uncertainty of a clock that answers tell, in microseconds.
+/// Minimum uncertainty of the difference, in microseconds.
 const LEAST_US: i64 = 1_000;
-/// A second, which is what `Date` is precise to.
+/// A second in microseconds. The header `Date` is truncated to it.
 const SECOND_US: i64 = 1_000_000;
 
-/// The difference between a source's clock and ours, between two bounds: source minus ours.
+/// The difference between a source's clock and ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
+    /// The lower and the upper bound of source minus ours, in microseconds; `None` before the first `Date`.
     bounds: Option<(i64, i64)>,
 }
 
 impl Clock {
-    /// Takes an answer whose `Date` was `date_us`, truncated to a second, and which was made between `sent_us` and `received_us` of
-    /// our clock. Answers narrow the bounds; one that contradicts the earlier ones begins anew, because a clock was set.
+    /// Takes an answer into account. It has the `Date` `date_us`, and was made between `sent_us` and `received_us` by our clock. Each answer narrows the
+    /// bounds. If an answer contradicts the earlier ones, a clock was set: then the earlier answers are dropped.
     pub fn saw(&mut self, date_us: i64, sent_us: i64, received_us: i64) {
         let new =
             (date_us.saturating_sub(received_us), date_us.saturating_add(SECOND_US).saturating_sub(sent_us));
@@ -27,7 +28,7 @@ impl Clock {
         self.bounds.is_some()
     }
 
-    /// Returns source minus ours, and its uncertainty; `None` without a `Date`.
+    /// Returns source minus ours, and its uncertainty, in microseconds; `None` before the first `Date`.
     #[must_use]
     pub fn offset_us(&self) -> Option<(i64, i64)> {
         let (low, high) = self.bounds?;
@@ -55,7 +56,7 @@ pub fn date_us(text: &str) -> Option<i64> {
     if !fits || words.next() != Some("GMT") {
         return None;
     }
-    // Days from the civil date, with the year beginning in March.
+    // The number of days since 1970 by the usual formula, in which years begin in March so that leap days are last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
     Some((((days * 24 + hour) * 60 + minute) * 60 + second) * SECOND_US)
@@ -87,7 +88,7 @@ mod tests {
         // The source is 5.3 s ahead.
         clock.saw(6_000_000, 1_000_000, 1_010_000);
         let (_, first) = clock.offset_us().expect("seen");
-        assert!(first >= 500_000, "one Date tells a second: {first}");
+        assert!(first >= 500_000, "one Date is precise to a second: {first}");
         clock.saw(6_000_000, 1_690_000, 1_695_000);
         clock.saw(7_000_000, 1_705_000, 1_710_000);
         let (offset, unsure) = clock.offset_us().expect("seen");

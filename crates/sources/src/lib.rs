@@ -1,7 +1,7 @@
-//! Systems that teams already have, which the coordinator asks by HTTP or listens to. A kind is described beside its parameters ([`Kind`]);
-//! one list ([`source_kinds!`]) makes everything that goes over all kinds.
+//! Monitoring systems that teams already have, which the coordinator asks by HTTP or listens to. A kind is described beside its
+//! parameters ([`Kind`]). Code for all kinds is generated from one list ([`source_kinds!`]).
 //!
-//! Makes questions and reads answers. Never judges, and knows no runs: times are those of the source's own clock.
+//! This crate makes questions and reads answers. It does not judge values, and knows no runs: times are those of the source's clock.
 
 pub mod alert;
 mod ask;
@@ -32,8 +32,8 @@ pub use statsd::{Counts, Listener};
 
 /// The list of the kinds of sources, given to a macro.
 ///
-/// An entry is the kind's doc comment, its variant, which is also the type of its parameters, and its key in a scenario: as a name of
-/// Rust and as it stands in files. Everything else is in the kind's descriptor ([`Kind`], [`Form`]).
+/// An entry is the kind's doc comment, its variant with the type of its parameters, and its key in a scenario: as an identifier of
+/// Rust and as files have it. Everything else is in the kind's descriptor ([`Kind`], [`Form`]).
 #[macro_export]
 macro_rules! source_kinds {
     ($then:ident) => {
@@ -68,13 +68,13 @@ macro_rules! enumerate {
         }
 
         impl SourceKind {
-            /// All kinds' names, as they stand in files.
+            /// The names of all kinds, as files have them.
             pub const KINDS: [&'static str; [$($name),*].len()] = [$($name),*];
 
-            /// A short table of each kind, in the order of the names.
+            /// An example of each kind's table of parameters, in the order of the names.
             pub const EXAMPLES: [&'static str; Self::KINDS.len()] = [$(<$params as Form>::EXAMPLE),*];
 
-            /// The kind's name as it stands in files, such as `prometheus`.
+            /// Returns the kind's name as files have it, such as `prometheus`.
             #[must_use]
             pub const fn name(&self) -> &'static str {
                 match self {
@@ -88,7 +88,7 @@ macro_rules! enumerate {
                 Self::KINDS.contains(&name)
             }
 
-            /// Returns its parameters as a [`Kind`].
+            /// Returns the source's parameters as a [`Kind`].
             #[must_use]
             pub const fn as_kind(&self) -> &dyn Kind {
                 match self {
@@ -96,7 +96,7 @@ macro_rules! enumerate {
                 }
             }
 
-            /// The same without what may be a secret.
+            /// Returns the source without texts that may be secrets.
             #[must_use]
             pub fn without_secrets(&self) -> Self {
                 match self {
@@ -110,13 +110,13 @@ macro_rules! enumerate {
 source_kinds!(enumerate);
 
 impl SourceKind {
-    /// Returns the way that its answers come.
+    /// Returns how the source's answers come.
     #[must_use]
     pub fn way(&self) -> Way<'_> {
         self.as_kind().way()
     }
 
-    /// Returns its request, in which a question is filled in; `None` if it is listened for.
+    /// Returns the source's request without a question; `None` if the coordinator listens to the source.
     #[must_use]
     pub fn request(&self) -> Option<HttpProbe> {
         match self.way() {
@@ -125,7 +125,7 @@ impl SourceKind {
         }
     }
 
-    /// Returns what is listened for; `None` if it is asked.
+    /// Returns the listening side of the source; `None` if the coordinator asks the source.
     #[must_use]
     pub fn listens(&self) -> Option<&dyn Listens> {
         match self.way() {
@@ -134,7 +134,7 @@ impl SourceKind {
         }
     }
 
-    /// Returns its address, in words.
+    /// Returns the source's address, as people are shown it.
     #[must_use]
     pub fn place(&self) -> String {
         match self.way() {
@@ -143,38 +143,38 @@ impl SourceKind {
         }
     }
 
-    /// Returns its functions for metrics; `None` if it has no metrics.
+    /// Returns the source's functions for metrics; `None` if it has no metrics.
     #[must_use]
     pub fn metrics(&self) -> Option<&dyn Metrics> {
         self.as_kind().metrics()
     }
 
-    /// Returns its functions for alerts; `None` if it has no alerts.
+    /// Returns the source's functions for alerts; `None` if it has no alerts.
     #[must_use]
     pub fn alerts(&self) -> Option<&dyn Alerts> {
         self.as_kind().alerts()
     }
 
-    /// Returns its request as that of a probe, for what is told of all requests: what is hidden, what is read, whom it reaches. `None` if it
-    /// is listened for.
+    /// Returns the source's request as a probe, which says of any request what it hides, which files it reads and whom it reaches. `None`
+    /// if the coordinator listens to the source.
     #[must_use]
     pub fn probe(&self) -> Option<ProbeKind> {
         self.request().map(ProbeKind::Http)
     }
 
-    /// Returns all errors in its parameters that need no file to be found.
+    /// Returns the errors in the source's parameters, as far as they show without reading any file.
     #[must_use]
     pub fn invalid(&self) -> Vec<Refusal> {
         self.as_kind().invalid()
     }
 
-    /// Returns what is valid and seldom intended.
+    /// Returns warnings about parameters that are valid, but seldom intended.
     #[must_use]
     pub fn doubts(&self) -> Vec<Refusal> {
         self.as_kind().doubts()
     }
 
-    /// Returns the keys of a kind whose values may be secrets; none for a name that no kind has. They are those of a request.
+    /// Returns the keys of a kind whose values may be secrets, which are those of a request; none for a name that no kind has.
     #[must_use]
     pub fn hides(name: &str) -> &'static [(&'static str, Hides)] {
         if Self::is_kind(name) { HttpProbe::HIDES } else { &[] }
@@ -191,7 +191,7 @@ impl SourceKind {
 mod tests {
     use super::*;
 
-    /// Sources whose keys are read by the kind itself, each with the environment variables that hold them.
+    /// Sources with keys of their own for secrets, which are given by names of environment variables.
     const OWN_KEYS: [&str; 3] = [
         r#"{"pagerduty":{"token":{"secret_env":"PD"}}}"#,
         r#"{"opsgenie":{"token":{"secret_env":"OG"}}}"#,
@@ -199,7 +199,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_key_that_is_named_is_nothing_in_clear() {
+    fn a_secret_that_is_given_by_name_is_not_in_clear() {
         for text in OWN_KEYS {
             let kind: SourceKind = serde_json::from_str(text).expect("a source");
             assert_eq!(kind.probe().expect("it is asked").about().clear, [], "{text}");
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_url_with_a_password_is_shown_without_it() {
-        // Packets of StatsD have no address to ask.
+        // A StatsD source has no URL.
         for name in SourceKind::KINDS.into_iter().filter(|name| *name != "statsd") {
             let mut params = serde_json::json!({ "url": "https://u:s3cret-pass@host/x" });
             for (key, value) in [("token", "T"), ("api_key", "A"), ("app_key", "B")] {

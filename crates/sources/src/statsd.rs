@@ -1,4 +1,4 @@
-//! StatsD: receives and counts the packets that programs send. No request is sent to anybody.
+//! StatsD: receives and counts the packets that programs send.
 
 mod alive;
 mod gauges;

@@ -9,7 +9,7 @@
 //! | `POST /v1/runs/{run}/arm` | [`Arm`] → [`Armed`] |
 //! | `POST /v1/runs/{run}/renew` | [`Renew`] → [`Renewed`] |
 //! | `POST /v1/runs/{run}/probes` | [`StartProbes`] → `{}`; a second call replaces the first |
-//! | `DELETE /v1/runs/{run}/probes` | → `{}`; what was measured stays to be read |
+//! | `DELETE /v1/runs/{run}/probes` | → `{}`; bins can still be fetched |
 //! | `POST /v1/runs/{run}/exchange` | [`crate::exchange::Exchange`] → [`crate::exchange::Exchanged`], when it is over |
 //! | `GET /v1/runs/{run}/bins?after=N` | → server-sent events, each a [`crate::probe::Bin`], id = its `seq` |
 //! | `POST /v1/runs/{run}/logs` | [`crate::logs::StartLogs`] → `{}`; a second call replaces the first |
@@ -20,9 +20,9 @@
 //! | `POST /v1/release` | `{}` → `{}` |
 //! | `POST /v1/runs/{run}/finish` | `{}` → [`EndState`]: compares with the snapshot from the run's first prepare |
 //!
-//! All streams also resume by the `Last-Event-ID` header, and stay open for what comes. A comment comes every second.
-//! One that has ended in order (the run's probes or readers have stopped, all was handed out) says so by an event of the type
-//! [`END`]; one that just ends was cut.
+//! All streams also resume by the `Last-Event-ID` header, and stay open for further events. A comment comes every second.
+//! If a stream ends in order (the run's probes or readers have stopped, and all was sent), its last event is of the type [`END`];
+//! without that event it was cut.
 //! Every refusal has status 4xx or 5xx and a [`Problem`].
 
 mod prepare;
@@ -59,7 +59,7 @@ pub struct Clock {
     pub boot_us: u64,
     /// The id of the boot.
     pub boot_id: String,
-    /// Wall clock, microseconds since 1970 UTC.
+    /// The wall clock, in microseconds since 1970 UTC.
     pub wall_us: u64,
 }
 
@@ -70,9 +70,9 @@ pub struct Arm {
     pub plan_digest: String,
     /// The boot that the coordinator's clock offset was measured in.
     pub boot_id: String,
-    /// Silence of the coordinator for so long heals everything of the run.
+    /// After this silence of the coordinator, the agent heals everything of the run.
     pub lease: Span,
-    /// For people on the host: scenario's name, operator, ticket.
+    /// The drill, for people on the host.
     #[serde(default)]
     pub about: About,
     /// The injections.
@@ -80,7 +80,7 @@ pub struct Arm {
 }
 
 impl Arm {
-    /// Maximum number of injections that an agent arms at once: each has a thread, and is checked again before.
+    /// Maximum number of injections that an agent arms at once. Each has a thread, and is checked again before it is armed.
     pub const MOST: usize = 100;
 }
 
@@ -105,9 +105,9 @@ pub struct ArmOne {
     pub id: InjectionId,
     /// The time of its start, by the agent's CLOCK_BOOTTIME, in microseconds.
     pub start_boot_us: u64,
-    /// Duration of the hold; the agent undoes it by itself at the end.
+    /// Duration of the hold. At its end the agent undoes the injection by itself.
     pub hold: Span,
-    /// As prepare gave it.
+    /// The fingerprint from prepare.
     pub fingerprint: String,
 }
 
@@ -118,10 +118,10 @@ pub struct Armed {
     pub injections: Vec<InjectionId>,
 }
 
-/// The coordinator is alive. An armed injection starts only if this came at least once after arming.
+/// Shows that the coordinator is alive. An armed injection starts only if this arrived at least once after arming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renew {
-    /// From now on, so long.
+    /// The length of the lease from now on.
     pub lease: Span,
 }
 
@@ -155,17 +155,17 @@ pub struct OpenOne {
     /// About the drill.
     #[serde(default)]
     pub about: About,
-    /// It is armed, and the lease was renewed since: it starts when its time comes.
+    /// Whether it is armed and the lease was renewed since, so that it starts at its time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub due: bool,
 }
 
-/// Puts things back. Never refused to a person whose certificate this agent's authority has signed and not revoked.
+/// Undoes injections. Never refused to a person whose certificate this agent's authority has signed and not revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
     /// The scope: what is undone.
     pub scope: UndoScope,
-    /// Latch a halt: refuse every further injection until somebody releases it.
+    /// Whether to halt the agent: it refuses every further injection until somebody releases it.
     #[serde(default)]
     pub halt: bool,
 }
@@ -176,7 +176,7 @@ pub struct Undo {
 pub enum UndoScope {
     /// One injection. An id that is not known leaves a tombstone: a delayed arm for it is refused.
     Injection(InjectionId),
-    /// All of a run. A run that is not known leaves a tombstone.
+    /// All injections of a run. A run that is not known leaves a tombstone.
     Run(RunId),
     /// Everything.
     All,
@@ -187,7 +187,7 @@ pub enum UndoScope {
 pub struct UndoAnswer {
     /// Each injection that was open, with the state it is in now.
     pub injections: Vec<OpenOne>,
-    /// Runs that this ends and that are known here: a coordinator that follows this agent's events hears of it.
+    /// Known runs that this ends. A coordinator that follows this agent's events learns of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunId>,
     /// Injections that could not be undone, each with the attempt and the manual steps.
@@ -195,18 +195,17 @@ pub struct UndoAnswer {
     /// Objects that were removed from the kernel because they had Firedrill's name and belonged to no live injection.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub swept: Vec<String>,
-    /// Damage to the records of injections, found when the agent started: more may have been in
-    /// force than is told.
+    /// Damage to the records of injections that was found when the agent started: more may have been in force than is reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<String>,
 }
 
-/// Starts probes on the agent. They outlive a cut link; what they measure is kept until it was read.
+/// Starts probes on the agent. They go on if the link is cut; their measurements are kept until they were read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StartProbes {
     /// The probes.
     pub probes: Vec<ProbeSpec>,
-    /// They stop by themselves after this time, whoever dies; at most [`StartProbes::LONGEST`].
+    /// The probes stop by themselves after this time, even if nobody stops them; at most [`StartProbes::LONGEST`].
     pub at_most: Span,
     /// Environment of the scenario, for the policy (`prod`, `ci`, …).
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text::short_option")]

@@ -11,16 +11,17 @@ const UNITS: [(&str, f64); 3] = [("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EventRate {
     count: f64,
+    /// Index in [`UNITS`].
     unit: usize,
 }
 
-/// The text was not a rate.
+/// The error for a text that is no rate.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no rate; write a number above 0 and a unit of time (s, m, h), such as \"5/s\" or \"30/m\"")]
 pub struct EventRateError(String);
 
 impl EventRate {
-    /// Returns the number in a second.
+    /// Returns the number of events per second.
     #[must_use]
     pub fn a_second(self) -> f64 {
         self.count / UNITS.get(self.unit).map_or(1.0, |(_, seconds)| *seconds)

@@ -1,7 +1,7 @@
-//! A small exchange of packets between two hosts over a path that a fault is about: was it reached, and how quickly?
+//! A small exchange of packets between two hosts, over a path that a fault is about: whether the other host answers, and how quickly.
 //!
-//! It is measured from outside of the fault, by what hosts answer anyway (an ICMP echo, a TCP handshake), so that a
-//! fault which is there but does nothing is found out.
+//! It is measured independently of the fault, by answers that every host gives (an ICMP echo, a TCP handshake). So it reveals a fault that
+//! is in force without any effect.
 
 use std::net::IpAddr;
 
@@ -44,12 +44,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// More are never sent.
+    /// The most packets of one exchange.
     pub const MOST: u32 = 50;
-    /// An answer is never waited for longer.
+    /// The longest wait for an answer.
     pub const LONGEST: Span = Span::secs(10);
 
-    /// Maximum time that it takes.
+    /// Returns the maximum time that the exchange takes.
     #[must_use]
     pub fn takes(&self) -> Span {
         Span::micros(self.every.as_micros().saturating_mul(u64::from(self.count))) + self.within
@@ -67,22 +67,22 @@ pub struct Exchanged {
     pub refused: u32,
     /// Number of packets that could not be sent, or whose destination was reported unreachable.
     pub failed: u32,
-    /// Why, of the first that failed.
+    /// The reason why the first of these failed; `None` if none failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Round trips of those that were answered or refused, in microseconds, in rising order.
+    /// Round-trip times of the packets that were answered or refused, in microseconds, in rising order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub times_us: Vec<u64>,
 }
 
 impl Exchanged {
-    /// The median round trip, in microseconds; `None` where nothing came back.
+    /// Returns the median round-trip time in microseconds; `None` if no packet had an answer.
     #[must_use]
     pub fn median_us(&self) -> Option<u64> {
         self.times_us.get(self.times_us.len().checked_sub(1)? / 2).copied()
     }
 
-    /// Returns the number of packets that had any answer.
+    /// Returns the number of packets that were answered or refused.
     #[must_use]
     pub const fn back(&self) -> u32 {
         self.answered.saturating_add(self.refused)

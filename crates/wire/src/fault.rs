@@ -1,7 +1,7 @@
-//! The kinds of harm and their parameters, as they stand in a scenario and as an agent gets them.
+//! The kinds of faults and their parameters, as scenarios have them and as agents get them.
 //!
-//! Externally tagged (`service-stop = { … }`), so that errors point at the exact spot. In a scenario a peer may be
-//! the name of a target; the planner puts addresses in its place before an agent sees it.
+//! A fault is externally tagged (`service-stop = { … }`), so that errors have an exact place in the file. In a scenario a peer may be the
+//! name of a target; the planner replaces it by addresses before an agent gets the fault.
 
 mod block;
 mod corrupt;
@@ -54,21 +54,21 @@ use crate::{Span, Touches};
 /// Generates the enum, the names, and every match over all kinds from one list.
 ///
 /// An entry is the kind's type, its name in files, its class, and the fields of its parameters that are lists of peers.
-/// The class is `traffic` (it chooses traffic: [`OnTraffic`]), `paths` (it cuts paths and chooses no traffic) or `local`.
+/// The class is `traffic` (it selects traffic: [`OnTraffic`]), `paths` (it cuts paths and selects no traffic) or `local`.
 /// Everything else is in the kind's descriptor ([`Kind`]).
 macro_rules! faults {
     ($($(#[$about:meta])* $kind:ident: $name:literal, $class:ident [$($peers:ident),*];)*) => {
-        /// One kind of harm with its parameters.
+        /// A kind of fault with its parameters.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
         pub enum Fault {
             $($(#[$about])* #[serde(rename = $name)] $kind($kind),)*
         }
 
         impl Fault {
-            /// All kinds' names.
+            /// The names of all kinds, as files have them.
             pub const KINDS: [&'static str; [$($name),*].len()] = [$($name),*];
 
-            /// The kind's name as it stands in files, such as `net-block`.
+            /// Returns the kind's name as files have it, such as `net-block`.
             #[must_use]
             pub const fn kind(&self) -> &'static str {
                 match self {
@@ -76,12 +76,12 @@ macro_rules! faults {
                 }
             }
 
-            /// The names of kinds that act on paths to peers: who may inject one of them may also try out the path.
+            /// Returns the names of kinds that act on paths to peers. A person who may inject one of them may also test the path.
             pub fn on_paths() -> impl Iterator<Item = &'static str> {
                 [$(faults!(@on_path $class $name)),*].into_iter().flatten()
             }
 
-            /// Returns its parameters as a [`Kind`].
+            /// Returns the fault's parameters as a [`Kind`].
             #[must_use]
             pub const fn as_kind(&self) -> &dyn Kind {
                 match self {
@@ -89,7 +89,7 @@ macro_rules! faults {
                 }
             }
 
-            /// As a kind that is about some traffic; `None` for all other kinds.
+            /// Returns the fault's parameters as those of a kind that selects traffic; `None` for all other kinds.
             #[must_use]
             pub const fn on_traffic(&self) -> Option<&dyn OnTraffic> {
                 match self {
@@ -97,7 +97,7 @@ macro_rules! faults {
                 }
             }
 
-            /// The lists of peers in its parameters, whatever they mean to the kind.
+            /// Returns the lists of peers in the parameters. Their meaning depends on the kind.
             #[must_use]
             pub fn selectors(&self) -> Vec<&PeerSet> {
                 match self {
@@ -105,7 +105,7 @@ macro_rules! faults {
                 }
             }
 
-            /// The lists of peers, to be changed.
+            /// Returns the lists of peers in the parameters, for changes.
             pub fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
                 match self {
                     $(Self::$kind(_kind) => vec![$(&mut _kind.$peers),*],)*
@@ -166,29 +166,29 @@ faults! {
     RegionKill: "region-kill", paths [];
 }
 
-/// The least time that making an effect is given, however short the hold is.
+/// The least time for making an effect, however short the hold is.
 const RAMP_LEAST: Span = Span::secs(5);
 
 impl Fault {
-    /// Returns its descriptor.
+    /// Returns the kind's descriptor.
     #[must_use]
     pub fn about(&self) -> About<'_> {
         self.as_kind().about()
     }
 
-    /// Whether the agent can put back what this kind does.
+    /// Whether the agent can undo this kind.
     #[must_use]
     pub fn reversible(&self) -> bool {
         matches!(self.about().end, End::PutBack)
     }
 
-    /// Returns the first error in its parameters that needs no other input to be found; `None` where they are valid.
+    /// Returns the first error in the parameters, as far as it shows without other input; `None` if there is none.
     #[must_use]
     pub fn invalid(&self) -> Option<Invalid> {
         self.as_kind().invalid()
     }
 
-    /// Returns the objects that it names, for the host that carries it out.
+    /// Returns the objects that the fault touches on the host that carries it out.
     #[must_use]
     pub fn touches(&self) -> Touches {
         self.as_kind().touches()
@@ -209,7 +209,7 @@ impl Fault {
         matches!(self.about().host, HostMeanwhile::Off)
     }
 
-    /// Returns the hold that its own parameters give in place of the attack's; `None` where they give none.
+    /// Returns the hold from the fault's parameters, which replaces the attack's; `None` if they have none.
     #[must_use]
     pub fn own_hold(&self) -> Option<Span> {
         match self.about().host {
@@ -218,15 +218,15 @@ impl Fault {
         }
     }
 
-    /// Returns the longest time that making the effect may take: as long as the hold, but at least `RAMP_LEAST` and at most the kind's own
-    /// limit. An effect that takes longer fails and is put back. The hold is counted from the moment at which the effect is made.
+    /// Returns the longest time that making the effect may take: as long as the hold, but at least `RAMP_LEAST` and at most the kind's
+    /// limit. An effect that takes longer fails and is undone. The hold begins when the effect is made.
     #[must_use]
     pub fn ramp(&self, hold: Span) -> Span {
         hold.clamp(RAMP_LEAST, self.about().ramp)
     }
 
-    /// Returns the fault that one host carries out for it: a fault on a region becomes `host-isolate` or `host-poweroff`. A partition
-    /// stays one: what a host has to do for it depends on who the others are.
+    /// Returns the fault that one host carries out: a fault on a region becomes `host-isolate` or `host-poweroff`. A partition stays a
+    /// partition: the task of a host depends on the other hosts.
     #[must_use]
     pub fn on_host(self) -> Self {
         match self.about().scope {

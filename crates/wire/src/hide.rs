@@ -1,7 +1,7 @@
 //! Finds the parts of a request that may be secrets, and shows requests without them in plans, logs, reports and messages.
 //!
-//! The place of a text decides whether it is hidden, not its look: values of a query, a user in a URL, a body, and all headers
-//! except some that are known to hold no secrets. The look only decides whether a warning is given.
+//! The place of a text decides whether it is hidden, not its contents: values of a query, a user in a URL, a body, and all headers except
+//! some that are known to hold no secrets. The contents only decide whether there is a warning.
 
 mod argv;
 mod key;
@@ -25,7 +25,7 @@ pub fn placeholder(name: &str) -> String {
     format!("{{{name}}}")
 }
 
-/// Words in the names of secrets.
+/// Words that are typical of the names of secrets.
 const WORDS: [&str; 22] = [
     "apikey",
     "auth",
@@ -78,20 +78,21 @@ fn words_of(name: &str) -> Vec<String> {
     words
 }
 
+/// Whether a text begins like a token of a well-known service.
 fn begins_like_a_token(text: &str) -> bool {
     const BEGINNINGS: [&str; 10] =
         ["sk_live_", "sk_test_", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "eyJ"];
     BEGINNINGS.iter().any(|begin| text.starts_with(begin) && text.len() >= begin.len() + 8)
 }
 
-/// Whether a text looks drawn at random, or begins like a token of a well-known service.
+/// Whether a text looks random, or begins like a token of a well-known service.
 #[must_use]
 pub fn looks_secret(text: &str) -> bool {
     if begins_like_a_token(text) {
         return true;
     }
-    let token = |c: char| c.is_ascii_alphanumeric() || "-_.+/=~".contains(c);
-    if text.len() < 20 || !text.chars().all(token) || is_uuid(text) {
+    let fits_token = |c: char| c.is_ascii_alphanumeric() || "-_.+/=~".contains(c);
+    if text.len() < 20 || !text.chars().all(fits_token) || is_uuid(text) {
         return false;
     }
     let class = |c: char| (c.is_ascii_lowercase(), c.is_ascii_uppercase(), c.is_ascii_digit());
@@ -99,7 +100,7 @@ pub fn looks_secret(text: &str) -> bool {
     plain.windows(2).filter(|pair| pair[0] != pair[1]).count() >= 6
 }
 
-/// Ids of resources are no secrets.
+/// Whether a text is a UUID. Those are ids of resources and not secrets.
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Maximum length of an id, in bytes.
 pub const MOST: usize = 48;
 
-/// The text was not an id.
+/// The error for a text that is no id.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` is not an id: lower-case letters, digits and `-`, starting with a letter or digit, 1 to {MOST} characters"
@@ -24,7 +24,7 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// The id as text.
+            /// Returns the id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -34,9 +34,9 @@ macro_rules! id {
         impl TryFrom<String> for $name {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
-                let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-                let all_well = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-                if starts_well && all_well && text.len() <= MOST { Ok(Self(text)) } else { Err(IdError(text)) }
+                let is_start_valid = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+                let are_all_valid = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+                if is_start_valid && are_all_valid && text.len() <= MOST { Ok(Self(text)) } else { Err(IdError(text)) }
             }
         }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_keep_to_their_alphabet() {
+    fn ids_with_other_characters_are_refused() {
         assert!("20261120-1402-friday-7f3a".parse::<RunId>().is_ok());
         for wrong in ["", "-x", "A", "a/b", "a b", "a;b", "..", &"x".repeat(49)] {
             assert!(wrong.parse::<InjectionId>().is_err(), "{wrong}");

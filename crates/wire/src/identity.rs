@@ -1,32 +1,33 @@
-//! The person or host that a certificate names: its URI names and their spelling.
+//! The person or host that a certificate names by its URI names.
 //!
 //! | URI name | meaning |
 //! |---|---|
 //! | `firedrill://host/app-1` | the agent on that host; never a person |
 //! | `firedrill://person/alice?role=operator&team=payments&env=ci&env=staging` | a person |
-//! | `firedrill://role/operator`, `firedrill://team/payments`, `firedrill://env/ci` | the same facts about the person, as URI names of their own |
+//! | `firedrill://role/operator`, `firedrill://team/payments`, `firedrill://env/ci` | the same facts about the person, as separate URI names |
 //!
-//! Without a role a person is a viewer; without an environment they are good for all. Nothing here checks a
-//! signature or a date: that is done before a name is believed.
+//! Without a role a person is a viewer; without an environment the certificate is valid for all. Signatures and dates are not checked here:
+//! callers have verified the certificate before.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+/// The scheme of the URI names.
 const SCHEME: &str = "firedrill://";
 
-/// The role of a person: which calls are allowed.
+/// The role of a person, which decides about the calls that are allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Look and heal.
+    /// May look and heal.
     #[default]
     Viewer,
-    /// Also harm, as far as the policy on the host lets them.
+    /// May also inject faults, as far as the host's policy allows.
     Operator,
 }
 
-/// The text was not a role.
+/// The error for a text that is no role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a role; there are `viewer` and `operator`")]
 pub struct RoleError(String);
@@ -56,13 +57,13 @@ impl FromStr for Role {
 pub struct Person {
     /// The name, such as `alice`.
     pub name: String,
-    /// Their role.
+    /// The person's role.
     pub role: Role,
-    /// Their team, if it is named.
+    /// The person's team; `None` if the certificate names none.
     pub team: Option<String>,
-    /// Environments that the certificate is good for; empty means all.
+    /// Environments for which the certificate is valid; empty means all.
     pub environments: Vec<String>,
-    /// Names that could not be read. A restriction may be lost in them, so a person who has any may not harm.
+    /// URI names that could not be read, as messages. Each may be a restriction, so a person who has any may not inject faults.
     pub flaws: Vec<String>,
 }
 
@@ -75,30 +76,30 @@ pub enum Identity {
     Person(Person),
 }
 
-/// The names of a certificate do not identify one person or host.
+/// The reason why the names of a certificate do not identify a person or host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// No name of ours.
+    /// It has no name of a person or host.
     #[error("the certificate has no URI name `firedrill://person/<name>` or `firedrill://host/<name>`")]
     Nobody,
-    /// Two names of ours.
+    /// It has two names.
     #[error("the certificate names more than one person or host: `{0}` and `{1}`")]
     Several(String, String),
-    /// A name outside of the alphabet.
+    /// A name has a character that is not allowed.
     #[error(
         "`{0}` is not a name: letters, digits, `.`, `_`, `@` and `-`, starting with a letter or digit, 1 to 128 characters"
     )]
     BadName(String),
 }
 
-/// Whether the text can be the name of a person, host, team or environment in a certificate.
+/// Checks that a text can be the name of a person, host, team or environment in a certificate.
 ///
 /// # Errors
-/// [`IdentityError::BadName`] says what a name looks like.
+/// It cannot. [`IdentityError::BadName`] describes valid names.
 pub fn check_name(text: &str) -> Result<(), IdentityError> {
-    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let all_well = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
-    if starts_well && all_well && text.len() <= 128 {
+    let is_start_valid = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let are_all_valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
+    if is_start_valid && are_all_valid && text.len() <= 128 {
         Ok(())
     } else {
         Err(IdentityError::BadName(text.to_owned()))
@@ -106,7 +107,7 @@ pub fn check_name(text: &str) -> Result<(), IdentityError> {
 }
 
 impl Identity {
-    /// Reads all URI names of one certificate; those of other schemes are passed over.
+    /// Reads the URI names of a certificate. Ignores those of other schemes.
     ///
     /// # Errors
     /// The names do not name exactly one person or host.
@@ -117,9 +118,9 @@ impl Identity {
             let (class, rest) = rest.split_once('/').unwrap_or((rest, ""));
             let (name, query) = rest.split_once('?').unwrap_or((rest, ""));
             match class {
-                "host" => one(&mut host, name)?,
+                "host" => keep_first(&mut host, name)?,
                 "person" => {
-                    one(&mut facts.name, name)?;
+                    keep_first(&mut facts.name, name)?;
                     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
                         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
                         facts.take(key, value);
@@ -137,8 +138,8 @@ impl Identity {
     }
 }
 
-/// Keeps the first name. A second one is an error.
-fn one(slot: &mut Option<String>, name: &str) -> Result<(), IdentityError> {
+/// Keeps the first name. Another second one is an error.
+fn keep_first(slot: &mut Option<String>, name: &str) -> Result<(), IdentityError> {
     check_name(name)?;
     match slot.replace(name.to_owned()) {
         Some(first) if first != name => Err(IdentityError::Several(first, name.to_owned())),
@@ -146,6 +147,7 @@ fn one(slot: &mut Option<String>, name: &str) -> Result<(), IdentityError> {
     }
 }
 
+/// The facts about a person that were read so far.
 #[derive(Default)]
 struct Facts {
     name: Option<String>,
@@ -156,6 +158,7 @@ struct Facts {
 }
 
 impl Facts {
+    /// Adds a fact.
     fn take(&mut self, key: &str, value: &str) {
         if let Err(flaw) = check_name(value) {
             self.flaws.push(format!("{key}: {flaw}"));
@@ -187,7 +190,7 @@ impl Facts {
     }
 }
 
-/// Returns the URI name in a certificate of this identity.
+/// Writes the URI name that a certificate of this identity has.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -217,8 +220,8 @@ mod tests {
 
     #[test]
     fn a_person_is_read_from_one_uri_or_from_several() {
-        let one = person(&["firedrill://person/alice?role=operator&team=payments&env=ci&env=staging"]);
-        let several = person(&[
+        let from_one = person(&["firedrill://person/alice?role=operator&team=payments&env=ci&env=staging"]);
+        let from_several = person(&[
             "https://example.org/",
             "firedrill://env/ci",
             "firedrill://person/alice",
@@ -226,13 +229,13 @@ mod tests {
             "firedrill://team/payments",
             "firedrill://env/staging",
         ]);
-        assert_eq!(one, several);
-        assert_eq!(one.role, Role::Operator);
+        assert_eq!(from_one, from_several);
+        assert_eq!(from_one.role, Role::Operator);
         assert_eq!(person(&["firedrill://person/bob"]).role, Role::Viewer, "no role: the least");
     }
 
     #[test]
-    fn what_is_not_understood_is_kept_as_a_flaw() {
+    fn unknown_facts_are_kept_as_flaws() {
         for odd in
             ["role=root", "role=operator&role=viewer", "environment=ci", "env=", "env=a%20b", "team=a&team=b"]
         {
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_names_one_and_only_one() {
+    fn a_certificate_has_to_name_exactly_one_person_or_host() {
         for wrong in [
             &[][..],
             &["https://example.org/"],
@@ -272,7 +275,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(uris in proptest::collection::vec("(firedrill://)?(person|host|role|env)?/?.{0,30}", 0..4)) {
+        fn any_names_are_read_without_a_panic(uris in proptest::collection::vec("(firedrill://)?(person|host|role|env)?/?.{0,30}", 0..4)) {
             let _ = Identity::from_uris(uris.iter().map(String::as_str));
         }
     }

@@ -1,6 +1,6 @@
 //! The states of an injection, and the events that an agent writes to its journal and sends to coordinators, in order.
 //!
-//! "Put back" and "heal" mean: undo.
+//! "Put back" and "heal" both mean "undo".
 
 use serde::{Deserialize, Serialize};
 
@@ -46,10 +46,10 @@ pub enum HealReason {
     LeaseExpired,
     /// Somebody asked for it.
     Asked {
-        /// The name in the certificate of whoever asked.
+        /// The name in the certificate of the person who asked.
         by: String,
     },
-    /// It was armed, then the host's policy changed and does not allow it. The detail of [`What::Changed`] says why.
+    /// It was armed, but the host's policy has changed since then and does not allow it. [`What::Changed`] has the reason as its detail.
     NotAllowed,
     /// The effect could not be made, or only a part of it.
     InjectFailed,
@@ -68,7 +68,7 @@ pub enum HealReason {
     },
 }
 
-/// One thing that happened on a host, as journaled there.
+/// An event on a host, as in the agent's journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentEvent {
     /// Rises by one with each event of this agent's journal; starts at 1.
@@ -147,12 +147,12 @@ pub enum What {
         /// The run.
         run: RunId,
     },
-    /// Somebody undid a run that this host knows while nothing of it was in force here. No [`What::Changed`] tells of such an undo.
-    /// The run's coordinator then ends the run on all hosts.
+    /// Somebody undid a known run of which nothing was in force on this host, so that there is no [`What::Changed`]. The run's coordinator then
+    /// ends the run on all hosts.
     RunUndone {
         /// The run.
         run: RunId,
-        /// The name in the certificate of whoever asked.
+        /// The name in the certificate of the person who asked.
         by: String,
     },
     /// The agent no longer trusts the certificate of a person who took part in a run. It undoes all injections of the run on its host.
@@ -168,12 +168,12 @@ pub enum What {
     },
     /// Somebody halted the host: the agent injects nothing until a person releases it.
     Halted {
-        /// The name in the certificate of whoever asked.
+        /// The name in the certificate of the person who asked.
         by: String,
     },
     /// The halt was released.
     Released {
-        /// The name in the certificate of whoever asked.
+        /// The name in the certificate of the person who asked.
         by: String,
     },
     /// An event of another version that this version cannot read. Its text is kept, and its meaning is not guessed.
@@ -184,7 +184,7 @@ pub enum What {
 }
 
 impl What {
-    /// A change of an injection's state, without details.
+    /// Returns a change of an injection's state, without details.
     #[must_use]
     pub fn changed(injection: &InjectionId, run: &RunId, to: State, reason: Option<HealReason>) -> Self {
         let (injection, run) = (injection.clone(), run.clone());

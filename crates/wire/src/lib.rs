@@ -1,8 +1,7 @@
 //! The messages between Firedrill's coordinator and its agents.
 //!
-//! Pure data: types, their text forms and their limits. Nothing here opens a file or a socket, reads a clock,
-//! or knows what a fault does. The types are the compatibility contract of `/v1`: readers ignore fields that
-//! they do not know, and a field that is added has a default.
+//! This crate has only data: types, their text forms and their limits. It opens no file or socket, reads no clock, and carries out no fault.
+//! The types are the compatibility contract of `/v1`: readers ignore fields that they do not know, and each new field has a default.
 
 pub mod api;
 pub mod event_rate;
@@ -37,14 +36,14 @@ pub use share::Share;
 pub use span::Span;
 pub use touches::Touches;
 
-/// Whether a value is the default of its type. For fields that are not serialized then.
+/// Whether a value is the default of its type. Fields with a default are not serialized.
 #[must_use]
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// The version of the link's API that this build speaks; it stands in every path (`/v1/…`).
+/// The version of the link's API, as in every path (`/v1/…`).
 pub const API_VERSION: u32 = 1;
 
-/// The port that agents listen on unless their configuration says otherwise.
+/// The port that agents listen on by default.
 pub const DEFAULT_PORT: u16 = 7790;

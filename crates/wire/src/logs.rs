@@ -14,16 +14,17 @@ pub const LINES_MOST: u32 = 50;
 pub const LINE_MOST: usize = 4096;
 /// Maximum length of a line that is kept, in characters.
 pub const KEPT_MOST: usize = 500;
-/// Maximum memory of a compiled pattern, and of the states that a search makes of it, in bytes.
+/// Maximum memory of a compiled pattern, in bytes.
 const PATTERN_MEMORY: usize = 256 * 1024;
+/// Maximum memory of the states that a search builds from the pattern, in bytes.
 const SEARCH_MEMORY: usize = 512 * 1024;
 
 /// The beginning of the name of a unit's log, in policies, requests and reports.
 pub const UNIT: &str = "unit:";
-/// Maximum length of a unit's name.
+/// Maximum length of a unit's name, in bytes.
 const UNIT_MOST: usize = 255;
 
-/// A log that is read.
+/// A log that an agent reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSpec {
     /// Its name in the run.
@@ -34,12 +35,12 @@ pub struct LogSpec {
     /// The pattern that lines are counted by.
     #[serde(rename = "match")]
     pub matches: String,
-    /// Number of matching lines of each second that are kept, the first ones.
+    /// Maximum number of matching lines that are kept of each second, the first ones.
     pub lines: u32,
 }
 
-/// Starts to read logs. Reading begins at the present end of each file and outlives a cut link; bins are kept until
-/// they are fetched.
+/// Starts to read logs. Reading begins at the present end of each file, and goes on if the link is cut. Bins are kept until they are
+/// fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartLogs {
     /// The logs.
@@ -69,13 +70,13 @@ impl LogSpec {
     /// The name of logs in policies.
     pub const KIND: &'static str = "logs";
 
-    /// Returns its place.
+    /// Returns the place of the log.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
         self.file.strip_prefix(UNIT).map_or(Place::File(&self.file), Place::Unit)
     }
 
-    /// Returns the file that it reads, or the service whose messages it reads.
+    /// Returns the file that is read, or the service whose messages are read.
     #[must_use]
     pub fn touches(&self) -> Touches {
         let Self { name: _, file: _, matches: _, lines: _ } = self;
@@ -97,15 +98,15 @@ impl LogSpec {
 /// Checks the name of a service whose messages are to be read.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// The name is not valid; the reason in words.
 pub fn unit(name: &str) -> Result<(), &'static str> {
-    let well = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     match name.strip_suffix(".service") {
         _ if name.len() > UNIT_MOST => Err("it is too long"),
         _ if name.contains('*') => Err("it is a pattern; make a log for each unit"),
         None => Err("it does not end with .service"),
         Some("") => Err("it has no name before .service"),
-        Some(_) if name.starts_with(['.', '-', '@']) || !name.chars().all(well) => {
+        Some(_) if name.starts_with(['.', '-', '@']) || !name.chars().all(is_valid) => {
             Err("names of units are made of letters, digits and `:-_.\\@`")
         }
         Some(stem) if stem.ends_with('@') => {
@@ -115,10 +116,10 @@ pub fn unit(name: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Compiles a pattern, which searches a line in time that is linear in its length.
+/// Compiles a pattern. The time of a search is linear in the length of the line.
 ///
 /// # Errors
-/// The pattern is empty, too long or invalid; the error says where.
+/// The pattern is empty, too long or invalid; the reason in words.
 pub fn pattern(text: &str) -> Result<Regex, String> {
     if text.is_empty() {
         return Err("it is empty, and would match every line; `.` says so".to_owned());
@@ -161,9 +162,9 @@ pub struct LogBin {
     /// The host's boot.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub boot_id: String,
-    /// The time up to which the previous bin had read the log.
+    /// The time up to which the log was read for the previous bin.
     pub start_boot_us: u64,
-    /// The time until all that had been written was read.
+    /// The time until all lines that had been written were read.
     pub length_us: u64,
     /// Number of lines.
     #[serde(default)]
@@ -171,19 +172,19 @@ pub struct LogBin {
     /// Number of lines that match.
     #[serde(default)]
     pub matched: u64,
-    /// The lines that match were written between this and `last_boot_us`.
+    /// The matching lines were written between this time and `last_boot_us`; `None` if no line matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_boot_us: Option<u64>,
     /// See `first_boot_us`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_boot_us: Option<u64>,
-    /// Number of lines longer than [`LINE_MOST`] that do not match so far: their rest was not searched.
+    /// Number of lines longer than [`LINE_MOST`] that do not match up to there. Their rest was not searched.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub cut: u64,
-    /// The reason why lines may not have been counted: the numbers are lower bounds.
+    /// The reason why some lines may not have been counted, so that the numbers are lower bounds; `None` if all were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<String>,
-    /// The reason why nothing could be read.
+    /// The reason why the log could not be read; `None` if it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<String>,
     /// The first lines that match.
@@ -200,17 +201,17 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// Returns a line as it may leave the host: without secrets, cleaned and cut.
+/// Returns a line in the form in which it may leave the host: without secrets, cleaned and cut.
 #[must_use]
 pub fn shown(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let text = text::without_invisible(&text);
-    // Hidden before it is cut: what was cut off might have shown where a secret ends.
+    // Secrets are hidden before the line is cut, because the part that is cut off may show where a secret ends.
     text::cleaned(crate::hide::line(&text), KEPT_MOST)
 }
 
 impl LogBin {
-    /// Returns an estimate of its memory in bytes.
+    /// Returns an estimate of the bin's memory in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         let texts = [&self.missed, &self.absent].into_iter().flatten().map(String::len).sum::<usize>();
@@ -225,7 +226,7 @@ mod tests {
 
     #[test]
     fn patterns_are_bounded() {
-        assert!(pattern("ERROR|panic").is_ok_and(|one| one.is_match(b"a panic \xff")));
+        assert!(pattern("ERROR|panic").is_ok_and(|pattern| pattern.is_match(b"a panic \xff")));
         for (text, why) in [
             ("", "is empty"),
             ("(", "unclosed group"),
@@ -236,11 +237,11 @@ mod tests {
         ] {
             assert!(pattern(text).is_err_and(|found| found.contains(why)), "{text}");
         }
-        assert!(pattern(r"C:\\proc|(?i)\bÜBER\b").is_ok_and(|one| one.is_match("über".as_bytes())));
+        assert!(pattern(r"C:\\proc|(?i)\bÜBER\b").is_ok_and(|pattern| pattern.is_match("über".as_bytes())));
     }
 
     #[test]
-    fn patterns_of_real_logs_fit() {
+    fn patterns_of_real_logs_are_accepted() {
         for text in [
             "(?i)error|exception|panic|fatal|timed? ?out|connection (?:refused|reset)|broken pipe|out of memory",
             r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}[.,]\d{3,9}(?:Z|[+-]\d{2}:?\d{2})?\s+\[?(?:ERROR|WARN)\]?\s",
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_told_from_files_and_their_names_are_checked() {
+    fn units_are_distinguished_from_files_and_their_names_are_checked() {
         let log = |file: &str| LogSpec { name: "x".into(), file: file.into(), matches: "x".into(), lines: 1 };
         let (file, of_unit) = (log("/var/log/app.log"), log("unit:app.service"));
         assert_eq!(

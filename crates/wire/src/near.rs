@@ -1,6 +1,6 @@
 //! The edit distance of two words, for suggestions.
 
-/// Returns the edit distance, without regard to upper and lower case; a swap of two neighbours counts as one edit.
+/// Returns the edit distance, without regard to upper and lower case. A swap of two neighbouring letters counts as one edit.
 #[must_use]
 pub fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) =
@@ -9,8 +9,8 @@ pub fn distance(a: &str, b: &str) -> usize {
     for i in 1..=a.len() {
         let mut row = vec![i];
         for j in 1..=b.len() {
-            let swap = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = swap.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 best = best.min(rows[i - 2][j - 2] + 1);
             }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_is_a_matter_of_letters() {
+    fn distances_count_edits() {
         assert_eq!(distance("checkout", "checkout"), 0);
         assert_eq!(distance("Checkout", "checkout"), 0);
         assert_eq!(distance("chekout", "checkout"), 1);

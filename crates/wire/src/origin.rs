@@ -1,4 +1,4 @@
-//! Origins of web pages on which people use passkeys: `https://drills.example`. Passkeys belong to the host in them.
+//! Origins of web pages on which people use passkeys: `https://drills.example`. Passkeys belong to the origin's host.
 
 use std::net::Ipv4Addr;
 
@@ -8,7 +8,7 @@ const MOST: usize = 300;
 /// Checks that a text is an origin as browsers write it, of a page on which passkeys work.
 ///
 /// # Errors
-/// It is none; the reason and an example, in words.
+/// It is not; the reason and an example, in words.
 pub fn check_origin(text: &str) -> Result<(), String> {
     let wrong = |why: &str| {
         let text: String = text.chars().take(80).collect();
@@ -78,8 +78,8 @@ mod tests {
             ("https://drills.example:65536", "a port"),
             ("https://drills.example:1:2", "a port"),
         ] {
-            let told = check_origin(bad).expect_err(bad);
-            assert!(told.contains(why), "{bad}: {told}");
+            let error = check_origin(bad).expect_err(bad);
+            assert!(error.contains(why), "{bad}: {error}");
         }
         assert!(check_origin(&format!("https://{}", "a".repeat(300))).is_err());
     }

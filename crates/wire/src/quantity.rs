@@ -1,4 +1,4 @@
-//! Sizes of data and data rates as people write them: `32kB`, `10mbit`.
+//! Data sizes and data rates as people write them: `32kB`, `10mbit`.
 //!
 //! A number without a unit is refused, and so is `bps`, which means bits to some people and bytes to others.
 
@@ -14,7 +14,7 @@ pub struct BitRate(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 
-/// The text was not a quantity.
+/// The error for a text that is no quantity.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not {what}")]
 pub struct QuantityError {
@@ -22,14 +22,20 @@ pub struct QuantityError {
     what: &'static str,
 }
 
+/// Units with their factors, the largest first.
 type Units = [(&'static str, u64)];
 
+/// Units of rates.
 const RATES: &Units = &[("gbit", 1_000_000_000), ("mbit", 1_000_000), ("kbit", 1_000), ("bit", 1)];
+/// The wanted form of a rate, for errors.
 const A_RATE: &str =
     "a rate; write a number with a unit, such as \"500kbit\", \"10mbit\" or \"1gbit\" (bits a second)";
+/// Units of sizes.
 const SIZES: &Units = &[("MB", 1_000_000), ("kB", 1_000), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+/// The wanted form of a size, for errors.
 const A_SIZE: &str = "a size; write a number with a unit, such as \"1500B\", \"32kB\" or \"1MiB\"";
 
+/// Reads a whole number with one of the units. `what` is the wanted form, for errors.
 fn read(text: &str, units: &Units, what: &'static str) -> Result<u64, QuantityError> {
     let wrong = || QuantityError { text: text.to_owned(), what };
     let text = text.trim();

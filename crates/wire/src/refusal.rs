@@ -1,5 +1,5 @@
-//! The codes of refusals: short, stable, for programs. One list (`list.rs`) says what each means, what to do, and the HTTP status of
-//! the call that it refuses. `docs/refusals.md` is made of it.
+//! The codes of refusals, which are short and stable, for programs. One list (`list.rs`) has each code's meaning, its remedy, and the HTTP
+//! status of a refused call. `docs/refusals.md` is made from it.
 
 mod list;
 
@@ -7,12 +7,12 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Generates the enum and all that goes over all codes from one list, which has a heading for each group of codes.
+/// Generates the enum and the code for all refusals from one list, which has a heading for each group of codes.
 ///
 /// An entry is the code's variant, its name on the wire, its HTTP status, its meaning, and the next step for people.
 macro_rules! codes {
     ($($group:literal { $($code:ident: $name:literal $status:literal, $means:literal, $remedy:literal;)* })*) => {
-        /// The reason for a refusal, for programs. As JSON it is its name.
+        /// The reason for a refusal, for programs. In JSON it is a text, the code's name.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum RefusalCode {
             $($(#[doc = $means] $code,)*)*
@@ -24,11 +24,11 @@ macro_rules! codes {
             /// All codes by the headings of their groups.
             pub const GROUPS: &[(&'static str, &[Self])] = &[$(($group, &[$(Self::$code),*])),*];
 
-            /// The name of each variant, for the test that looks for its use.
+            /// The name of each variant, for the test that looks for unused ones.
             #[cfg(test)]
             const VARIANTS: &[(&'static str, Self)] = &[$($((stringify!($code), Self::$code)),*),*];
 
-            /// Returns its name on the wire, such as `not-allowed`.
+            /// Returns the code's name on the wire, such as `not-allowed`.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -37,7 +37,7 @@ macro_rules! codes {
                 }
             }
 
-            /// Returns a sentence on what it means.
+            /// Returns the code's meaning, as a sentence.
             #[must_use]
             pub const fn meaning(&self) -> &'static str {
                 match self {
@@ -46,7 +46,7 @@ macro_rules! codes {
                 }
             }
 
-            /// Returns a sentence on what people can do.
+            /// Returns the next step for people, as a sentence.
             #[must_use]
             pub const fn remedy(&self) -> &'static str {
                 match self {
@@ -55,7 +55,7 @@ macro_rules! codes {
                 }
             }
 
-            /// Returns what people can do as a part of a sentence, as hints are: it begins small and has no full stop.
+            /// Returns the next step for people as a hint: it begins with a small letter and has no full stop.
             #[must_use]
             pub fn hint(&self) -> String {
                 let text = self.remedy().trim_end_matches('.');
@@ -85,14 +85,14 @@ macro_rules! codes {
     };
 }
 
-/// The name of a code that this version does not know. Only reading makes one, so nothing can refuse with it.
+/// The name of a code that this version does not know. Only deserialization makes one, so no code can refuse with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnknownCode(Box<str>);
 
 list::list!(codes);
 
 impl RefusalCode {
-    /// All codes.
+    /// Returns all codes.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         Self::GROUPS.iter().flat_map(|(_, codes)| codes.iter())
     }

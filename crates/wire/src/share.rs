@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Share(f64);
 
-// Never NaN: every way to make one checks that it lies between 0 and 1.
+// The number is never NaN: each constructor checks that it lies between 0 and 1.
 impl Eq for Share {}
 
-/// The text was not a share.
+/// The error for a text that is no share.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a share; write per cent between \"0%\" and \"100%\", such as \"99.5%\"")]
 pub struct ShareError(String);
@@ -39,7 +39,7 @@ impl Share {
         self.0 <= 0.0
     }
 
-    /// Returns it as a fraction from 0 to 1.
+    /// Returns the share as a fraction from 0 to 1.
     #[must_use]
     pub fn fraction(self) -> f64 {
         self.0
@@ -48,7 +48,7 @@ impl Share {
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Rounded to hide what binary fractions add: 99.9 % is not 99.90000000000001 %.
+        // Rounding removes the errors of binary fractions, so that 99.9 % is not shown as 99.90000000000001 %.
         let per_cent = (self.0 * 1e8).round() / 1e6;
         f.pad(&format!("{per_cent}%"))
     }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn per_cent_reads_and_prints_the_same() {
+    fn shares_are_read_as_they_are_printed() {
         for text in ["0%", "99.5%", "99.95%", "33.3%", "100%"] {
             assert_eq!(text.parse::<Share>().expect(text).to_string(), text);
         }

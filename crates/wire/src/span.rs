@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub Duration);
 
-/// The text was not a length of time.
+/// The error for a text that is no length of time.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{text}` is not a length of time ({why}); write a number with a unit, such as \"500ms\", \"20s\" or \"1m 30s\""
@@ -21,7 +21,7 @@ pub struct SpanError {
 }
 
 impl Span {
-    /// No time at all.
+    /// A span of length zero.
     pub const ZERO: Self = Self(Duration::ZERO);
 
     /// Returns a span of whole seconds.
@@ -42,25 +42,25 @@ impl Span {
         Self(Duration::from_millis(milliseconds))
     }
 
-    /// Returns it in seconds, with a fraction.
+    /// Returns the span in seconds, with a fraction.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
         self.0.as_secs_f64()
     }
 
-    /// Returns it in whole microseconds, at most `u64::MAX`.
+    /// Returns the span in whole microseconds, at most `u64::MAX`.
     #[must_use]
     pub fn as_micros(self) -> u64 {
         u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Returns it in whole milliseconds, at most `u64::MAX`.
+    /// Returns the span in whole milliseconds, at most `u64::MAX`.
     #[must_use]
     pub fn as_millis(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Whether it is no time at all.
+    /// Whether the span's length is zero.
     #[must_use]
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
@@ -154,14 +154,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_bare_number_is_refused_with_what_would_be_right() {
+    fn a_number_without_a_unit_is_refused_with_an_example() {
         let error = serde_json::from_str::<Span>("5").expect_err("no unit").to_string();
         assert!(error.contains("\"5s\""), "{error}");
     }
 
     proptest! {
         #[test]
-        fn text_and_value_are_one(nanoseconds in 0_u64..u64::MAX / 2) {
+        fn spans_are_read_as_they_are_printed(nanoseconds in 0_u64..u64::MAX / 2) {
             let span = Span(Duration::from_nanos(nanoseconds));
             prop_assert_eq!(span.to_string().parse::<Span>().expect("own text parses"), span);
         }

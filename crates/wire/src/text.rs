@@ -1,7 +1,7 @@
 //! Texts of others that people will read: on a terminal, in syslog, at login, in a report.
 //!
-//! Each text is cleaned once, where it comes in. A character that would move a cursor, begin another line, reverse the order of
-//! letters or hide is replaced by a sign, and a text that is too long is cut.
+//! Each text is cleaned once, when it is received. A character that would move a cursor, begin another line, reverse the order of letters or
+//! be invisible is replaced by a sign, and a text that is too long is cut.
 
 use std::borrow::Cow;
 
@@ -15,9 +15,9 @@ pub const TEXT_MOST: usize = 8000;
 /// Whether a text may name a game day or a role: lower-case letters, digits and `-`, which is not the first.
 #[must_use]
 pub fn is_simple_name(name: &str) -> bool {
-    let well = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    name.starts_with(|c: char| well(c) && c != '-')
-        && name.chars().all(well)
+    let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.starts_with(|c: char| is_valid(c) && c != '-')
+        && name.chars().all(is_valid)
         && name.chars().count() <= NAME_MOST
 }
 
@@ -29,10 +29,10 @@ pub fn is_plain(c: char) -> bool {
     }
     !(c.is_control()
         || matches!(c,
-            // Marks that reverse or isolate, and those that nobody sees.
+            // Marks that change the direction of writing, and invisible ones.
             '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-            // What is no character.
+            // Code points that are no characters.
             | '\u{fdd0}'..='\u{fdef}')
         || u32::from(c) & 0xfffe == 0xfffe)
 }
@@ -41,7 +41,7 @@ pub fn is_plain(c: char) -> bool {
 fn sign(c: char) -> char {
     match c {
         '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
-        // The pictures of ASCII's control characters stand in the same order.
+        // The pictures of ASCII's control characters have the same order.
         '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
         '\x7f' => '\u{2421}',
         _ => '\u{fffd}',
@@ -70,7 +70,7 @@ pub fn cleaned(text: String, most: usize) -> String {
     if let Cow::Owned(cleaned) = clean(&text, most) { cleaned } else { text }
 }
 
-/// Does the same as [`clean`] for texts of several lines: line breaks stay, and tabs become four spaces.
+/// Does the same as [`clean`] for texts of several lines: keeps line breaks, and replaces tabs by four spaces.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
     let lines = text.split('\n').map(|line| {
@@ -80,19 +80,19 @@ pub fn clean_lines(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns a line without control characters and their sequences, such as colours of a terminal, and without characters that nobody
-/// sees: they may stand within words. Tabs stay.
+/// Returns a line without control characters and their sequences, such as colours of a terminal, and without invisible characters, which may
+/// be within words. Keeps tabs.
 #[must_use]
 pub fn without_invisible(line: &str) -> Cow<'_, str> {
-    let unseen = |c: char| {
+    let is_invisible = |c: char| {
         matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{200c}' | '\u{200d}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
     };
-    let stays = |c: char| c == '\t' || (is_plain(c) && !unseen(c));
-    if line.chars().all(stays) {
+    let is_kept = |c: char| c == '\t' || (is_plain(c) && !is_invisible(c));
+    if line.chars().all(is_kept) {
         return Cow::Borrowed(line);
     }
-    let mut seen = String::with_capacity(line.len());
+    let mut kept = String::with_capacity(line.len());
     let mut rest = line.chars().peekable();
     while let Some(c) = rest.next() {
         let sequence = match c {
@@ -106,7 +106,7 @@ pub fn without_invisible(line: &str) -> Cow<'_, str> {
                 while rest.next_if(|next| matches!(next, ' '..='?')).is_some() {}
                 let _ = rest.next_if(|next| matches!(next, '@'..='~'));
             }
-            // Up to the bell, or to the sequence that ends a string.
+            // A string, up to the bell or the sequence that ends it.
             Some(']' | 'P' | 'X' | '^' | '_') => {
                 while let Some(inside) = rest.next() {
                     if matches!(inside, '\u{7}' | '\u{9c}') {
@@ -118,22 +118,22 @@ pub fn without_invisible(line: &str) -> Cow<'_, str> {
                     }
                 }
             }
-            // Of a set of characters, whose name follows.
+            // The choice of a character set, whose name follows.
             Some(' '..='/') => {
                 while rest.next_if(|next| matches!(next, ' '..='/')).is_some() {}
                 let _ = rest.next_if(|next| matches!(next, '0'..='~'));
             }
             Some(_) => {}
-            None if stays(c) => seen.push(c),
+            None if is_kept(c) => kept.push(c),
             // A line break within a line separates words.
-            None if sign(c) == ' ' => seen.push(' '),
+            None if sign(c) == ' ' => kept.push(' '),
             None => {}
         }
     }
-    Cow::Owned(seen)
+    Cow::Owned(kept)
 }
 
-/// Joins the lines of a text, with a space between them.
+/// Joins the lines of a text with spaces. Leaves out empty lines.
 #[must_use]
 pub fn joined(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
@@ -161,16 +161,16 @@ pub fn flaw(text: &str, most: usize) -> Option<String> {
 /// The treatment of line breaks in texts of JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaks {
-    /// Each is one line, and cut where it is endless.
+    /// Each text becomes one line, which is cut if it is too long.
     None,
-    /// Line breaks and tabs stay, as in the body of a request.
+    /// Line breaks and tabs are kept, as in the body of a request.
     Kept,
 }
 
-/// Reads JSON that others wrote. Every text in it is cleaned, keys too.
+/// Reads JSON from others. Cleans each text in it, also keys.
 ///
 /// # Errors
-/// It is not JSON, or not that of a `T`.
+/// The bytes are not JSON, or not that of a `T`.
 pub fn from_json<T: DeserializeOwned>(json: &[u8], breaks: Breaks) -> serde_json::Result<T> {
     if is_plain_json(json, breaks) {
         return serde_json::from_slice(json);
@@ -180,7 +180,7 @@ pub fn from_json<T: DeserializeOwned>(json: &[u8], breaks: Breaks) -> serde_json
     T::deserialize(value)
 }
 
-/// Whether there is nothing to clean, as in most JSON, which then need not be taken apart.
+/// Whether there is certainly nothing to clean, so that the JSON need not be read as a tree. Most JSON is like that.
 fn is_plain_json(json: &[u8], breaks: Breaks) -> bool {
     let kept = breaks == Breaks::Kept;
     let short = kept || json.len() <= TEXT_MOST;
@@ -191,24 +191,27 @@ fn is_plain_json(json: &[u8], breaks: Breaks) -> bool {
         && json.windows(2).all(|pair| pair[0] != b'\\' || escapes.contains(&pair[1]))
 }
 
+/// Cleans all texts in a value.
 fn clean_value(value: &mut serde_json::Value, breaks: Breaks) {
     use serde_json::Value;
     match value {
         Value::String(text) => clean_owned(text, breaks),
-        Value::Array(all) => all.iter_mut().for_each(|one| clean_value(one, breaks)),
-        Value::Object(all) => {
-            for one in all.values_mut() {
-                clean_value(one, breaks);
+        Value::Array(values) => values.iter_mut().for_each(|value| clean_value(value, breaks)),
+        Value::Object(members) => {
+            for value in members.values_mut() {
+                clean_value(value, breaks);
             }
-            if all.keys().any(|key| !key.chars().all(is_plain)) {
-                let old = std::mem::take(all);
-                all.extend(old.into_iter().map(|(key, value)| (clean(&key, NAME_MOST).into_owned(), value)));
+            if members.keys().any(|key| !key.chars().all(is_plain)) {
+                let old = std::mem::take(members);
+                members
+                    .extend(old.into_iter().map(|(key, value)| (clean(&key, NAME_MOST).into_owned(), value)));
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
+/// Cleans a text in place.
 fn clean_owned(text: &mut String, breaks: Breaks) {
     let cleaned = match breaks {
         Breaks::None => match clean(text, limit(text)) {
@@ -221,12 +224,12 @@ fn clean_owned(text: &mut String, breaks: Breaks) {
     *text = cleaned;
 }
 
-/// Cleans all but line breaks and tabs, which stay as they are.
+/// Replaces all characters that are not plain, except line breaks and tabs.
 fn clean_breaks(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) || matches!(c, '\n' | '\r' | '\t') { c } else { sign(c) }).collect()
 }
 
-/// Texts without a space are data in text form, such as histograms, and not for people.
+/// Returns the maximum length of a text. A text without a space has none: it is data in text form, such as a histogram.
 fn limit(text: &str) -> usize {
     if text.bytes().any(|byte| byte == b' ') { TEXT_MOST } else { usize::MAX }
 }
@@ -234,7 +237,7 @@ fn limit(text: &str) -> usize {
 /// For `deserialize_with`: reads a name or another short text.
 ///
 /// # Errors
-/// It is no text.
+/// The value is no text.
 pub fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| cleaned(text, NAME_MOST))
 }
@@ -242,7 +245,7 @@ pub fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
 /// For `deserialize_with`: reads a short text that may be missing.
 ///
 /// # Errors
-/// It is no text.
+/// The value is no text.
 pub fn short_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     Ok(text.map(|text| cleaned(text, NAME_MOST)))

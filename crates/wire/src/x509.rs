@@ -1,6 +1,6 @@
 //! Reads serial numbers, dates and names from certificates and revocation lists in DER.
 //!
-//! Pure, and verifies nothing: other code decides whether a certificate is trusted.
+//! Verifies nothing: other code decides whether a certificate is trusted.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,12 +24,13 @@ pub struct CertificateFacts {
 pub struct ListFacts {
     /// The time at which it was written.
     pub from: SystemTime,
-    /// The time by which a newer list must exist, if the list has one.
+    /// The time by which a newer list must exist; `None` if the list does not say.
     pub until: Option<SystemTime>,
     /// The number of certificates that it revokes.
     pub revoked: usize,
 }
 
+// Tags of DER.
 const INTEGER: u8 = 0x02;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
@@ -39,14 +40,14 @@ const SET: u8 = 0x31;
 /// `id-at-commonName`.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 
-/// Reads a certificate; `None` where it is none.
+/// Reads a certificate; `None` if the bytes are none.
 #[must_use]
 pub fn certificate(der: &[u8]) -> Option<CertificateFacts> {
     let mut fields = Der(Der(Der(der).inside(SEQUENCE)?).inside(SEQUENCE)?);
     fields.skip_if(0xa0)?; // the version
     let serial = hex(fields.inside(INTEGER)?);
     fields.inside(SEQUENCE)?; // the signature's algorithm
-    fields.inside(SEQUENCE)?; // who issued it
+    fields.inside(SEQUENCE)?; // the issuer
     let mut dates = Der(fields.inside(SEQUENCE)?);
     let (from, until) = (dates.time()?, dates.time()?);
     let common_name = common_name(fields.inside(SEQUENCE)?).unwrap_or_default();
@@ -54,13 +55,13 @@ pub fn certificate(der: &[u8]) -> Option<CertificateFacts> {
     Some(CertificateFacts { serial, from, until, common_name, public_key })
 }
 
-/// Reads a revocation list; `None` where it is none.
+/// Reads a revocation list; `None` if the bytes are none.
 #[must_use]
 pub fn revocation_list(der: &[u8]) -> Option<ListFacts> {
     let mut fields = Der(Der(Der(der).inside(SEQUENCE)?).inside(SEQUENCE)?);
     fields.skip_if(INTEGER)?; // the version
     fields.inside(SEQUENCE)?; // the signature's algorithm
-    fields.inside(SEQUENCE)?; // who issued it
+    fields.inside(SEQUENCE)?; // the issuer
     let from = fields.time()?;
     let until = match fields.peek() {
         Some(UTC_TIME | GENERALIZED_TIME) => Some(fields.time()?),
@@ -90,8 +91,9 @@ fn common_name(name: &[u8]) -> Option<String> {
     found
 }
 
+/// Returns a positive number in hexadecimal.
 fn hex(number: &[u8]) -> String {
-    // A leading zero keeps a number positive and is no part of it.
+    // A leading zero only shows that the number is positive.
     let digits = match number {
         [0, rest @ ..] if !rest.is_empty() => rest,
         all => all,
@@ -102,20 +104,24 @@ fn hex(number: &[u8]) -> String {
 /// Values in DER, one after the other.
 struct Der<'a>(&'a [u8]);
 
+/// A value in DER.
 struct Value<'a> {
     tag: u8,
     content: &'a [u8],
+    /// The value with its tag and length.
     whole: &'a [u8],
 }
 
 impl<'a> Der<'a> {
+    /// Returns the tag of the next value; `None` at the end.
     fn peek(&self) -> Option<u8> {
         self.0.first().copied()
     }
 
+    /// Returns the next value; `None` at the end, or if it is malformed.
     fn next(&mut self) -> Option<Value<'a>> {
-        let all = self.0;
-        let (&tag, rest) = all.split_first()?;
+        let bytes = self.0;
+        let (&tag, rest) = bytes.split_first()?;
         let (&first, rest) = rest.split_first()?;
         let (length, rest) = match first {
             0..=0x7f => (usize::from(first), rest),
@@ -127,14 +133,15 @@ impl<'a> Der<'a> {
         };
         let (content, after) = rest.split_at_checked(length)?;
         self.0 = after;
-        Some(Value { tag, content, whole: &all[..all.len() - after.len()] })
+        Some(Value { tag, content, whole: &bytes[..bytes.len() - after.len()] })
     }
 
-    /// Returns the content of the next value, if it has that tag.
+    /// Returns the content of the next value; `None` if it has another tag.
     fn inside(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.next().filter(|value| value.tag == tag).map(|value| value.content)
     }
 
+    /// Skips the next value if it has that tag; `None` if it is malformed.
     fn skip_if(&mut self, tag: u8) -> Option<()> {
         if self.peek() == Some(tag) { self.next().map(drop) } else { Some(()) }
     }
@@ -160,7 +167,7 @@ impl<'a> Der<'a> {
         }
         let part = |at: usize| &rest[at..at + 2];
         if year < 1970 {
-            // Before what clocks here can say: the oldest that they can.
+            // Times in this program begin in 1970.
             return Some(SystemTime::UNIX_EPOCH);
         }
         let (month, day, hour, minute, second) = (part(0), part(2), part(4), part(6), part(8));
@@ -194,16 +201,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn value(tag: u8, content: &[u8]) -> Vec<u8> {
-        let mut all = vec![tag];
+        let mut der = vec![tag];
         match u8::try_from(content.len()) {
-            Ok(short) if short < 0x80 => all.push(short),
+            Ok(short) if short < 0x80 => der.push(short),
             _ => {
-                all.push(0x82);
-                all.extend(u16::try_from(content.len()).expect("short").to_be_bytes());
+                der.push(0x82);
+                der.extend(u16::try_from(content.len()).expect("short").to_be_bytes());
             }
         }
-        all.extend(content);
-        all
+        der.extend(content);
+        der
     }
 
     fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
@@ -219,7 +226,8 @@ mod tests {
         humantime::parse_rfc3339(text).expect("a time")
     }
 
-    fn made() -> Vec<u8> {
+    /// Returns a certificate.
+    fn example() -> Vec<u8> {
         let dates =
             sequence(&[value(UTC_TIME, b"260102030405Z"), value(GENERALIZED_TIME, b"20610102030405Z")]);
         let inner = sequence(&[
@@ -236,7 +244,7 @@ mod tests {
 
     #[test]
     fn facts_of_a_certificate_are_read() {
-        let facts = certificate(&made()).expect("a certificate");
+        let facts = certificate(&example()).expect("a certificate");
         assert_eq!((facts.serial.as_str(), facts.common_name.as_str()), ("9f01", "alice"));
         assert_eq!((facts.from, facts.until), (time("2026-01-02T03:04:05Z"), time("2061-01-02T03:04:05Z")));
         assert_eq!(facts.public_key.len(), 4 + 4 + 200);
@@ -258,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_are_told_coarsely() {
+    fn distances_have_one_unit() {
         let now = SystemTime::now();
         let ahead = |seconds| distance(now + Duration::from_secs(seconds), now);
         assert_eq!(ahead(90 * 86_400 + 5), "in 90 days");
@@ -268,8 +276,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(at in 0_usize..200, byte: u8, cut in 0_usize..600) {
-            let mut der = made();
+        fn any_bytes_are_read_without_a_panic(at in 0_usize..200, byte: u8, cut in 0_usize..600) {
+            let mut der = example();
             let at = at % der.len();
             der[at] = byte;
             let _ = (certificate(&der), revocation_list(&der));

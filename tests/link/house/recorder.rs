@@ -1,4 +1,4 @@
-//! A recorder in place of the agent's inside. It only writes down the calls.
+//! A recorder in place of an agent's actions. It only records the calls.
 
 use std::{
     sync::{
@@ -30,7 +30,7 @@ use tokio::sync::watch;
 
 use super::{HOST, bin, event};
 
-/// Writes down the calls and answers them.
+/// Records the calls and answers them.
 pub(crate) struct Recorder {
     pub(crate) calls: Mutex<Vec<String>>,
     /// Records of requests.
@@ -39,8 +39,9 @@ pub(crate) struct Recorder {
     pub(crate) findings: Mutex<Vec<Finding>>,
     /// The callers that armed something.
     held_by: Mutex<Vec<Caller>>,
-    /// The number of the newest event. `bins` has the same for bins, and whether they have ended.
+    /// The number of the newest event.
     pub(crate) events: watch::Sender<u64>,
+    /// The number of the newest bin, and whether the stream of bins has ended.
     pub(crate) bins: watch::Sender<(u64, bool)>,
     /// Calls of `doctor` and `prepare` block while this is true.
     pub(crate) blocked: watch::Sender<bool>,
@@ -118,14 +119,14 @@ impl Control for Recorder {
     ) -> Result<PrepareAnswer, Problem> {
         self.note(format!("prepare {run} by {caller:?}"));
         for approval in approvals {
-            let told = match approval {
+            let text = match approval {
                 Ok(Opened { by, means: Means::Passkey, origin, .. }) => {
                     format!("{} by passkey on {}", by.name, origin.as_deref().unwrap_or_default())
                 }
                 Ok(Opened { by, .. }) => by.name.clone(),
                 Err(why) => why.clone(),
             };
-            self.note(format!("approval: {told}"));
+            self.note(format!("approval: {text}"));
         }
         self.block();
         let mut injections = Vec::new();
@@ -148,7 +149,7 @@ impl Control for Recorder {
             let title = "run evil was \u{1b}[2J\nundone".to_owned();
             return Err(Problem { code, title, hint: "start another run ".repeat(10_000) });
         }
-        Ok(Armed { injections: arm.injections.iter().map(|one| one.id.clone()).collect() })
+        Ok(Armed { injections: arm.injections.iter().map(|injection| injection.id.clone()).collect() })
     }
     fn renew(&self, _: &Caller, run: &RunId, _: &Renew) -> Result<Renewed, Problem> {
         self.note(format!("renew {run}"));
@@ -164,7 +165,7 @@ impl Control for Recorder {
             let why = trusted(caller.certificate.as_ref()?).err()?;
             Some(format!("distrust {}: {why}", caller.name))
         });
-        ended.for_each(|told| self.note(told));
+        ended.for_each(|text| self.note(text));
     }
     fn undo(&self, caller: &Caller, _: &Undo) -> UndoAnswer {
         self.note(format!("undo by {} may_harm={}", caller.name, caller.may_harm));

@@ -1,3 +1,5 @@
+//! Answers of a passkey that count, and many that do not.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -6,26 +8,26 @@ use crate::testing::{Authenticator, ORIGIN, Signature, authenticator_data, clien
 const CHALLENGE: [u8; 32] = [7; 32];
 const HOST: &str = "drills.example";
 
-fn says(key: &Authenticator, signed: &Signature) -> Result<String, PasskeyError> {
+fn verified(key: &Authenticator, signed: &Signature) -> Result<String, PasskeyError> {
     verify(signed.answer(), &key.public_key(), &CHALLENGE)
 }
 
 #[test]
-fn the_origin_of_the_page_is_returned_for_what_the_key_signed() {
+fn the_origin_of_the_page_is_returned_for_a_valid_answer() {
     let key = Authenticator::new();
-    assert_eq!(says(&key, &key.approve(&CHALLENGE)).as_deref(), Ok(ORIGIN));
-    // Other flags (here: may be backed up, and is) and data of extensions are no matter.
+    assert_eq!(verified(&key, &key.approve(&CHALLENGE)).as_deref(), Ok(ORIGIN));
+    // Other flags (here: the key may be backed up, and is) and data of extensions make no difference.
     let data = [authenticator_data(HOST, 0x9d), vec![0xa0]].concat();
     let signed = key.sign(data, client_data("webauthn.get", &CHALLENGE, ORIGIN));
-    assert_eq!(says(&key, &signed).as_deref(), Ok(ORIGIN));
+    assert_eq!(verified(&key, &signed).as_deref(), Ok(ORIGIN));
 }
 
 #[test]
-fn each_part_that_is_not_right_is_refused_although_the_key_signed_it() {
+fn each_wrong_part_is_refused_although_the_key_signed_it() {
     let key = Authenticator::new();
     let good = client_data("webauthn.get", &CHALLENGE, ORIGIN);
-    let client = |client: &str| says(&key, &key.sign(authenticator_data(HOST, 5), client));
-    let data = |data: Vec<u8>| says(&key, &key.sign(data, good.as_str()));
+    let client = |client: &str| verified(&key, &key.sign(authenticator_data(HOST, 5), client));
+    let data = |data: Vec<u8>| verified(&key, &key.sign(data, good.as_str()));
     assert_eq!(client(&client_data("webauthn.get", &[8; 32], ORIGIN)), Err(PasskeyError::Challenge));
     let (found, wanted) = ("webauthn.create".to_owned(), "webauthn.get");
     let created = client_data(&found, &CHALLENGE, ORIGIN);
@@ -61,10 +63,10 @@ fn each_part_that_is_not_right_is_refused_although_the_key_signed_it() {
 fn another_key_or_another_kind_of_key_is_refused() {
     let (key, other) = (Authenticator::new(), Authenticator::new());
     let signed = key.approve(&CHALLENGE);
-    assert_eq!(says(&other, &signed), Err(PasskeyError::Signature));
+    assert_eq!(verified(&other, &signed), Err(PasskeyError::Signature));
     let mut long = signed.clone();
     long.signature.resize(SIGNATURE_MOST + 1, 0);
-    assert_eq!(says(&key, &long), Err(PasskeyError::Size("signature")));
+    assert_eq!(verified(&key, &long), Err(PasskeyError::Size("signature")));
     let mut compressed = key.public_key();
     compressed[P256.len()] = 2;
     for bad in [&[][..], &P256, &key.public_key()[..90], &compressed, &[&key.public_key()[..], &[0]].concat()]
@@ -74,39 +76,40 @@ fn another_key_or_another_kind_of_key_is_refused() {
 }
 
 #[test]
-fn a_registration_is_checked_but_for_a_signature() {
+fn a_registration_is_checked_without_a_signature() {
     let key = Authenticator::new().public_key();
     let client = client_data("webauthn.create", &CHALLENGE, ORIGIN);
-    let says = |client: &str, data: &[u8], key: &[u8]| registered(client.as_bytes(), data, key, &CHALLENGE);
+    let registered =
+        |client: &str, data: &[u8], key: &[u8]| registered(client.as_bytes(), data, key, &CHALLENGE);
     let data = authenticator_data(HOST, 0x45);
-    assert_eq!(says(&client, &data, &key).as_deref(), Ok(ORIGIN));
-    assert_eq!(says(&client, &data, &key[1..]), Err(PasskeyError::Key));
-    assert_eq!(says(&client, &authenticator_data(HOST, 0x41), &key), Err(PasskeyError::Unverified));
+    assert_eq!(registered(&client, &data, &key).as_deref(), Ok(ORIGIN));
+    assert_eq!(registered(&client, &data, &key[1..]), Err(PasskeyError::Key));
+    assert_eq!(registered(&client, &authenticator_data(HOST, 0x41), &key), Err(PasskeyError::Unverified));
     let get = client_data("webauthn.get", &CHALLENGE, ORIGIN);
-    assert!(matches!(says(&get, &data, &key), Err(PasskeyError::Kind { .. })));
+    assert!(matches!(registered(&get, &data, &key), Err(PasskeyError::Kind { .. })));
 }
 
 #[test]
 fn a_fingerprint_is_short_and_of_the_key() {
-    let told = Fingerprint(b"abc").to_string();
-    assert_eq!(told, "ba78-16bf-8f01-cfea-4141-40de-5dae-2223");
-    assert_ne!(told, Fingerprint(b"abd").to_string());
+    let fingerprint = Fingerprint(b"abc").to_string();
+    assert_eq!(fingerprint, "ba78-16bf-8f01-cfea-4141-40de-5dae-2223");
+    assert_ne!(fingerprint, Fingerprint(b"abd").to_string());
 }
 
 proptest! {
     #[test]
-    fn a_byte_that_was_flipped_and_an_end_that_was_cut_off_are_refused(part in 0_usize..3, at: prop::sample::Index, bit in 0_u32..8, cut: bool) {
+    fn an_answer_with_a_flipped_bit_or_a_cut_end_is_refused(part in 0_usize..3, at: prop::sample::Index, bit in 0_u32..8, cut: bool) {
         let key = Authenticator::new();
         let mut signed = key.approve(&CHALLENGE);
         let bytes = [&mut signed.authenticator_data, &mut signed.client_data, &mut signed.signature];
         let Some(bytes) = bytes.into_iter().nth(part) else { return Ok(()) };
         let at = at.index(bytes.len());
         if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
-        prop_assert!(says(&key, &signed).is_err());
+        prop_assert!(verified(&key, &signed).is_err());
     }
 
     #[test]
-    fn no_bytes_make_it_panic(authenticator_data: Vec<u8>, client_data: Vec<u8>, signature: Vec<u8>, key: Vec<u8>, challenge: Vec<u8>) {
+    fn any_bytes_are_refused_without_a_panic(authenticator_data: Vec<u8>, client_data: Vec<u8>, signature: Vec<u8>, key: Vec<u8>, challenge: Vec<u8>) {
         let answer = Answer { authenticator_data: &authenticator_data, client_data: &client_data, signature: &signature };
         prop_assert!(verify(answer, &key, &challenge).is_err());
         prop_assert!(verify(answer, &Authenticator::new().public_key(), &challenge).is_err());

@@ -1,8 +1,11 @@
+//! Approvals by certificate and by passkey.
+
 use rcgen::{CertificateParams, PublicKeyData, SignatureAlgorithm};
 
 use super::*;
 use crate::testing::{Authenticator, ORIGIN, Signature, authenticator_data, client_data};
 
+/// A public key without its private one, for certificates over it.
 struct Key(Vec<u8>);
 
 impl PublicKeyData for Key {
@@ -53,13 +56,13 @@ fn sealed(key: &Authenticator, plan: &str, signature: &Signature) -> Signed {
 }
 
 #[test]
-fn a_passkey_signs_what_a_certificate_would_sign() {
+fn an_approval_by_passkey_is_opened_like_one_by_certificate() {
     let key = Authenticator::new();
     let signed = sealed(&key, "p", &key.approve(&challenge(&text("p"))));
     let opened = opens(&signed, Means::Passkey).unwrap();
     assert_eq!((opened.means, opened.origin.as_deref()), (Means::Passkey, Some(ORIGIN)));
     assert_eq!((opened.statement.plan.as_str(), opened.by.name.as_str()), ("p", "bob"));
-    // As a file, and back.
+    // An approval is unchanged after it was written to a file and read.
     let file = serde_json::to_string(&signed).unwrap();
     assert_eq!(serde_json::from_str::<Signed>(&file).unwrap(), signed);
 }
@@ -68,7 +71,7 @@ fn a_passkey_signs_what_a_certificate_would_sign() {
 const CHROMIUM: &str = include_str!("chromium.json");
 
 #[test]
-fn what_a_browser_and_its_authenticator_made_is_verified() {
+fn an_approval_of_a_browser_and_its_authenticator_is_verified() {
     let signed: Signed = serde_json::from_str(CHROMIUM).unwrap();
     let run = "20261128-0112-passkeys-33c5".parse().unwrap();
     let at = |time| humantime::parse_rfc3339(time).unwrap();
@@ -86,12 +89,12 @@ fn what_a_browser_and_its_authenticator_made_is_verified() {
 }
 
 #[test]
-fn what_a_passkey_signed_counts_for_no_other_text_and_no_other_key() {
+fn a_signature_of_a_passkey_counts_for_no_other_text_and_no_other_key() {
     let (key, other) = (Authenticator::new(), Authenticator::new());
     let signature = key.approve(&challenge(&text("p")));
     let refused = |signed: &Signed, why: &str| {
-        let told = opens(signed, Means::Passkey).expect_err(why);
-        assert!(told.contains("bob did not sign this text") && told.contains(why), "{told}");
+        let error = opens(signed, Means::Passkey).expect_err(why);
+        assert!(error.contains("bob did not sign this text") && error.contains(why), "{error}");
     };
     refused(&sealed(&key, "q", &signature), "signed something else");
     refused(&sealed(&other, "p", &signature), "not the passkey's");
@@ -108,15 +111,15 @@ fn what_a_passkey_signed_counts_for_no_other_text_and_no_other_key() {
 }
 
 #[test]
-fn a_key_of_one_means_is_none_of_the_other() {
+fn an_approval_by_one_means_does_not_count_for_the_other() {
     let key = Authenticator::new();
     let signed = sealed(&key, "p", &key.approve(&challenge(&text("p"))));
     assert_eq!(opens(&signed, Means::Certificate).unwrap_err(), "not for a passkey");
-    // The same signature under the name of another scheme is asked for as that of a certificate's key.
+    // With the name of another scheme, the same signature is treated as that of a certificate's key.
     let renamed = Signed { scheme: "ecdsa-p256-sha256".to_owned(), ..signed };
     assert_eq!(opens(&renamed, Means::Passkey).unwrap_err(), "not for a certificate");
     assert!(opens(&renamed, Means::Certificate).unwrap_err().contains("did not sign"));
-    // What a passkey's key signed without a browser's data is no passkey's.
+    // A signature of the passkey's key without a browser's data is not one by passkey.
     let by_key = |message: &[u8]| {
         let signature = key.0.sign(&ring::rand::SystemRandom::new(), message).unwrap();
         Ok(("ecdsa-p256-sha256", signature.as_ref().to_vec()))
@@ -128,7 +131,7 @@ fn a_key_of_one_means_is_none_of_the_other() {
 }
 
 #[test]
-fn a_passkey_signs_for_one_run_and_a_day_and_nothing_more() {
+fn an_approval_by_passkey_is_for_one_run_and_at_most_a_day() {
     let key = Authenticator::new();
     let opens = |statement: &Statement| {
         let text = serde_json::to_string(statement).unwrap();
@@ -161,7 +164,7 @@ fn standing() -> Standing {
 }
 
 #[test]
-fn a_standing_approval_has_an_end_within_30_days_and_few_patterns() {
+fn a_standing_approval_ends_within_30_days_and_has_few_patterns() {
     let key = Authenticator::new();
     let opens = |days: u64, standing: Standing| {
         let until = SystemTime::now() + Duration::from_secs(days * 86_400);

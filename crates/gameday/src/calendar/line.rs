@@ -1,33 +1,33 @@
-//! The lines of an iCalendar file: folded, with a name, parameters and a value.
+//! Unfolds the lines of an iCalendar file, and splits them into name, parameters and value. Does not know what a property means.
 
 use std::ops::Range;
 
-/// A line after unfolding: its text and its bytes in the file.
+/// A line after unfolding. `at` is the byte range of its first part in the file.
 pub(super) struct Line {
     pub(super) text: String,
     pub(super) at: Range<usize>,
 }
 
-/// Joins lines that go on in the next one.
+/// Returns the lines of a file. A line that begins with a blank or tab continues the line before, and is joined to it.
 pub(super) fn unfolded(text: &str) -> Vec<Line> {
-    let mut all: Vec<Line> = Vec::new();
+    let mut lines: Vec<Line> = Vec::new();
     let mut at = 0;
     for whole in text.split_inclusive('\n') {
         let line = whole.trim_end_matches(['\r', '\n']);
-        match (line.strip_prefix([' ', '\t']), all.last_mut()) {
+        match (line.strip_prefix([' ', '\t']), lines.last_mut()) {
             (Some(rest), Some(last)) => last.text.push_str(rest),
             _ if line.is_empty() => {}
-            _ => all.push(Line { text: line.to_owned(), at: at..at + line.len() }),
+            _ => lines.push(Line { text: line.to_owned(), at: at..at + line.len() }),
         }
         at += whole.len();
     }
-    all
+    lines
 }
 
 /// The parameters of a line, by name.
 pub(super) type Params = Vec<(String, String)>;
 
-/// Splits a line into its name, its parameters and its value. Values of parameters may be quoted.
+/// Splits a line into its name, its parameters and its value; `None` if it has no name or no value. A `:` or `;` inside quotes does not separate.
 pub(super) fn split(line: &str) -> Option<(String, Params, &str)> {
     let mut quoted = false;
     let colon = line.char_indices().find_map(|(at, c)| {
@@ -48,18 +48,19 @@ pub(super) fn split(line: &str) -> Option<(String, Params, &str)> {
     (!name.is_empty()).then(|| (name, params.collect(), value))
 }
 
-/// Takes a value's text as it was before it was escaped; line breaks become blanks.
+/// Removes the escapes (`\,`, `\n`) from a value; a line break becomes a blank.
 pub(super) fn unescaped(value: &str) -> String {
     let mut out = String::new();
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
-        match (c, c == '\\') {
-            (_, true) => match chars.next() {
-                Some('n' | 'N') => out.push(' '),
-                Some(other) => out.push(other),
-                None => {}
-            },
-            (c, false) => out.push(c),
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n' | 'N') => out.push(' '),
+            Some(other) => out.push(other),
+            None => {}
         }
     }
     out

@@ -3,12 +3,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::times::{date, moment, zones};
 
-/// Reads a calendar with these lines in it; returns its events, and the messages.
+/// Reads a calendar with these lines in it; returns its closed times, and the messages.
 fn read(lines: &str) -> (Vec<Closed>, String) {
-    all(&format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}\r\nEND:VCALENDAR\r\n", lines.replace('\n', "\r\n")))
+    read_file(&format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}\r\nEND:VCALENDAR\r\n",
+        lines.replace('\n', "\r\n")
+    ))
 }
 
-fn all(text: &str) -> (Vec<Closed>, String) {
+fn read_file(text: &str) -> (Vec<Closed>, String) {
     let mut sink = Sink::default();
     let file = sink.add_source("holidays.ics", text);
     let events = events(text, file, "holidays.ics", &zones(), &mut sink);
@@ -33,7 +36,7 @@ fn the_end_of_days_is_exclusive() {
 }
 
 #[test]
-fn times_are_utc_of_a_zone_or_of_whoever_reads() {
+fn times_are_in_utc_in_a_zone_or_in_the_zone_of_the_schedule() {
     let moments = |from: &str, until: &str| Span::Moments(from.parse().unwrap(), until.parse().unwrap());
     let freeze = moments("2026-12-04T13:00:00Z", "2026-12-04T15:00:00Z");
     assert_eq!(event("DTSTART:20261204T130000Z\nDTEND:20261204T150000Z").0[0].span, freeze);
@@ -46,7 +49,7 @@ fn times_are_utc_of_a_zone_or_of_whoever_reads() {
 }
 
 #[test]
-fn lines_are_unfolded_and_what_is_beside_is_left() {
+fn lines_are_unfolded_and_other_parts_are_ignored() {
     let (events, said) = read(
         "BEGIN:VTIMEZONE\nTZID:x\nBEGIN:DAYLIGHT\nDTSTART:19810329T020000\nRRULE:FREQ=YEARLY\nEND:DAYLIGHT\nEND:VTIMEZONE\n\
          BEGIN:VEVENT\nSUMM\n ARY:Fr\n\teeze\nDTSTART;VALUE=DATE:2026\n 1204\nATTENDEE;CN=\"a:b;c\":mailto:x\nBEGIN:VALARM\nDURATION:PT5M\nEND:VALARM\nEND:VEVENT\n\
@@ -73,12 +76,12 @@ fn an_alarm_has_properties_of_its_own() {
             "{lines}"
         );
     }
-    // What follows an alarm is the event's again.
+    // A property after the alarm belongs to the event again.
     assert!(event(&format!("{own}\n{alarm}\nDURATION:PT1H")).1.contains("`DURATION` of an event"));
 }
 
 #[test]
-fn what_would_change_the_times_is_refused() {
+fn properties_that_would_change_the_times_are_refused() {
     for (lines, part) in [
         ("DTSTART:20261204\nRRULE:FREQ=YEARLY", "`RRULE` of an event is not understood"),
         ("DTSTART:20261204\nRDATE:20261206", "`RDATE`"),
@@ -100,15 +103,17 @@ fn what_would_change_the_times_is_refused() {
         assert!(said.contains("holidays.ics:"), "with its place: {said}");
         assert!(events.is_empty(), "{lines}: {events:?}");
     }
-    assert!(all("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261204\n").1.contains("has no end"));
-    assert!(all("BEGIN:VCALENDAR\nEND:VEVENT\n").1.contains("does not end the part"));
-    assert!(all("").1.contains("no iCalendar file") && all("hello").1.contains("no iCalendar file"));
+    assert!(read_file("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261204\n").1.contains("has no end"));
+    assert!(read_file("BEGIN:VCALENDAR\nEND:VEVENT\n").1.contains("does not end the part"));
+    assert!(
+        read_file("").1.contains("no iCalendar file") && read_file("hello").1.contains("no iCalendar file")
+    );
 }
 
 proptest! {
     #[test]
     fn any_text_gives_an_answer(text in ".{0,200}", lines in "[A-Z0-9:;=\"T\\\\Z\\n /-]{0,200}") {
-        all(&text);
+        read_file(&text);
         event(&lines);
         event(&format!("DTSTART:{text}\nDTEND{lines}"));
     }

@@ -3,7 +3,7 @@ use jiff::{SignedDuration, civil::date};
 use super::*;
 use crate::times::{zone, zones};
 
-/// A slot in Berlin, with its delay in minutes.
+/// Returns a slot in Berlin with a delay in minutes, and the zone.
 fn slot(civil: DateTime, delay: i64) -> (Slot, TimeZone) {
     let zone = zone("Europe/Berlin", &zones()).unwrap();
     let due = zone.to_ambiguous_zoned(civil).compatible().unwrap();
@@ -33,7 +33,7 @@ fn both_ends_of_a_range_of_days_are_in_it() {
 }
 
 #[test]
-fn the_end_of_moments_is_not_in_them() {
+fn the_end_of_moments_and_civil_times_is_exclusive() {
     let freeze = |from: &str, until: &str| Span::Moments(from.parse().unwrap(), until.parse().unwrap());
     let day = date(2026, 12, 4);
     let span = || freeze("2026-12-04T13:00:00Z", "2026-12-04T14:00:00Z");

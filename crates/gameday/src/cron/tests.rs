@@ -1,13 +1,15 @@
 use super::*;
 
+/// Returns the first times of a pattern from a moment on, each with its day of the week.
 fn first(pattern: &str, from: &str, count: usize) -> Vec<String> {
     let cron = Cron::parse(pattern).unwrap_or_else(|error| panic!("{pattern}: {error:?}"));
     let from = crate::times::moment(from).unwrap();
-    let days = cron.starting_at(from).take(count);
-    days.map(|time| {
-        format!("{} {}", time.strftime("%a").to_string().to_uppercase(), crate::times::written(time))
-    })
-    .collect()
+    let times = cron.starting_at(from).take(count);
+    times
+        .map(|time| {
+            format!("{} {}", time.strftime("%a").to_string().to_uppercase(), crate::times::written(time))
+        })
+        .collect()
 }
 
 #[test]
@@ -26,7 +28,7 @@ fn days_of_the_week_are_those_of_cron() {
 }
 
 #[test]
-fn weeks_and_last_days_of_a_month_are_known() {
+fn numbered_and_last_days_of_the_week_in_a_month_are_found() {
     assert_eq!(
         first("0 14 * * FRI#1", "2026-12-01T00:00", 2),
         ["FRI 2026-12-04T14:00", "FRI 2027-01-01T14:00"]
@@ -59,7 +61,7 @@ fn weeks_and_last_days_of_a_month_are_known() {
     );
     assert_eq!(first("0 14 L 2 *", "2026-12-01T00:00", 2), ["SUN 2027-02-28T14:00", "TUE 2028-02-29T14:00"]);
     assert_eq!(first("0 14 * 2 FRI#5", "2026-12-01T00:00", 1), ["FRI 2036-02-29T14:00"]);
-    // The longest time between two days of a pattern: 2100 has no 29th of February.
+    // The longest time between two days of a pattern, 40 years: 2100 has no 29th of February.
     assert_eq!(first("0 0 * 2 MON#5", "2072-03-01T00:00", 1), ["MON 2112-02-29T00:00"]);
 }
 
@@ -72,7 +74,7 @@ fn lists_ranges_and_steps_are_those_of_cron() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_place() {
+fn each_error_has_a_message_and_its_place() {
     for (pattern, at, part) in [
         ("0 14 13 * FRI", 5..13, "some programs take either"),
         ("0 14 30 2 *", 5..9, "never"),

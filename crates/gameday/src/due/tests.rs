@@ -9,7 +9,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A game day with that schedule.
+/// Returns a game day with a schedule.
 fn gameday(folder: &Path, schedule: &str) -> Gameday {
     let file = folder.join("day.toml");
     let text = format!(
@@ -21,7 +21,7 @@ fn gameday(folder: &Path, schedule: &str) -> Gameday {
     read.unwrap_or_else(|| panic!("{}", sink.into_report().render(false, 100)))
 }
 
-/// Returns what is due at a moment: each slot's civil time, and `start` or why not.
+/// Returns the decisions about slots: each slot's civil time, and `start` or the reason why it was missed.
 fn told(gameday: &Gameday, changed: &str, since: &str, now: &str) -> Vec<String> {
     let due = due(gameday, at(changed), at(since), at(now)).into_iter();
     let told = due.map(|(slot, fate)| match fate {
@@ -51,12 +51,12 @@ fn a_slot_is_due_once_from_its_time_on_and_missed_after_a_minute() {
 }
 
 #[test]
-fn after_a_pause_the_missed_are_told_and_at_most_the_last_is_started() {
+fn after_a_pause_missed_slots_are_returned_and_at_most_the_last_is_started() {
     let home = tempfile::tempdir().unwrap();
     let often = gameday(home.path(), "cron = \"*/15 * * * *\"");
     let all = told(&often, LONG_AGO, "2026-12-04T09:50:00Z", "2026-12-04T11:00:10Z");
     assert_eq!(all.len(), 5);
-    assert!(all[..4].iter().all(|one| one.ends_with("no control room ran at its time")), "{all:?}");
+    assert!(all[..4].iter().all(|text| text.ends_with("no control room ran at its time")), "{all:?}");
     assert_eq!(all[4], "2026-12-04T11:00 start");
     let many = told(&often, LONG_AGO, "2026-11-04T09:50:00Z", "2026-12-04T11:00:10Z");
     assert_eq!((many.len(), many[19].as_str()), (TOLD, "2026-12-04T11:00 start"), "the newest");
@@ -72,7 +72,7 @@ fn a_file_that_comes_after_the_time_of_its_slot_starts_nothing() {
 }
 
 #[test]
-fn a_delay_counts_and_the_shortest_file_is_due_again() {
+fn the_next_start_includes_the_delay() {
     let home = tempfile::tempdir().unwrap();
     let late = gameday(home.path(), "cron = \"0 14 * * *\", jitter = \"1h\"");
     let first = next(&late, at("2026-12-04T12:00:00Z")).unwrap();
@@ -82,6 +82,6 @@ fn a_delay_counts_and_the_shortest_file_is_due_again() {
     assert_eq!(due(&late, at(LONG_AGO), at("2026-12-04T13:00:00Z"), before), []);
     let once = gameday(home.path(), "once = \"2026-12-04T14:00\"");
     assert_eq!(next(&once, at("2026-12-04T14:00:00Z")), None);
-    let twice = gameday(home.path(), "cron = \"0 14 * * *\"");
-    assert_eq!(next(&twice, at("2026-12-04T14:00:00Z")), Some(at("2026-12-05T14:00:00Z")));
+    let daily = gameday(home.path(), "cron = \"0 14 * * *\"");
+    assert_eq!(next(&daily, at("2026-12-04T14:00:00Z")), Some(at("2026-12-05T14:00:00Z")));
 }

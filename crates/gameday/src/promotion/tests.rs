@@ -1,10 +1,10 @@
 use super::*;
 
 const DAY: i64 = 86_400;
-/// The day of the slot.
+/// The day of the slot, in days since 1970.
 const SLOT: i64 = 100;
 
-/// A run of these files in staging that held, on a day.
+/// Returns a run of the right files in staging that held. It began on a day since 1970.
 fn held(day: i64) -> Run {
     Run {
         id: format!("run-{day}"),
@@ -17,7 +17,7 @@ fn held(day: i64) -> Run {
     }
 }
 
-/// Returns the words about a scenario that has to have held in staging within the 14 days before the slot.
+/// Returns the clause about a scenario that must have held in staging within the 14 days before the slot.
 fn said(runs: &[Run]) -> String {
     let requires = Requires { environment: "staging".to_owned(), held_within: Span::secs(14 * 86_400) };
     let found = Promotion::of(&requires, "friday", "same", SLOT * DAY, runs);

@@ -1,4 +1,4 @@
-//! Checks what a game day runs: its scenarios, or the drill that it draws.
+//! Checks the drills of a game day: its scenarios, or the rules by which it draws a drill.
 
 use firedrill_plan::diagnostic::Problem;
 
@@ -10,12 +10,12 @@ use crate::{
     monkey::Monkey,
 };
 
-/// A remedy where nothing is named that could be run.
+/// The help for a game day without scenarios.
 const EXAMPLE: &str =
     "scenarios = [\"scenarios/friday.toml\"], or monkey = { scenario = \"scenarios/friday.toml\" }";
 
 impl Reader<'_> {
-    /// Returns the scenarios; that of `[monkey]` is the only one.
+    /// Returns the scenarios in order. With `[monkey]` its scenario is the only one.
     pub(super) fn drills(&mut self) -> Vec<Drill> {
         let file = self.file().clone();
         let has_scenarios = self.item.has(&["scenarios"]);
@@ -43,6 +43,7 @@ impl Reader<'_> {
         file.scenarios.into_iter().map(drill).collect()
     }
 
+    /// Returns the drill of a scenario, with the path of its file relative to the base folder.
     fn drill(
         &self,
         file: String,
@@ -53,7 +54,7 @@ impl Reader<'_> {
         Drill { file: self.base.join(file), params, seed }
     }
 
-    /// Returns the rules by which a drill is drawn.
+    /// Checks and returns the rules by which a drill is drawn; `None` without `[monkey]`.
     pub(super) fn monkey(&mut self) -> Option<Monkey> {
         let own = self.file().monkey.clone()?;
         if own.attacks == 0 {

@@ -1,5 +1,5 @@
-//! Reads `skip_if`: checks its conditions, each the alert of an incident, and the sources of the game day. The checks are those of
-//! scenarios.
+//! Reads `skip_if`: checks its conditions (each is the alert of an incident) and the sources of the game day, by the same functions as for
+//! scenarios. Asks no source.
 
 use firedrill_plan::{
     diagnostic::Problem,
@@ -15,7 +15,7 @@ impl Reader<'_> {
     pub(super) fn skip_if(&mut self) -> Vec<Incident> {
         let sources: Vec<_> = gameday::sources(self.item).collect();
         let alerts: Vec<_> = self.file().skip_if.iter().map(|condition| condition.alert.clone()).collect();
-        // A broken file may lack conditions and sources here, so nothing is said about names that match nothing.
+        // Of a broken file, conditions and sources may be missing here. So names that match nothing are reported only for a whole file.
         let is_whole = !self.item.broken;
         for source in &sources {
             refuse_source(source, self.sink);

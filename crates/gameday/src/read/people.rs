@@ -1,4 +1,4 @@
-//! Checks the people of a game day, their agreement, and the promotion.
+//! Checks the announcements of a game day, its people, their agreement, and the promotion.
 
 use std::collections::BTreeSet;
 
@@ -8,26 +8,27 @@ use firedrill_wire::Span;
 use super::Reader;
 
 impl Reader<'_> {
+    /// Checks the times of announcements, and returns them sorted, the longest first.
     pub(super) fn announce(&mut self) -> Vec<Span> {
-        let mut all = self.file().announce.clone();
-        for (index, one) in all.iter().enumerate() {
+        let mut times = self.file().announce.clone();
+        for (index, time) in times.iter().enumerate() {
             let path = ["announce", &index.to_string()];
-            if one.is_zero() {
+            if time.is_zero() {
                 self.wrong(
                     &path,
                     "an announcement at the start comes too late",
                     "no time before",
                     "for example \"15m\"",
                 );
-            } else if all[..index].contains(one) {
-                self.wrong(&path, format!("`{one}` is listed twice"), "again here", "remove one of them");
+            } else if times[..index].contains(time) {
+                self.wrong(&path, format!("`{time}` is listed twice"), "again here", "remove one of them");
             }
         }
-        all.sort_unstable_by(|one, other| other.cmp(one));
-        all
+        times.sort_unstable_by(|left, right| right.cmp(left));
+        times
     }
 
-    /// Refuses roles and people without a name: nobody can be asked by an empty text.
+    /// Reports roles and people whose name is empty.
     pub(super) fn roles(&mut self) {
         for (role, person) in self.file().roles.clone() {
             let path = ["roles", role.as_str()];
@@ -43,6 +44,7 @@ impl Reader<'_> {
         }
     }
 
+    /// Checks that the agreement can be reached: its roles are known, and enough people have them.
     pub(super) fn go_no_go(&mut self) {
         let Some(own) = self.file().go_no_go.clone() else { return };
         let roles = self.file().roles.clone();
@@ -90,6 +92,7 @@ impl Reader<'_> {
         }
     }
 
+    /// Checks the promotion.
     pub(super) fn requires(&mut self) {
         let Some(own) = self.file().requires.clone() else { return };
         if own.held_within.is_zero() {

@@ -1,4 +1,4 @@
-//! Checks the schedule of a game day: its pattern, its zone and its delay.
+//! Checks the schedule of a game day: its pattern, its time zone, its delay and its chance.
 
 use firedrill_plan::diagnostic::{Problem, nearest};
 use firedrill_wire::{Share, Span};
@@ -14,14 +14,15 @@ use crate::{
     times::{date, moment, time, zone},
 };
 
-/// Maximum delay.
+/// Maximum of `jitter`, the delay of a slot.
 const JITTER_MOST: Span = Span::secs(12 * 3600);
-/// Minimum chance: with a smaller one, the search for the next slot would take long.
+/// Minimum of `chance`. With a smaller one, the search for the next slot would take long.
 const CHANCE_LEAST: Share = Share::per_cent(1);
-/// Number of slots that are checked for delays that reach into the next slot, and for `not_on`.
+/// Number of the next slots for which the delay and `not_on` are checked.
 const LOOKED_AT: usize = 200;
 
 impl Reader<'_> {
+    /// Reads the schedule; `None` if its pattern or its zone has errors.
     pub(super) fn schedule(&mut self) -> Option<Schedule> {
         let own = self.file().schedule.clone();
         let zone = self.zone(&own.zone);
@@ -48,7 +49,7 @@ impl Reader<'_> {
 
     fn zone(&mut self, name: &str) -> Option<TimeZone> {
         let found = zone(name, self.zones);
-        // A zone that is missing was reported.
+        // A missing key was already reported when the file was read.
         if found.is_none() && self.item.text_at(&["schedule", "zone"]).is_some() {
             let known: Vec<String> = self.zones.available().map(|name| name.to_string()).collect();
             let known = known.iter().map(String::as_str);
@@ -60,12 +61,12 @@ impl Reader<'_> {
     }
 
     fn pattern(&mut self, own: &ScheduleFile) -> Option<Pattern> {
-        let has =
+        let keys =
             [("cron", own.cron.is_some()), ("every", own.every.is_some()), ("once", own.once.is_some())];
-        let kinds: Vec<&str> = has.iter().filter(|(_, has)| *has).map(|(kind, _)| *kind).collect();
+        let kinds: Vec<&str> = keys.iter().filter(|(_, is_given)| *is_given).map(|(kind, _)| *kind).collect();
         let kind = match kinds.as_slice() {
             [kind] => *kind,
-            // The errors in the schedule were reported.
+            // The kind may be missing only because it could not be read, which was already reported.
             [] if self.item.broken => return None,
             [] => {
                 let help = "{ cron = \"0 14 * * FRI\" }, { every = \"2 weeks\", from = \"2026-10-09\", at = \"14:00\" } or { once = \
@@ -119,7 +120,7 @@ impl Reader<'_> {
             Ok(cron) => Some(Pattern::Cron(cron)),
             Err(error) => {
                 let mut place = self.item.place_at(&["schedule", "cron"], false);
-                // A quoted text without escapes stands in the file as it is.
+                // The place covers the quotes. If the rest is as long as the text, it has no escapes, and the error's bytes can be marked exactly.
                 if place.at.len() == text.len() + 2 {
                     let start = place.at.start + 1;
                     place.at = start + error.at.start..start + error.at.end.max(error.at.start + 1);
@@ -174,7 +175,7 @@ impl Reader<'_> {
         Some(Pattern::Every(Every { step: step?, anchor: day?, at: clock? }))
     }
 
-    /// Refuses delays that reach into the next slot. Warns if no slot is left, and if no slot is held.
+    /// Reports a delay that can reach into the next slot. Warns if no slot is left, and if all next slots are in closed times.
     pub(super) fn is_due(&mut self, schedule: &Schedule, closed: &[Closed], now: Timestamp) {
         let slots: Vec<Slot> = schedule.upcoming(now).take(LOOKED_AT).collect();
         let place = self.item.place_of_key("schedule");
@@ -184,13 +185,14 @@ impl Reader<'_> {
             return;
         };
         let pairs = slots.iter().zip(slots.iter().skip(1));
-        if let Some((one, next)) = pairs.filter(|_| schedule.jitter.is_some()).find(|(one, next)| {
-            let most = schedule.jitter.and_then(|most| SignedDuration::try_from(most.0).ok());
-            most.is_some_and(|most| one.due.timestamp() + most >= next.due.timestamp())
-        }) {
+        let longest_delay = schedule.jitter.and_then(|jitter| SignedDuration::try_from(jitter.0).ok());
+        let reaches_next = |(slot, next): &(&Slot, &Slot)| {
+            longest_delay.is_some_and(|delay| slot.due.timestamp() + delay >= next.due.timestamp())
+        };
+        if let Some((slot, next)) = pairs.into_iter().find(reaches_next) {
             let message = format!(
                 "the delay may reach from {} into the next slot at {}",
-                one.civil_text(),
+                slot.civil_text(),
                 next.civil_text()
             );
             self.wrong(
@@ -222,7 +224,7 @@ impl Reader<'_> {
     }
 }
 
-/// Suggests a zone, also where only the city or another spelling was written.
+/// Suggests a zone for a wrong name. The name may be only a city, or have another spelling.
 fn suggest_zone<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let lower = name.to_ascii_lowercase().replace(' ', "_");
     let is_same = |zone: &&str| {

@@ -1,4 +1,4 @@
-//! Go or no-go: who agreed to the start of a slot. Agreements organise people; agents do not see them.
+//! Go or no-go: the agreements of people to the start of a slot. Agreements only organise people: agents neither see nor check them.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use crate::{file::GoNoGo, gameday::Gameday};
 /// An agreement, or its withdrawal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreement {
-    /// The version of the format, that of records.
+    /// The version of the format, which is the same as that of records.
     pub v: u32,
     /// The time, RFC 3339 UTC, by the writer's clock.
     pub at: String,
@@ -38,9 +38,9 @@ pub struct Agreement {
 pub struct Go {
     /// The people whose agreement counts.
     pub agreed: Vec<String>,
-    /// The number of people who are asked for.
+    /// The number of people who have to agree.
     pub people: u32,
-    /// The people who may still agree, each with the roles that are asked.
+    /// The people who have not agreed, each with those of their roles that may agree, as text.
     pub missing: Vec<(String, String)>,
 }
 
@@ -51,7 +51,7 @@ impl Go {
         u32::try_from(self.agreed.len()).is_ok_and(|agreed| agreed >= self.people)
     }
 
-    /// Returns the state for people: `1 of 2 agreed (alice); missing: carol (oncall)`.
+    /// Returns the state for people, such as `1 of 2 agreed (alice); missing: carol (oncall)`.
     #[must_use]
     pub fn words(&self) -> String {
         let mut words = format!("{} of {} agreed", self.agreed.len(), self.people);
@@ -70,7 +70,7 @@ impl Go {
 /// Writes an agreement to a slot, or its withdrawal.
 ///
 /// # Errors
-/// It could not be written, or the names are those of no slot.
+/// It could not be written, or the names cannot be those of a slot.
 pub fn agree(
     reports: &Path,
     (gameday, slot): (&str, &str),
@@ -80,9 +80,9 @@ pub fn agree(
     let folder = folder(reports, gameday, slot)?;
     fs::create_dir_all(&folder)?;
     let mut file = regular::append(&folder.join(AGREED))?;
-    let mut text = String::from_utf8_lossy(&content(&file)?).into_owned();
-    // A torn line must not take this one with it.
-    text = if text.is_empty() || text.ends_with('\n') { String::new() } else { "\n".to_owned() };
+    let old = content(&file)?;
+    // An unfinished last line, left by a crash, is ended first. Otherwise the new line would be a part of it.
+    let mut text = if old.is_empty() || old.ends_with(b"\n") { String::new() } else { "\n".to_owned() };
     let agreement = Agreement { v: VERSION, at: written(now), by: by.to_owned(), go };
     text += &serde_json::to_string(&agreement)?;
     text.push('\n');
@@ -90,7 +90,7 @@ pub fn agree(
     file.sync_data()
 }
 
-/// Reads all of a file of agreements.
+/// Reads a whole file of agreements. A file of more than [`MOST_BYTES`] is an error.
 fn content(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
@@ -100,11 +100,11 @@ fn content(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes the agreement of a person to a slot, or its withdrawal, and returns the state of all agreements for people.
+/// Checks that a person may agree to a slot, writes the agreement or its withdrawal, and returns the state of all agreements for people.
 ///
 /// # Errors
-/// The game day asks for no agreement, not for that of this person, not yet, the slot cannot be started any more, or it cannot be written: in
-/// words for people.
+/// The game day asks for no agreement, or not for one of this person, or it is too early, or the slot cannot be started any more, or the agreement
+/// cannot be written: in words for people.
 pub fn agreed_by(
     reports: &Path,
     gameday: &Gameday,
@@ -117,12 +117,12 @@ pub fn agreed_by(
     };
     let may = |role: &&String| gameday.roles.get(*role).is_some_and(|person| person == by);
     if !wanted.of.iter().any(|role| may(&role)) {
-        let of: Vec<String> = wanted
+        let asked: Vec<String> = wanted
             .of
             .iter()
             .map(|role| format!("{} ({role})", gameday.roles.get(role).map_or("nobody", String::as_str)))
             .collect();
-        return Err(format!("{by} is not asked; {} asks {}", gameday.name, of.join(", ")));
+        return Err(format!("{by} is not asked; {} asks {}", gameday.name, asked.join(", ")));
     }
     if is_go && starts.duration_since(now) > signed(wanted.expires) {
         let from = starts.checked_sub(signed(wanted.expires)).unwrap_or(starts);
@@ -141,15 +141,15 @@ pub fn agreed_by(
         ));
     }
     agree(reports, (&gameday.name, slot), (by, is_go), now).map_err(failed)?;
-    let all = agreements(reports, &gameday.name, slot).map_err(failed)?;
-    let own = all.iter().rev().find(|one| one.by == by);
+    let agreements = agreements(reports, &gameday.name, slot).map_err(failed)?;
+    let own = agreements.iter().rev().find(|agreement| agreement.by == by);
     if own.is_none_or(|own| own.go != is_go) {
         return Err("the agreement was written and cannot be read again".to_owned());
     }
-    Ok(go(wanted, &gameday.roles, &all, starts.max(now)).words())
+    Ok(go(wanted, &gameday.roles, &agreements, starts.max(now)).words())
 }
 
-/// Returns why agreements to a slot with a record count for nothing; `None` if it can still be started.
+/// Returns the reason why agreements to a slot with a record do not count any more; `None` if the slot can still be started.
 fn decided(state: &State) -> Option<String> {
     Some(match state {
         State::Missed(_) => return None,
@@ -161,11 +161,11 @@ fn decided(state: &State) -> Option<String> {
     })
 }
 
-/// Reads the agreements to a slot, in the order of time. A line that cannot be read, or is of another version, is left out. An agreement
-/// to a start by hand counts for one start: those before the last one are left out.
+/// Reads the agreements to a slot, in the order of time. A line that cannot be read, or has another version, is left out. An agreement to a start by
+/// hand counts for one start only: agreements from before the last such start are left out.
 ///
 /// # Errors
-/// The file is there and cannot be read, or the names are those of no slot.
+/// The file exists and cannot be read, or the names cannot be those of a slot.
 pub fn agreements(reports: &Path, gameday: &str, slot: &str) -> io::Result<Vec<Agreement>> {
     let file = match regular::open(&folder(reports, gameday, slot)?.join(AGREED)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -173,13 +173,13 @@ pub fn agreements(reports: &Path, gameday: &str, slot: &str) -> io::Result<Vec<A
     };
     let text = content(&file)?;
     let text = String::from_utf8_lossy(&text);
-    let all = text.lines().filter_map(|line| serde_json::from_str::<Agreement>(line).ok());
-    let all = all.filter(|one| one.v == VERSION);
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Agreement>(line).ok());
+    let agreements = lines.filter(|agreement| agreement.v == VERSION);
     let last = if slot == NOW { last_by_hand(reports, gameday)? } else { None };
-    Ok(all.filter(|one| last.as_ref().is_none_or(|last| one.at > *last)).collect())
+    Ok(agreements.filter(|agreement| last.as_ref().is_none_or(|last| agreement.at > *last)).collect())
 }
 
-/// Returns the time of the last start by hand that began.
+/// Returns the time at which the last start outside of the schedule began, RFC 3339 UTC; `None` if there was none.
 fn last_by_hand(reports: &Path, gameday: &str) -> io::Result<Option<String>> {
     let records = all(reports, usize::MAX)?;
     let by_hand =
@@ -187,8 +187,8 @@ fn last_by_hand(reports: &Path, gameday: &str) -> io::Result<Option<String>> {
     Ok(by_hand.filter_map(|record| record.begun()).max().map(str::to_owned))
 }
 
-/// Decides whether a start at `starts` may go ahead. An agreement counts from its time until it expires, if its person has one of the
-/// roles; the last word of each person counts.
+/// Counts the agreements to a start at `starts`. An agreement counts from its time until it expires, if the person has one of the roles. Only the
+/// last line of each person counts.
 #[must_use]
 pub fn go(
     wanted: &GoNoGo,
@@ -220,6 +220,7 @@ pub fn go(
     go
 }
 
+/// Converts a duration for calculations with timestamps. One that is too long becomes the maximum.
 fn signed(span: Span) -> SignedDuration {
     SignedDuration::try_from(span.0).unwrap_or(SignedDuration::MAX)
 }

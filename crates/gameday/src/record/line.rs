@@ -1,4 +1,4 @@
-//! The lines of a record.
+//! The lines of a record: the events of a slot. Reads and writes no file.
 
 use firedrill_wire::text::{TEXT_MOST, clean, joined};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub enum Event {
         file: String,
         /// The people who agreed to the start.
         agreed: Vec<String>,
-        /// The sources that could not be asked for alerts, each with the reason: a person started it although nobody knew whether an
+        /// The sources that could not be asked for alerts, each with the reason. A person started the slot although it was unknown whether an
         /// incident was running.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unasked: Vec<String>,
@@ -51,17 +51,17 @@ pub enum Event {
     ScenarioEnded {
         /// The number of the scenario, from 1.
         scenario: usize,
-        /// The exit code that `firedrill run` has for it.
+        /// The exit code of `firedrill run` for this scenario.
         exit: u8,
         /// The reason why there was no run, if there was none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
     },
-    /// All is over.
+    /// The slot has ended.
     Ended {
-        /// The exit code of the whole.
+        /// The exit code of the whole slot.
         exit: u8,
-        /// The reason why the rest of the scenarios was not run, if there is a rest.
+        /// The reason why the remaining scenarios were not run; `None` if all were run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
     },
@@ -86,7 +86,7 @@ pub enum Event {
 /// The draw of a drill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draw {
-    /// The seed, which repeats it.
+    /// The seed, by which the draw can be repeated.
     pub seed: u64,
     /// Number of attacks that could be drawn.
     pub of: usize,
@@ -104,7 +104,7 @@ pub enum Reason {
     Skipped,
     /// Not enough people have agreed.
     NoGo,
-    /// A scenario has not held where it has to.
+    /// A scenario has not held in the environment that `requires` names.
     Promotion,
     /// The budget of drills is used up (`at_most`).
     Budget,
@@ -148,13 +148,13 @@ pub struct Firing {
     /// The time since which it fires, RFC 3339 UTC, if the source says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// The reason why nobody is told of it, if the source says it: a silence, another alert.
+    /// The reason why the source notifies nobody of it, if the source says so: a silence, or another alert that inhibits it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hushed: Option<String>,
 }
 
 impl Firing {
-    /// Returns it for people: `CheckoutDown {severity="page"} since 2026-12-04T12:40:00Z, silenced (silence 1) (source am)`.
+    /// Returns the alert for people, such as `CheckoutDown {severity="page"} since 2026-12-04T12:40:00Z, silenced (silence 1) (source am)`.
     #[must_use]
     pub fn words(&self) -> String {
         let Self { source, alert, since, hushed } = self;
@@ -168,13 +168,13 @@ impl Firing {
 }
 
 impl Event {
-    /// A slot that is not held.
+    /// Returns the event of a slot that is not held, without alerts.
     #[must_use]
     pub const fn not_held(reason: Reason, why: String) -> Self {
         Self::NotHeld { why, reason, firing: Vec::new() }
     }
 
-    /// A slot that a person skips; the reason may be empty.
+    /// Returns the event of a slot that a person skips. The reason may be empty.
     #[must_use]
     pub fn skipped(by: &str, why: &str) -> Self {
         let why = clean(&joined(why.trim()), TEXT_MOST).into_owned();

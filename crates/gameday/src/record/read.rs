@@ -1,4 +1,4 @@
-//! Reads records.
+//! Reads records of slots, and decides the state of each slot. Never writes.
 
 use std::{
     fs::{self, TryLockError},
@@ -25,7 +25,7 @@ pub struct Record {
     pub slot: String,
     /// Its lines.
     pub lines: Vec<Line>,
-    /// Number of further lines: torn, or of another version.
+    /// Number of lines that were left out, because they are unfinished or have another version.
     pub left_out: usize,
     /// Its state.
     pub state: State,
@@ -34,13 +34,13 @@ pub struct Record {
 /// The state of a slot that has a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// A program holds it.
+    /// A program holds the slot, or is about to.
     GoesOn,
     /// It was held, with this exit code.
     Ended(u8),
     /// It was not held, for this reason.
     NotHeld(String),
-    /// Nobody started it at its time, for this reason.
+    /// It was not started at its time, for this reason.
     Missed(String),
     /// The record has no end, and no program writes it.
     Died,
@@ -64,7 +64,7 @@ impl Record {
         begun.next().map(|line| line.at.as_str())
     }
 
-    /// Whether it is known that nothing was touched. A program begins no run before its begin is in the record.
+    /// Whether the slot certainly touched nothing: no program began to hold it. A program writes its beginning into the record before its first run.
     #[must_use]
     pub fn touched_nothing(&self) -> bool {
         self.left_out == 0 && self.begun().is_none() && !matches!(self.state, State::Unreadable(_))
@@ -108,66 +108,68 @@ impl Record {
 /// Reads the record of a slot; `None` if it has none.
 ///
 /// # Errors
-/// The names are those of no slot.
+/// The names cannot be those of a slot.
 pub fn of_slot(reports: &Path, gameday: &str, slot: &str) -> io::Result<Option<Record>> {
     Ok(read(&folder(reports, gameday, slot)?.join(FILE), gameday, slot))
 }
 
-/// Reads the newest records, at most `most`, the newest first.
+/// Reads the newest records of all game days, at most `most`, the newest first.
 ///
 /// # Errors
-/// The folder of records is there and cannot be listed.
+/// The folder of records exists and cannot be listed.
 pub fn all(reports: &Path, most: usize) -> io::Result<Vec<Record>> {
     let mut found = Vec::new();
-    for (gameday, in_it) in names(&reports.join(FOLDER))? {
-        // A folder that cannot be listed hides no other.
-        for (slot, in_it) in names(&in_it).unwrap_or_default() {
+    for (gameday, gameday_folder) in folders_in(&reports.join(FOLDER))? {
+        // If one game day's folder cannot be listed, the records of the others are still returned.
+        for (slot, slot_folder) in folders_in(&gameday_folder).unwrap_or_default() {
             let is_name = folder(reports, &gameday, &slot).is_ok();
-            // The time of the file stands for that of its last event, so that only the newest are read.
-            let about = fs::symlink_metadata(in_it.join(FILE)).ok();
+            // Records are sorted by the modification time of their files, which is about that of their last event. So only the newest have to be
+            // read.
+            let about = fs::symlink_metadata(slot_folder.join(FILE)).ok();
             if let Some(changed) = about.filter(|_| is_name).and_then(|about| about.modified().ok()) {
-                found.push((changed, gameday.clone(), slot, in_it));
+                found.push((changed, gameday.clone(), slot, slot_folder));
             }
         }
     }
-    found.sort_by(|one, other| other.cmp(one));
-    let read =
-        found.into_iter().filter_map(|(_, gameday, slot, in_it)| read(&in_it.join(FILE), &gameday, &slot));
+    found.sort_by(|left, right| right.cmp(left));
+    let read = found
+        .into_iter()
+        .filter_map(|(_, gameday, slot, slot_folder)| read(&slot_folder.join(FILE), &gameday, &slot));
     Ok(read.take(most).collect())
 }
 
-/// Returns the drills of a game day that began, and those that may have: a program is about to begin one, or the record does not say. `but`
-/// is a start that does not count. Reads all records of the game day.
+/// Returns the drills of a game day that began. Drills that may have begun are counted, too: a program is about to begin one, or a record is unclear.
+/// The start `but` is not counted. Reads all records of the game day.
 ///
 /// # Errors
 /// The records cannot be listed.
 pub fn beginnings(reports: &Path, gameday: &str, but: &str, now: Timestamp) -> io::Result<Vec<Beginning>> {
-    let mut all = Vec::new();
-    for (slot, in_it) in names(&reports.join(FOLDER).join(gameday))? {
-        // Anybody who can write the directory can make folders in it: only names of slots and starts are told.
+    let mut drills = Vec::new();
+    for (slot, slot_folder) in folders_in(&reports.join(FOLDER).join(gameday))? {
+        // Other programs may make folders here; a folder whose name cannot be that of a slot or start is ignored.
         if slot == but || folder(reports, gameday, &slot).is_err() {
             continue;
         }
-        let path = in_it.join(FILE);
+        let path = slot_folder.join(FILE);
         let Some(record) = read(&path, gameday, &slot) else { continue };
         let at = match record.begun().map(str::parse) {
             Some(Ok(at)) => at,
-            // It is about to begin. Its file may be older: a slot that was missed has a record already.
+            // It is about to begin. The time of the file may be older, because a slot that was missed has a record already.
             _ if record.state == State::GoesOn => now,
             None if record.touched_nothing() => continue,
-            // The time of the file stands for the one that nobody knows.
+            // The time of the beginning is not known. The file's modification time is used in its place.
             Some(Err(_)) | None => {
                 let changed = fs::symlink_metadata(&path).and_then(|about| about.modified());
                 changed.ok().and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(now)
             }
         };
-        all.push(Beginning { slot, at });
+        drills.push(Beginning { slot, at });
     }
-    Ok(all)
+    Ok(drills)
 }
 
-/// Lists the folders in a folder, with their names. There are none if it does not exist.
-fn names(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+/// Lists the folders in a folder, each with its name and path. A folder that does not exist has none.
+fn folders_in(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -180,13 +182,14 @@ fn names(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(folders.collect())
 }
 
+/// Reads the record in a file; `None` if there is no such file.
 fn read(path: &Path, gameday: &str, slot: &str) -> Option<Record> {
     let (gameday, slot) = (gameday.to_owned(), slot.to_owned());
     match content(path) {
         Ok((text, is_locked)) => {
             let (lines, left_out) = lines(&text);
             let state = match end(&lines) {
-                // Somebody has claimed it, and has not written a begin yet; one that was missed is started late.
+                // A program has claimed the slot and has not written its beginning yet. It may be a late start of a slot that was missed.
                 Some(State::Missed(_)) | None if is_locked => State::GoesOn,
                 Some(end) => end,
                 None => State::Died,
@@ -204,7 +207,7 @@ fn read(path: &Path, gameday: &str, slot: &str) -> Option<Record> {
 /// Returns the text of a record, and whether a program writes it.
 fn content(path: &Path) -> io::Result<(String, bool)> {
     let file = regular::open(path)?;
-    // Asked before the text is read: a writer that ends in between has written its end.
+    // The lock is checked before the text is read: so a writer that ends in between has written its end into the text.
     let is_locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     let mut bytes = Vec::new();
     (&file).take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
@@ -216,15 +219,15 @@ fn content(path: &Path) -> io::Result<(String, bool)> {
 
 /// Returns the lines of a record, and the number of those that were left out.
 pub(super) fn lines(text: &str) -> (Vec<Line>, usize) {
-    let all = text.lines().filter(|line| !line.trim().is_empty());
-    let read: Vec<Option<Line>> = all
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let read: Vec<Option<Line>> = lines
         .map(|line| serde_json::from_str::<Line>(line).ok().filter(|line| line.v == VERSION).map(cleaned))
         .collect();
     let left_out = read.iter().filter(|line| line.is_none()).count();
     (read.into_iter().flatten().collect(), left_out)
 }
 
-/// Returns the last end, unless a program began after it.
+/// Returns the state that the last end in the lines describes; `None` if there is no end, or a program began after it.
 pub(super) fn end(lines: &[Line]) -> Option<State> {
     lines.iter().fold(None, |end, line| match &line.event {
         Event::Begun { .. } => None,
@@ -235,7 +238,7 @@ pub(super) fn end(lines: &[Line]) -> Option<State> {
     })
 }
 
-/// Returns a line whose texts deceive on no terminal and no page: anybody who can write the directory can write a record.
+/// Cleans the texts of a line for terminals and pages: any program that can write into the directory may have written them.
 fn cleaned(mut line: Line) -> Line {
     let clean = |text: &mut String| *text = clean(text, TEXT_MOST).into_owned();
     clean(&mut line.at);

@@ -22,7 +22,7 @@ fn begun(by: &str) -> Event {
 }
 
 #[test]
-fn the_word_of_a_reason_is_that_in_records() {
+fn the_words_of_reasons_are_those_in_records_and_docs() {
     let page = include_str!("../../../../docs/serve.md");
     let all = [
         Reason::Closed,
@@ -35,19 +35,19 @@ fn the_word_of_a_reason_is_that_in_records() {
         Reason::Unasked,
         Reason::Other,
     ];
-    for (place, reason) in all.into_iter().enumerate() {
-        assert_eq!(reason as usize, place, "in their order");
+    for (index, reason) in all.into_iter().enumerate() {
+        assert_eq!(reason as usize, index, "the list has all reasons, in order");
         assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{}\"", reason.word()));
         assert!(page.contains(&format!("`{}`", reason.word())), "docs/serve.md lacks {}", reason.word());
     }
 }
 
 #[test]
-fn of_all_who_claim_a_slot_at_once_one_succeeds() {
+fn of_eight_claims_at_once_one_succeeds() {
     let home = tempfile::tempdir().unwrap();
     let barrier = Barrier::new(8);
     let claimed = thread::scope(|scope| {
-        let tries: Vec<_> = (0..8)
+        let threads: Vec<_> = (0..8)
             .map(|_| {
                 scope.spawn(|| {
                     barrier.wait();
@@ -55,7 +55,7 @@ fn of_all_who_claim_a_slot_at_once_one_succeeds() {
                 })
             })
             .collect();
-        tries.into_iter().map(|one| one.join().unwrap()).filter(|claimed| *claimed).count()
+        threads.into_iter().map(|thread| thread.join().unwrap()).filter(|claimed| *claimed).count()
     });
     assert_eq!(claimed, 1);
     assert!(matches!(Writer::claim(home.path(), "friday", SLOT), Err(NotClaimed::Taken)));
@@ -70,10 +70,10 @@ fn a_record_goes_on_until_its_writer_ends_it_or_dies() {
     assert_eq!(state(SLOT), None);
     let mut writer = Writer::claim(home.path(), "friday", SLOT).unwrap();
     assert_eq!(state(SLOT), Some(State::GoesOn));
-    let nothing = || of_slot(home.path(), "friday", SLOT).unwrap().unwrap().touched_nothing();
-    assert!(nothing());
+    let touched_nothing = || of_slot(home.path(), "friday", SLOT).unwrap().unwrap().touched_nothing();
+    assert!(touched_nothing());
     writer.write(at("2026-12-04T13:00:00.25Z"), begun("room")).unwrap();
-    assert!(!nothing(), "the line of a run may be lost");
+    assert!(!touched_nothing(), "the line of a run may be lost");
     let run = |run: &str| Event::RunBegun { scenario: 1, name: "kill".to_owned(), run: run.to_owned() };
     writer.write(at("2026-12-04T13:00:01Z"), run("run-1")).unwrap();
     writer.write(at("2026-12-04T13:05:01Z"), run("run-2")).unwrap();
@@ -94,7 +94,7 @@ fn a_record_goes_on_until_its_writer_ends_it_or_dies() {
 }
 
 #[test]
-fn records_come_the_newest_first_and_not_all_of_them() {
+fn the_newest_records_are_returned_first_up_to_the_maximum() {
     let home = tempfile::tempdir().unwrap();
     assert_eq!(all(home.path(), 10).unwrap(), []);
     for day in 1..=5 {
@@ -113,7 +113,7 @@ fn records_come_the_newest_first_and_not_all_of_them() {
 }
 
 #[test]
-fn names_that_lead_elsewhere_are_no_slots() {
+fn names_that_lead_out_of_the_folder_are_refused() {
     let home = tempfile::tempdir().unwrap();
     for (gameday, slot) in
         [("..", SLOT), ("friday", "../../etc"), ("a/b", SLOT), ("", SLOT), ("friday", ".x")]
@@ -126,8 +126,9 @@ fn names_that_lead_elsewhere_are_no_slots() {
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing was made");
 }
 
-/// Returns who has agreed to a start at 14:00, where two of three people are asked for within 30 minutes.
-fn agreed(words: &[(&str, &str, bool)]) -> Go {
+/// Writes lines of agreement (time, person, whether they agree) and counts them for a start at 14:00. Two of three people have to agree; an agreement
+/// counts for 30 minutes.
+fn agreed(lines: &[(&str, &str, bool)]) -> Go {
     let wanted = GoNoGo {
         people: 2,
         of: ["commander", "oncall", "scribe"].map(str::to_owned).to_vec(),
@@ -138,16 +139,16 @@ fn agreed(words: &[(&str, &str, bool)]) -> Go {
             .map(|(role, person)| (role.to_owned(), person.to_owned()))
             .into();
     let home = tempfile::tempdir().unwrap();
-    for (time, person, go) in words {
+    for (time, person, go) in lines {
         agree(home.path(), ("friday", SLOT), (person, *go), at(&format!("2026-12-04T{time}Z"))).unwrap();
     }
     let read = agreements(home.path(), "friday", SLOT).unwrap();
-    assert_eq!(read.len(), words.len());
+    assert_eq!(read.len(), lines.len());
     go(&wanted, &roles, &read, at("2026-12-04T14:00:00Z"))
 }
 
 #[test]
-fn agreements_count_by_role_and_time_and_each_persons_last_word() {
+fn agreements_count_by_role_time_and_the_last_line_of_each_person() {
     let go = agreed(&[("13:40:00", "alice", true), ("13:50:00", "bob", true)]);
     assert!(go.is_go(), "{go:?}");
     assert_eq!(go.words(), "2 of 2 agreed (alice, bob)");
@@ -164,7 +165,7 @@ fn agreements_count_by_role_and_time_and_each_persons_last_word() {
 }
 
 #[test]
-fn a_slot_that_was_missed_is_taken_over_once_and_no_other() {
+fn only_a_missed_slot_can_be_claimed_late_and_only_once() {
     let home = tempfile::tempdir().unwrap();
     let state = || of_slot(home.path(), "friday", SLOT).unwrap().unwrap().state;
     let now = at("2026-12-04T14:10:00Z");
@@ -193,7 +194,7 @@ fn a_slot_that_was_missed_is_taken_over_once_and_no_other() {
 }
 
 #[test]
-fn records_that_cannot_be_read_are_told_and_wait_for_nobody() {
+fn records_that_cannot_be_read_are_reported_and_do_not_block() {
     let home = tempfile::tempdir().unwrap();
     let path = |slot: &str| {
         let folder = folder(home.path(), "friday", slot).unwrap();
@@ -216,7 +217,7 @@ fn records_that_cannot_be_read_are_told_and_wait_for_nobody() {
             ["pipe", "link", "folder", "large"].contains(&record.slot.as_str()),
             "{record:?}"
         );
-        assert!(!record.touched_nothing(), "nobody knows: {record:?}");
+        assert!(!record.touched_nothing(), "it is not certain: {record:?}");
     }
     fs::write(path("clean"), "{\"v\":1,\"at\":\"a\",\"event\":\"missed\",\"why\":\"\\u001b[31m\\u202e\"}\n")
         .unwrap();
@@ -227,7 +228,7 @@ fn records_that_cannot_be_read_are_told_and_wait_for_nobody() {
 }
 
 #[test]
-fn an_agreement_after_a_torn_line_counts_and_one_to_now_counts_once() {
+fn an_agreement_after_an_unfinished_line_counts_and_one_to_a_start_by_hand_counts_once() {
     let home = tempfile::tempdir().unwrap();
     let folder = folder(home.path(), "friday", NOW).unwrap();
     fs::create_dir_all(&folder).unwrap();
@@ -245,7 +246,7 @@ fn an_agreement_after_a_torn_line_counts_and_one_to_now_counts_once() {
 }
 
 #[test]
-fn a_torn_line_of_a_record_does_not_take_the_next_one_with_it() {
+fn an_unfinished_line_is_left_out_and_long_names_work() {
     let home = tempfile::tempdir().unwrap();
     let long = "n".repeat(150);
     let mut record = Writer::claim(home.path(), &long, SLOT).unwrap();
@@ -308,14 +309,14 @@ fn the_reason_and_the_alerts_of_a_slot_that_was_not_held_are_kept_and_earlier_re
 }
 
 #[test]
-fn what_began_counts_and_what_may_have_begun_too() {
+fn drills_that_began_or_may_have_begun_are_counted() {
     let home = tempfile::tempdir().unwrap();
     let claim = |slot: &str| Writer::claim(home.path(), "chaos", slot).unwrap();
     let now = at("2026-12-06T00:00:10Z");
     let counted = |but: &str| {
-        let mut all = beginnings(home.path(), "chaos", but, now).unwrap();
-        all.sort_by(|one, other| one.slot.cmp(&other.slot));
-        all
+        let mut drills = beginnings(home.path(), "chaos", but, now).unwrap();
+        drills.sort_by(|left, right| left.slot.cmp(&right.slot));
+        drills
     };
     assert_eq!(counted(""), [], "there is no folder");
     let begun = || Event::Begun {
@@ -338,18 +339,19 @@ fn what_began_counts_and_what_may_have_begun_too() {
     let both = [expected("2026-12-03T10:00", early), expected("by-hand-20261204T100000.000Z", late)];
     assert_eq!(counted(""), both);
     assert_eq!(counted("2026-12-03T10:00"), both[1..]);
-    // Somebody is about to begin, and a line of another version may be a begin.
+    // A program that has claimed a slot is about to begin.
     let beginning = claim("2026-12-05T10:00");
     let about_to = |slot: &str| counted("").contains(&expected(slot, now));
-    assert!(about_to("2026-12-05T10:00"), "its begin is now, whenever it was claimed");
+    assert!(about_to("2026-12-05T10:00"), "its beginning counts as now");
     drop(beginning);
     let late = Writer::claim_late(home.path(), "chaos", "2026-12-02T10:00").unwrap();
     assert!(about_to("2026-12-02T10:00"), "one that was missed is started late");
     drop(late);
     fs::create_dir_all(home.path().join(FOLDER).join("chaos/no\u{1b}[31m slot")).unwrap();
-    assert!(counted("").iter().all(|one| !one.slot.contains('\u{1b}')));
+    assert!(counted("").iter().all(|drill| !drill.slot.contains('\u{1b}')));
     assert_eq!(counted(""), both, "its program ended before it began");
+    // A line of another version may be a beginning.
     let path = folder(home.path(), "chaos", "2026-12-05T10:00").unwrap().join(FILE);
     fs::write(path, "{\"v\":9,\"event\":\"begun\"}\n").unwrap();
-    assert!(counted("").iter().any(|one| one.slot == "2026-12-05T10:00"));
+    assert!(counted("").iter().any(|drill| drill.slot == "2026-12-05T10:00"));
 }

@@ -1,4 +1,4 @@
-//! Claims slots, and writes their records.
+//! Claims slots, and writes their records. Never decides whether a slot may be held.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,7 +15,7 @@ use super::{
     read::{State, end, lines},
 };
 
-/// A slot was not claimed.
+/// The reason why a slot was not claimed.
 #[derive(Debug)]
 pub enum NotClaimed {
     /// It has a record already.
@@ -29,17 +29,17 @@ pub enum NotClaimed {
     },
 }
 
-/// Writes the record of a slot that was claimed. While it exists, the slot counts as going on.
+/// Writes the record of a claimed slot, and keeps it locked. While the writer exists, the slot goes on.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
     file: File,
-    /// The last write failed, so a line may be torn.
+    /// Whether the last write failed, so that the file may end with an unfinished line.
     torn: bool,
 }
 
 impl Writer {
-    /// Claims a slot: of all who try at once, one succeeds. `slot` is its civil time, or the name of a start by hand.
+    /// Claims a slot. If several programs try at once, exactly one succeeds. `slot` is its civil time, or the name of a start by hand.
     ///
     /// # Errors
     /// It was claimed before, or its record cannot be made.
@@ -53,19 +53,19 @@ impl Writer {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(NotClaimed::Taken),
             Err(source) => return Err(io(&path, source)),
         };
-        // The name is on the disk before anything is broken: after a power loss the slot is still claimed.
+        // The file's name is synced to the disk here, before any fault is made: after a power loss the slot is still claimed.
         let kept = file.lock().and_then(|()| File::open(&folder)?.sync_all());
         match kept {
             Ok(()) => Ok(Self { path, file, torn: false }),
             Err(source) => {
-                // A claim that nobody holds would close the slot.
+                // Without a holder the file would block the slot for ever, so it is removed.
                 let _gone = fs::remove_file(&path);
                 Err(io(&path, source))
             }
         }
     }
 
-    /// Claims a slot, also one that was missed: a person starts it late.
+    /// Claims a slot for a person who may start it late: a slot that was missed can be claimed, too.
     ///
     /// # Errors
     /// As [`Self::claim`].
@@ -78,7 +78,7 @@ impl Writer {
             .map_err(|source| NotClaimed::Io { path: reports.to_owned(), source })?;
         let path = path.join(FILE);
         let missed = regular::append(&path).and_then(|file| {
-            // Somebody who holds it, or takes it over at the same time, has it locked.
+            // The lock fails if another program holds the slot, or claims it at the same time.
             file.try_lock().map_err(io::Error::other)?;
             let mut text = String::new();
             (&file).take(MOST_BYTES).read_to_string(&mut text)?;
@@ -90,12 +90,13 @@ impl Writer {
         }
     }
 
-    /// Writes an event, to the disk.
+    /// Writes an event. It is on the disk when this returns.
     ///
     /// # Errors
     /// It could not be written.
     pub fn write(&mut self, now: Timestamp, event: Event) -> io::Result<()> {
         let line = Line { v: VERSION, at: written(now), event };
+        // After a failed write, a line break first ends the unfinished line.
         let mut text = if self.torn { b"\n".to_vec() } else { Vec::new() };
         serde_json::to_writer(&mut text, &line)?;
         text.push(b'\n');
@@ -112,7 +113,7 @@ impl Writer {
     }
 }
 
-/// Returns a time as records have it, to the millisecond.
+/// Formats a time for records: RFC 3339 UTC, to the millisecond.
 pub(super) fn written(at: Timestamp) -> String {
     format!("{at:.3}")
 }

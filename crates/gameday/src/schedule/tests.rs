@@ -30,17 +30,19 @@ fn once(zone_name: &str, at: &str) -> Schedule {
     Schedule { pattern: Pattern::Once(moment(at).unwrap()), ..cron("0 0 * * *", zone_name) }
 }
 
-/// Returns slots from the begin of a day, as their local time with offset.
+/// Returns the first slots from the beginning of a day on, each as local time with offset.
 fn due(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
     let slots = schedule.next(begin(schedule, from), count);
     slots.iter().map(|slot| slot.due.strftime("%Y-%m-%d %H:%M%:z").to_string()).collect()
 }
 
+/// Returns the last second before a day in the schedule's zone. Slots at midnight are after it.
 fn begin(schedule: &Schedule, day: &str) -> Timestamp {
     let begin = date(day).unwrap().to_zoned(schedule.zone.clone()).unwrap();
     begin.timestamp() - SignedDuration::from_secs(1)
 }
 
+/// Returns the notes of these slots.
 fn notes(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
     schedule.next(begin(schedule, from), count).into_iter().filter_map(|slot| slot.note).collect()
 }
@@ -60,13 +62,13 @@ fn a_slot_is_found_by_its_civil_time() {
             assert_eq!(friday.slot(none), None, "{none}");
         }
     }
-    // The time does not exist, and is the slot's name all the same.
+    // A civil time that does not exist is still the name of its slot.
     let gap = cron("30 2 * * *", BERLIN).slot("2027-03-28T02:30").expect("a slot");
     assert_eq!(gap.due.strftime("%H:%M").to_string(), "03:00");
 }
 
 #[test]
-fn a_time_in_a_gap_runs_when_the_gap_is_over() {
+fn a_time_in_a_gap_is_due_at_the_end_of_the_gap() {
     let nightly = cron("30 2 * * *", BERLIN);
     assert_eq!(
         due(&nightly, "2027-03-27", 3),
@@ -81,7 +83,7 @@ fn a_time_in_a_gap_runs_when_the_gap_is_over() {
 }
 
 #[test]
-fn a_gap_makes_no_run_beside_one_of_the_pattern() {
+fn a_missing_time_gets_no_slot_if_the_pattern_has_one_soon_after_the_gap() {
     let both = cron("30 2,3 * * *", BERLIN);
     assert_eq!(due(&both, "2027-03-28", 2), ["2027-03-28 03:30+02:00", "2027-03-29 02:30+02:00"]);
     assert_eq!(
@@ -98,7 +100,7 @@ fn a_gap_makes_no_run_beside_one_of_the_pattern() {
 }
 
 #[test]
-fn an_hour_that_occurs_twice_runs_once() {
+fn a_time_that_occurs_twice_has_one_slot() {
     let nightly = cron("30 2 * * *", BERLIN);
     assert_eq!(due(&nightly, "2026-10-25", 2), ["2026-10-25 02:30+02:00", "2026-10-26 02:30+01:00"]);
     assert_eq!(
@@ -129,7 +131,7 @@ fn days_of_the_week_are_those_of_the_zone() {
 }
 
 #[test]
-fn gaps_at_midnight_and_of_half_an_hour() {
+fn gaps_at_midnight_and_of_half_an_hour_are_handled() {
     assert_eq!(
         due(&cron("0 0 * * *", "Africa/Cairo"), "2027-04-30", 2),
         ["2027-04-30 01:00+03:00", "2027-05-01 00:00+03:00"]
@@ -197,7 +199,7 @@ fn delays_depend_on_the_slot_and_are_bounded() {
     assert_eq!(late.id(&slots[0]), "day 2026-12-04T14:00");
 }
 
-/// The search around changes of clocks finds what a look at each slot finds.
+/// The search around changes of clocks finds the same slots as a search through all slots.
 #[test]
 fn slots_with_a_note_are_found_in_frequent_patterns_too() {
     let now: Timestamp = "2026-09-04T00:00:00Z".parse().unwrap();
@@ -227,9 +229,9 @@ fn slots_with_a_note_are_found_in_frequent_patterns_too() {
     assert_ne!(late.changed(slot.starts().timestamp(), until).first(), Some(&slot));
 }
 
-/// Each pattern in each zone whose clocks change.
+/// Tries daily patterns in each zone whose clocks change.
 #[test]
-fn slots_rise_and_each_day_has_its_own_in_all_zones() {
+fn slots_ascend_and_each_day_has_one_in_all_zones() {
     let zones = zones();
     let from: Timestamp = "2026-09-01T00:00:00Z".parse().unwrap();
     let until: Timestamp = "2027-11-30T00:00:00Z".parse().unwrap();
@@ -267,13 +269,13 @@ fn slots_rise_and_each_day_has_its_own_in_all_zones() {
     assert!(changing > 100 && slots > 200_000, "{changing} zones, {slots} slots");
 }
 
-/// Weekdays from 10 to 16: a cron pattern and a delay.
+/// Returns a schedule for weekdays between 10:00 and 16:00, by a cron pattern and a delay of up to 6 hours.
 fn window(chance: Option<Share>, zone_name: &str) -> Schedule {
     Schedule { jitter: Some(Span::secs(6 * 3600)), chance, ..cron("0 10 * * MON-FRI", zone_name) }
 }
 
 #[test]
-fn a_window_of_a_day_is_kept_all_year_in_every_zone() {
+fn starts_stay_between_10_and_16_all_year_in_every_zone() {
     for zone in [BERLIN, "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "America/Nuuk"] {
         let schedule = window(None, zone);
         let slots = schedule.next(begin(&schedule, "2026-12-01"), 600);
@@ -284,7 +286,7 @@ fn a_window_of_a_day_is_kept_all_year_in_every_zone() {
             assert!(at >= at.date().at(10, 0, 0, 0) && at <= at.date().at(16, 0, 0, 0), "{at}");
         }
         for hour in 10..16 {
-            let count = hours.iter().filter(|one| **one == hour).count();
+            let count = hours.iter().filter(|start_hour| **start_hour == hour).count();
             // 100 are expected; five standard deviations are 46.
             assert!((54..=146).contains(&count), "{count} of 600 in hour {hour} in {zone}");
         }
@@ -292,7 +294,7 @@ fn a_window_of_a_day_is_kept_all_year_in_every_zone() {
 }
 
 #[test]
-fn a_delay_over_a_change_of_clocks_is_time_that_passes() {
+fn a_delay_over_a_change_of_clocks_is_real_time() {
     // Berlin, 2027-03-28: 02:00 becomes 03:00.
     let schedule = Schedule { jitter: Some(Span::secs(6 * 3600)), ..cron("0 0 * * SUN", BERLIN) };
     let slot = schedule.slot("2027-03-28T00:00").unwrap();
@@ -302,7 +304,7 @@ fn a_delay_over_a_change_of_clocks_is_time_that_passes() {
 }
 
 #[test]
-fn chance_leaves_some_times_without_a_slot_and_nobody_else_has_the_same() {
+fn chance_leaves_out_some_times_which_differ_between_game_days() {
     let all = window(None, BERLIN);
     let from = begin(&all, "2026-12-01");
     for (per_cent, count) in [(20, 400_u32), (50, 1_000), (100, 2_000)] {

@@ -1,4 +1,4 @@
-//! The formats of GitHub Actions: workflow commands on standard output make annotations, and Markdown in a file is the job's summary.
+//! The formats of GitHub Actions: workflow commands, which become annotations when they are printed, and Markdown, which becomes the job's summary.
 //!
 //! Commands are escaped the way GitHub's runner decodes them: `%`, carriage return and line feed in messages, also `:` and `,` in properties.
 
@@ -11,12 +11,13 @@ use crate::{
     gate::{Gate, Reason},
 };
 
-/// Maximum number of annotations of a level. GitHub shows ten for each step; the tenth says how many more there are.
+/// Maximum number of reasons that become annotations of a level. GitHub shows ten annotations for each step; the tenth says how many more there are.
 const ANNOTATIONS: usize = 9;
 /// Maximum number of rows of each table: GitHub limits the summary to 1 MiB.
 const ROWS: usize = 200;
 
-/// Returns the workflow commands, a line for each: an error for what fails the gate, a warning for what is allowed, a notice if the run passes the gate.
+/// Returns the workflow commands, one on each line: an error for each reason that fails the gate, a warning for each reason that is allowed, and a notice
+/// if the run passes the gate.
 #[must_use]
 pub fn annotations(run: &Results, decided: &Gate, places: Places<'_>) -> String {
     let mut text = String::new();
@@ -47,6 +48,7 @@ pub fn annotations(run: &Results, decided: &Gate, places: Places<'_>) -> String 
     text
 }
 
+/// Returns a workflow command.
 fn command(level: &str, title: &str, place: Option<Place>, message: &str) -> String {
     let place = place.map_or_else(String::new, |place| {
         format!("file={},line={},", escape_property(&place.file), place.line)
@@ -95,27 +97,31 @@ pub fn summary(run: &Results, decided: &Gate) -> String {
         }
         None => {
             text.push_str("\n| attack | objective | goal | measured | verdict |\n|---|---|---|---|---|\n");
-            let all =
-                run.attacks.iter().flat_map(|attack| attack.objectives.iter().map(move |one| (attack, one)));
-            for (attack, one) in all.clone().take(ROWS) {
-                let side = Side { verdict: one.verdict, measured: one.measured };
-                let cells = [&attack.name, &one.name, &one.goal, &side.figure()].map(|cell| plain(cell));
-                let _ = writeln!(text, "| {} | {} |", cells.join(" | "), one.verdict);
+            let rows = run
+                .attacks
+                .iter()
+                .flat_map(|attack| attack.objectives.iter().map(move |objective| (attack, objective)));
+            for (attack, objective) in rows.clone().take(ROWS) {
+                let side = Side { verdict: objective.verdict, measured: objective.measured };
+                let cells =
+                    [&attack.name, &objective.name, &objective.goal, &side.figure()].map(|cell| plain(cell));
+                let _ = writeln!(text, "| {} | {} |", cells.join(" | "), objective.verdict);
             }
-            note_if_cut(&mut text, all.count());
+            note_if_cut(&mut text, rows.count());
         }
     }
     text.push('\n');
     text
 }
 
-/// Says how many rows are shown, if some are left out.
-fn note_if_cut(text: &mut String, all: usize) {
-    if all > ROWS {
-        let _ = writeln!(text, "\n{ROWS} of {all} are shown.");
+/// Adds a line with the number of rows, if some were left out.
+fn note_if_cut(text: &mut String, total: usize) {
+    if total > ROWS {
+        let _ = writeln!(text, "\n{ROWS} of {total} are shown.");
     }
 }
 
+/// Adds a row of the comparison.
 fn write_row(text: &mut String, row: &Row) {
     let side = |side: Option<Side>| {
         side.map_or_else(|| "—".to_owned(), |side| format!("{} {}", side.verdict, side.figure()))
@@ -124,7 +130,7 @@ fn write_row(text: &mut String, row: &Row) {
     let _ = writeln!(text, "| {} | {} |", cells.join(" | "), row.change.word());
 }
 
-/// Escapes markup of Markdown and HTML, and breaks mentions. Addresses stay links.
+/// Escapes the markup of Markdown and HTML, and makes mentions (`@name`) ineffective. Web addresses stay links.
 fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -133,7 +139,7 @@ fn plain(text: &str) -> String {
                 safe.push('\\');
                 safe.push(letter);
             }
-            // A mention would notify people at every run.
+            // An invisible character (word joiner) after the `@`: otherwise a mention would notify people at every run.
             '@' => safe.push_str("@\u{2060}"),
             '&' => safe.push_str("&amp;"),
             '\n' | '\r' => safe.push(' '),

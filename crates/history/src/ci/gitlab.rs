@@ -1,4 +1,4 @@
-//! The code quality report of GitLab: an array of findings with a fingerprint, by which a merge request tells new ones from old ones.
+//! The code quality report of GitLab: an array of findings. Each has a fingerprint, by which a merge request distinguishes new findings from old ones.
 
 use std::collections::HashSet;
 
@@ -10,13 +10,13 @@ use crate::{
     gate::{Gate, Kind, Reason},
 };
 
-/// Returns the report. What fails the gate is `major` or more, what is allowed is `info`.
+/// Returns the report. A reason that fails the gate has the severity `major` or higher; a reason that is allowed has `info`.
 #[must_use]
 pub fn code_quality(run: &Results, decided: &Gate, places: Places<'_>) -> Value {
     let mut taken = HashSet::new();
     let issue = |reason: &Reason| {
         let place = places(reason.attack.as_deref());
-        // Every issue has to have a place; a path that is no file is shown, and is no link.
+        // GitLab requires a place for every issue. If the path is no file, GitLab shows it without a link.
         let (path, line) = place.map_or_else(|| (run.scenario.clone(), 1), |place| (place.file, place.line));
         json!({
             "description": format!("{}: {}", reason.kind.word(), reason.text),
@@ -38,7 +38,8 @@ const fn severity(reason: &Reason) -> &'static str {
     }
 }
 
-/// Returns what names a problem over runs: not its figures, which differ each time.
+/// Returns the fingerprint of a problem. It is the same in each run with this problem, so it does not depend on figures. `taken` has the fingerprints
+/// that were already used in this report.
 fn fingerprint(run: &Results, reason: &Reason, taken: &mut HashSet<String>) -> String {
     let parts = [
         reason.kind.word(),
@@ -55,9 +56,9 @@ fn fingerprint(run: &Results, reason: &Reason, taken: &mut HashSet<String>) -> S
         }
         hasher.finalize()
     };
-    // GitLab shows one issue of each fingerprint.
+    // GitLab shows only one issue of each fingerprint. So further problems of the same kind and place get another seed.
     (0..=u8::MAX)
         .map(|seed| format!("{:08x}{:08x}", hash(seed), hash(!seed)))
-        .find(|one| taken.insert(one.clone()))
+        .find(|fingerprint| taken.insert(fingerprint.clone()))
         .unwrap_or_default()
 }

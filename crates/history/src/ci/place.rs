@@ -9,5 +9,6 @@ pub struct Place {
     pub line: usize,
 }
 
-/// Returns the place of an attack in the scenario; of the scenario where none is named. `None` if it is in no file of the repository.
+/// A function that returns the place of an attack in the scenario's file, or of the scenario itself if no attack is named. It returns `None` if the
+/// scenario is in no file of the repository.
 pub type Places<'a> = &'a dyn Fn(Option<&str>) -> Option<Place>;

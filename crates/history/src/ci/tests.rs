@@ -1,11 +1,11 @@
-//! CI systems get everything that people get, and it is escaped.
+//! Tests of all formats: each reason of the gate is in them, and texts are escaped.
 
 use firedrill_judge::verdict::{Exit, Verdict};
 
 use super::*;
 use crate::{baseline::Results, compare::tests::results, gate::gate};
 
-/// A run with one violated objective whose reason has signs that mean something to somebody, and a doubt about the run.
+/// Returns a run with one violated objective, whose reason has characters that the formats have to escape, and with a doubt about the run.
 fn bad() -> Results {
     let mut run = results(40);
     run.attacks[0].objectives[0].why = "80 % of <users>\n::error::no".to_owned();
@@ -37,9 +37,9 @@ fn each_reason_is_an_annotation_at_its_attack() {
 #[test]
 fn many_reasons_are_few_annotations_and_all_in_the_summary() {
     let mut run = bad();
-    let one = run.attacks[0].objectives[0].clone();
+    let objective = run.attacks[0].objectives[0].clone();
     run.attacks[0].objectives.extend(
-        (0..30).map(|number| crate::ObjectiveResult { name: format!("more{number}"), ..one.clone() }),
+        (0..30).map(|number| crate::ObjectiveResult { name: format!("more{number}"), ..objective.clone() }),
     );
     let (_, decided) = gate(&run, None, false);
     let text = annotations(&run, &decided, &place);
@@ -49,7 +49,7 @@ fn many_reasons_are_few_annotations_and_all_in_the_summary() {
 }
 
 #[test]
-fn what_passes_is_a_notice_and_what_is_allowed_a_warning() {
+fn a_passing_run_is_a_notice_and_an_allowed_reason_a_warning() {
     let mut run = results(0);
     (run.verdict, run.exit) = (Verdict::Unknown, 3);
     run.attacks[0].verdict = Some(Verdict::Unknown);
@@ -70,8 +70,8 @@ fn what_passes_is_a_notice_and_what_is_allowed_a_warning() {
 fn issues_have_fingerprints_that_figures_do_not_change() {
     let fingerprints = |run: &Results| {
         let issues = code_quality(run, &gate(run, None, false).1, &place);
-        let all = issues.as_array().unwrap().clone();
-        all.iter().map(|one| one["fingerprint"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let issues = issues.as_array().unwrap().clone();
+        issues.iter().map(|issue| issue["fingerprint"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let run = bad();
     let first = fingerprints(&run);
@@ -88,7 +88,7 @@ fn issues_have_fingerprints_that_figures_do_not_change() {
         (&"critical".into(), &"firedrill-violated".into())
     );
     let bare = code_quality(&run, &gate(&run, None, false).1, &|_| None);
-    assert_eq!(bare[0]["location"]["path"], "friday", "GitLab needs one");
+    assert_eq!(bare[0]["location"]["path"], "friday", "GitLab needs a path");
 }
 
 #[test]

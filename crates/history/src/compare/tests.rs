@@ -1,7 +1,7 @@
 use super::*;
 use firedrill_judge::{log::Log, testing::Drill};
 
-/// The results of a drill with that many bad requests of a hundred in each second of the fault.
+/// Returns the results of a drill with `bad` bad requests among 100 in each second of the fault.
 pub(crate) fn results(bad: u64) -> Results {
     let mut drill = Drill::one();
     drill.acts[0].bad = if bad > 0 { vec![(0..60, bad)] } else { Vec::new() };
@@ -22,14 +22,14 @@ fn a_run_compared_with_itself_shows_no_difference() {
 }
 
 #[test]
-fn a_share_that_fell_is_worse_and_the_other_way_better() {
+fn a_lower_share_is_worse_and_a_higher_one_better() {
     let (good, bad) = (results(0), results(40));
     assert_eq!(changes(&compare(&good, &bad))[0], ("users", Change::Worse));
     assert_eq!(changes(&compare(&bad, &good))[0], ("users", Change::Better));
 }
 
 #[test]
-fn what_is_unknown_or_has_another_goal_is_not_compared() {
+fn an_unknown_objective_or_one_with_another_goal_is_not_compared() {
     let (good, mut other) = (results(0), results(40));
     other.attacks[0].objectives[0].goal = "99 % good".to_owned();
     let comparison = compare(&good, &other);
@@ -44,7 +44,7 @@ fn what_is_unknown_or_has_another_goal_is_not_compared() {
 }
 
 #[test]
-fn what_is_judged_in_one_run_only_is_told() {
+fn an_objective_that_only_one_run_has_is_added_or_removed() {
     let (one, mut other) = (results(0), results(0));
     other.attacks[0].objectives.remove(0);
     assert_eq!(compare(&one, &other).count(Change::Removed), 1);
@@ -76,7 +76,7 @@ fn times_are_better_when_shorter_and_endless_ones_are_the_worst() {
     assert_eq!(change(&time(1e6, Some(3e6)), &long), Change::Same, "ranges that touch overlap");
 }
 
-/// The results of a run with an objective that a source measured, with these figures.
+/// Returns the results of a run with an objective that a source measured. Without an upper end the figure is endless.
 fn of_source(unit: Unit, asked: &str, (low, high): (f64, Option<f64>)) -> Results {
     let mut results = results(0);
     let objective = &mut results.attacks[0].objectives[0];
@@ -88,7 +88,7 @@ fn of_source(unit: Unit, asked: &str, (low, high): (f64, Option<f64>)) -> Result
 }
 
 #[test]
-fn ranges_between_two_answers_of_a_source_are_no_chance() {
+fn ranges_between_two_answers_of_a_source_are_not_compared() {
     for unit in [Unit::Number, Unit::Time] {
         for after in [(1.0, Some(1.0)), (5e6, None)] {
             let (one, other) =
@@ -115,5 +115,5 @@ fn another_question_is_another_objective() {
     assert_eq!((row.change, row.without_ranges), (Change::Unknown, false));
     assert_eq!(row.why.as_deref(), Some("it was “prom: x” that was asked, and is “prom: y”"));
     let old = of_source(Unit::Number, "", (0.0, Some(0.0)));
-    assert!(compare(&old, &other).rows[0].without_ranges, "an earlier version did not say");
+    assert!(compare(&old, &other).rows[0].without_ranges, "baselines of earlier versions have no question");
 }

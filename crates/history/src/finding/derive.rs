@@ -1,4 +1,4 @@
-//! Derives findings from runs: a pure function of the findings in the file and of the outcomes of the runs.
+//! Derives findings from runs: a pure function of the findings in the file and the outcomes of the runs. Reads and writes no file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,24 +10,28 @@ use crate::{
     time::{moment, seconds},
 };
 
-/// One run, as far as findings need it.
+/// The facts about a run that findings need.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
+    /// Its start, in seconds since 1970.
     pub(crate) at_s: i64,
+    /// The name of its folder.
     pub(crate) folder: String,
     pub(crate) scenario: String,
     pub(crate) told: Told,
 }
 
 impl Seen {
+    /// Returns its id, or the name of its folder if the id is not known.
     fn run(&self) -> &str {
         self.told.run.as_deref().unwrap_or(&self.folder)
     }
 }
 
-/// One verdict on the objective of a key.
+/// A verdict on the objective of a key: `held` or `violated`.
 #[derive(Clone, Debug)]
 struct Point {
+    /// The start of the run, in seconds since 1970.
     at_s: i64,
     run: String,
     violated: bool,
@@ -35,24 +39,27 @@ struct Point {
     measured: String,
 }
 
-/// Violations of one objective, without a run between them in which it held.
+/// Consecutive violations of an objective: it held in no run between them.
 #[derive(Debug)]
 struct Episode {
     first: Point,
     last: Point,
+    /// Number of runs that violated the objective.
     runs: usize,
+    /// The next verdict `held`, if there is one.
     closed: Option<Point>,
 }
 
-/// Returns the findings, the open ones first, then by their time, the newest first.
+/// Returns the findings: open, closed, withdrawn; in each state sorted by time, the newest first. `known` are the findings in the file.
 ///
-/// Runs whose folders are gone stay in the findings that they opened or closed; runs that are there speak for themselves.
+/// If the folder of a run is gone, the findings in the file still count as its verdicts. If the folder exists, only the run itself counts.
 pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
-    runs.sort_by(|one, other| (one.at_s, &one.folder).cmp(&(other.at_s, &other.folder)));
+    runs.sort_by(|left, right| (left.at_s, &left.folder).cmp(&(right.at_s, &right.folder)));
     let mut ids = HashSet::new();
-    // Copies of a folder are left out.
+    // Of several copies of a run's folder only the first is used.
     runs.retain(|seen| ids.insert(seen.run().to_owned()));
     let mut points = BTreeMap::<Key, Vec<Point>>::new();
+    // The runs with a verdict on a key.
     let mut told = HashSet::new();
     for seen in &runs {
         for (key, point) in of_run(seen) {
@@ -68,52 +75,52 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
         before.entry(key).or_default().push(finding);
     }
     let mut taken: BTreeSet<String> = before.values().flatten().map(|finding| finding.id.clone()).collect();
-    let mut all = Vec::new();
+    let mut findings = Vec::new();
     for (key, mut points) in points {
-        points.sort_by(|one, other| (one.at_s, &one.run).cmp(&(other.at_s, &other.run)));
-        points.dedup_by(|one, other| one.run == other.run && one.violated == other.violated);
-        let mut mine = before.remove(&key).unwrap_or_default();
-        mine.sort_by_key(|finding| seconds(&finding.opened));
+        points.sort_by(|left, right| (left.at_s, &left.run).cmp(&(right.at_s, &right.run)));
+        points.dedup_by(|left, right| left.run == right.run && left.violated == right.violated);
+        let mut in_file = before.remove(&key).unwrap_or_default();
+        in_file.sort_by_key(|finding| seconds(&finding.opened));
         for episode in episodes(points) {
-            let finding = adopt(&mut mine, &key, &episode, &mut taken);
-            all.push(finding);
+            findings.push(adopt(&mut in_file, &key, &episode, &mut taken));
         }
-        // No run shows the remaining findings.
-        let words = mine.into_iter().filter(Finding::has_words);
-        all.extend(words.map(|finding| Finding { state: State::Withdrawn, ..finding }));
+        // No run shows the remaining findings of the file. They are kept only if people wrote something into them.
+        let written = in_file.into_iter().filter(Finding::has_words);
+        findings.extend(written.map(|finding| Finding { state: State::Withdrawn, ..finding }));
     }
-    all.sort_by(|one, other| {
-        let place = |finding: &Finding| (finding.state, std::cmp::Reverse(seconds(&finding.seen)));
-        place(one).cmp(&place(other)).then_with(|| one.key().cmp(&other.key()))
+    findings.sort_by(|left, right| {
+        let order = |finding: &Finding| (finding.state, std::cmp::Reverse(seconds(&finding.seen)));
+        order(left).cmp(&order(right)).then_with(|| left.key().cmp(&right.key()))
     });
-    all
+    findings
 }
 
-/// Returns the verdict of a run on each key. Of several attacks with one name, the worst counts.
+/// Returns the verdict of a run on each key. Of several attacks with the same name, the worst verdict counts.
 fn of_run(seen: &Seen) -> Vec<(Key, Point)> {
     let mut worst = HashMap::<(&str, &str), &Outcome>::new();
-    for one in &seen.told.outcomes {
-        let place = worst.entry((&one.attack, &one.objective)).or_insert(one);
-        if one.verdict > place.verdict {
-            *place = one;
+    for outcome in &seen.told.outcomes {
+        let so_far = worst.entry((&outcome.attack, &outcome.objective)).or_insert(outcome);
+        if outcome.verdict > so_far.verdict {
+            *so_far = outcome;
         }
     }
-    let key = |one: &Outcome| {
-        (seen.scenario.clone(), seen.told.environment.clone(), one.attack.clone(), one.objective.clone())
+    let key = |outcome: &Outcome| {
+        let (attack, objective) = (outcome.attack.clone(), outcome.objective.clone());
+        (seen.scenario.clone(), seen.told.environment.clone(), attack, objective)
     };
-    let point = |one: &Outcome| Point {
+    let point = |outcome: &Outcome| Point {
         at_s: seen.at_s,
         run: seen.run().to_owned(),
-        violated: one.verdict == Verdict::Violated,
-        goal: one.goal.clone(),
-        measured: one.measured.clone(),
+        violated: outcome.verdict == Verdict::Violated,
+        goal: outcome.goal.clone(),
+        measured: outcome.measured.clone(),
     };
-    worst.into_values().map(|one| (key(one), point(one))).collect()
+    worst.into_values().map(|outcome| (key(outcome), point(outcome))).collect()
 }
 
-/// Returns the verdicts that a finding of the file has beyond those of the runs. A violation counts until its run is judged differently. A
-/// verdict `held` counts only if its run is gone, because an unknown verdict closes nothing.
-fn of_finding(finding: &Finding, there: &HashSet<String>, told: impl Fn(&str) -> bool) -> Vec<Point> {
+/// Returns the verdicts that only a finding in the file has. A violation counts unless its run has a verdict on this key itself (`told`). A
+/// verdict `held` counts only if its run is not among the `existing` ones: if the run exists and has no verdict, its verdict is unknown now.
+fn of_finding(finding: &Finding, existing: &HashSet<String>, told: impl Fn(&str) -> bool) -> Vec<Point> {
     let point = |at: &str, run: &str, violated: bool| Point {
         at_s: seconds(at),
         run: run.to_owned(),
@@ -128,7 +135,7 @@ fn of_finding(finding: &Finding, there: &HashSet<String>, told: impl Fn(&str) ->
         }
     }
     if let (Some(at), Some(run)) = (&finding.closed, &finding.closed_in)
-        && !there.contains(run)
+        && !existing.contains(run)
     {
         let goal = finding.closed_by_goal.clone().unwrap_or_else(|| finding.goal.clone());
         points.push(Point { goal, ..point(at, run, false) });
@@ -136,35 +143,39 @@ fn of_finding(finding: &Finding, there: &HashSet<String>, told: impl Fn(&str) ->
     points
 }
 
+/// Joins verdicts, which are sorted by time, into episodes.
 fn episodes(points: Vec<Point>) -> Vec<Episode> {
-    let mut all: Vec<Episode> = Vec::new();
+    let mut episodes: Vec<Episode> = Vec::new();
     for point in points {
-        let open = all.last_mut().filter(|episode| episode.closed.is_none());
+        let open = episodes.last_mut().filter(|episode| episode.closed.is_none());
         match (open, point.violated) {
             (Some(episode), true) => {
                 episode.runs += usize::from(episode.last.run != point.run);
                 episode.last = point;
             }
             (Some(episode), false) => episode.closed = Some(point),
-            (None, true) => all.push(Episode { first: point.clone(), last: point, runs: 1, closed: None }),
+            (None, true) => {
+                episodes.push(Episode { first: point.clone(), last: point, runs: 1, closed: None });
+            }
             (None, false) => {}
         }
     }
-    all
+    episodes
 }
 
-/// Makes the finding of an episode, with the id and the texts of the findings of the same time in the file.
-fn adopt(mine: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut BTreeSet<String>) -> Finding {
+/// Makes the finding of an episode. It gets the id and the texts of the findings in the file that are about the same time; those are removed from
+/// `in_file`. `taken` has the ids that are used already.
+fn adopt(in_file: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut BTreeSet<String>) -> Finding {
     let same_time = |finding: &mut Finding| {
         seconds(&finding.opened) <= episode.last.at_s && episode.first.at_s <= seconds(&finding.seen)
     };
-    let mut old: Vec<Finding> = mine.extract_if(.., same_time).collect();
+    let mut old: Vec<Finding> = in_file.extract_if(.., same_time).collect();
     let mut finding = if old.is_empty() { new(key, episode, taken) } else { old.remove(0) };
     for other in old {
-        // A run between two findings is unknown now, so that they become one.
-        for (word, more) in [(&mut finding.owner, other.owner), (&mut finding.ticket, other.ticket)] {
-            if word.is_empty() {
-                *word = more;
+        // Several findings become one if the verdict of the run that separated them is unknown now. Their texts are joined.
+        for (text, other_text) in [(&mut finding.owner, other.owner), (&mut finding.ticket, other.ticket)] {
+            if text.is_empty() {
+                *text = other_text;
             }
         }
         if !other.note.is_empty() && other.note != finding.note {
@@ -187,6 +198,7 @@ fn adopt(mine: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut BTre
     finding
 }
 
+/// Makes a finding with a new id. The id is computed from the key and the first run, so it is the same if the file is lost.
 fn new(key: &Key, episode: &Episode, taken: &mut BTreeSet<String>) -> Finding {
     let (scenario, environment, attack, objective) = key.clone();
     let mut hasher = crc32fast::Hasher::new();

@@ -1,4 +1,4 @@
-//! The file of findings: TOML beside the runs, for people to read and to edit.
+//! Reads and writes the file of findings: TOML beside the runs, which people read and edit.
 
 use std::{
     fs::File,
@@ -13,12 +13,14 @@ use crate::error::HistoryError;
 
 /// The name of the file in the directory of runs.
 pub(crate) const FILE: &str = "findings.toml";
+/// The file that is locked while the file of findings is written.
 const LOCK: &str = ".findings.lock";
 /// The version of the format that this build writes.
 const SCHEMA: u32 = 1;
 /// Maximum size of the file, in bytes.
 const MOST: u64 = 64 << 20;
 
+/// The comment at the beginning of the file.
 const HEAD: &str = "\
 # Findings of the drills in this directory. `firedrill findings` shows them.
 #
@@ -27,6 +29,7 @@ const HEAD: &str = "\
 # later run of the same scenario in which that objective holds closes it.
 ";
 
+/// The content of the file.
 #[derive(Serialize, Deserialize)]
 struct Whole {
     schema: u32,
@@ -34,11 +37,11 @@ struct Whole {
     findings: Vec<Finding>,
 }
 
-/// Keeps others from writing the file, as long as it lives.
+/// Keeps other programs from writing the file until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "the lock lasts as long as it is open")] File);
 
-/// Waits until nobody else writes the file.
+/// Waits until no other program writes the file, and locks it.
 pub(crate) fn lock(reports: &Path) -> std::io::Result<Lock> {
     let file = File::options().create(true).truncate(false).write(true).open(reports.join(LOCK))?;
     file.lock()?;
@@ -58,13 +61,13 @@ pub(crate) fn read(reports: &Path) -> Result<Option<Vec<Finding>>, HistoryError>
     }
     let bad = |why: String| HistoryError::Findings { path: path.clone(), why };
     let text = text::read(&path, MOST).map_err(bad)?.text;
-    // The message has the line, and a caret below what is wrong.
+    // The message of `toml` has the line, and a caret below the mistake.
     let whole: Whole = toml::from_str(&text).map_err(|error| bad(error.to_string()))?;
     if whole.schema > SCHEMA {
         return Err(bad(format!("its schema is {}, and this firedrill knows {SCHEMA}", whole.schema)));
     }
     let mut findings = whole.findings;
-    for (place, finding) in findings.iter_mut().enumerate() {
+    for (index, finding) in findings.iter_mut().enumerate() {
         finding.clean();
         for (name, time) in [
             ("opened", Some(&finding.opened)),
@@ -74,7 +77,7 @@ pub(crate) fn read(reports: &Path) -> Result<Option<Vec<Finding>>, HistoryError>
             if time.is_some_and(|time| humantime::parse_rfc3339_weak(time).is_err()) {
                 return Err(bad(format!(
                     "finding {} (`{}`): `{name}` is no time such as 2026-11-20T14:02:11Z",
-                    place + 1,
+                    index + 1,
                     finding.id
                 )));
             }
@@ -83,7 +86,7 @@ pub(crate) fn read(reports: &Path) -> Result<Option<Vec<Finding>>, HistoryError>
     Ok(Some(findings))
 }
 
-/// Writes the findings, if the file does not say the same already.
+/// Writes the findings, unless the file has exactly this content already.
 pub(crate) fn write(reports: &Path, findings: &[Finding]) -> Result<(), HistoryError> {
     let path = path(reports);
     let failed = |why: String| HistoryError::Findings { path: path.clone(), why };

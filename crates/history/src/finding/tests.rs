@@ -1,4 +1,4 @@
-//! Findings open, stay and close as runs tell, and keep what people wrote.
+//! Tests of findings: runs open and close them, and the texts that people wrote are kept.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -14,31 +14,36 @@ use crate::{
     testing::{Sample, sample},
 };
 
-/// A run that started at this second, with a verdict on each objective of one attack.
+/// Returns a run that started at this second, with verdicts on objectives of one attack.
 fn seen(at_s: i64, outcomes: &[(&str, Verdict)]) -> Seen {
-    let of = |(objective, verdict): &(&str, Verdict)| Outcome {
+    let outcome = |(objective, verdict): &(&str, Verdict)| Outcome {
         attack: "stop checkout".to_owned(),
         objective: (*objective).to_owned(),
         goal: "at least 99 %".to_owned(),
         verdict: *verdict,
         measured: String::new(),
     };
-    let outcomes = outcomes.iter().map(of).collect();
+    let outcomes = outcomes.iter().map(outcome).collect();
     let told = Told { run: Some(format!("run-{at_s}")), environment: None, outcomes };
     Seen { at_s, folder: format!("run-{at_s}"), scenario: "friday".to_owned(), told }
 }
 
 use Verdict::{Held, Violated};
 
-fn states(all: &[Finding]) -> Vec<(State, &str, usize)> {
-    all.iter().map(|finding| (finding.state, finding.opened_in.as_str(), finding.runs)).collect()
+/// Returns the state of each finding, the run that opened it, and the number of runs that showed it.
+fn states(findings: &[Finding]) -> Vec<(State, &str, usize)> {
+    findings.iter().map(|finding| (finding.state, finding.opened_in.as_str(), finding.runs)).collect()
 }
 
 #[test]
-fn a_violation_opens_more_of_it_count_and_the_next_that_holds_closes() {
+fn a_violation_opens_a_finding_more_are_counted_and_a_run_that_holds_closes_it() {
     let mut runs = vec![seen(1, &[("users", Held)]), seen(2, &[("users", Violated)]), seen(3, &[])];
     let open = derive(Vec::new(), runs.clone());
-    assert_eq!(states(&open), [(State::Open, "run-2", 1)], "what is unknown in the third closes nothing");
+    assert_eq!(
+        states(&open),
+        [(State::Open, "run-2", 1)],
+        "the third run, in which it is unknown, closes nothing"
+    );
     runs.push(seen(4, &[("users", Violated)]));
     let still = derive(open.clone(), runs.clone());
     assert_eq!(states(&still), [(State::Open, "run-2", 2)]);
@@ -60,7 +65,7 @@ fn a_violation_opens_more_of_it_count_and_the_next_that_holds_closes() {
 }
 
 #[test]
-fn words_of_people_stay_whatever_becomes_of_the_runs() {
+fn texts_of_people_are_kept_if_runs_come_go_or_are_judged_differently() {
     let mut first = derive(Vec::new(), vec![seen(5, &[("users", Violated)])]);
     first[0].owner = "payments".to_owned();
     first[0].more.insert("severity".to_owned(), toml::Value::from(2));
@@ -69,23 +74,27 @@ fn words_of_people_stay_whatever_becomes_of_the_runs() {
         derive(first.clone(), vec![seen(2, &[("users", Violated)]), seen(5, &[("users", Violated)])]);
     assert_eq!(states(&earlier), [(State::Open, "run-2", 2)]);
     assert_eq!((&earlier[0].owner, &earlier[0].more), (&first[0].owner, &first[0].more));
-    // The folders are gone, by retention; a later run closes it all the same.
+    // The folders were removed. A later run still closes the finding.
     let kept = derive(earlier.clone(), Vec::new());
     assert_eq!(kept, earlier);
     let closed = derive(kept, vec![seen(9, &[("users", Held)])]);
     assert_eq!(states(&closed), [(State::Closed, "run-2", 2)]);
-    assert_eq!(derive(closed.clone(), Vec::new()), closed, "also when that is gone");
-    // The run is judged otherwise now.
+    assert_eq!(derive(closed.clone(), Vec::new()), closed, "also when that run is gone");
+    // The run is judged differently now.
     let withdrawn = derive(first.clone(), vec![seen(5, &[("users", Held)])]);
     assert_eq!(states(&withdrawn), [(State::Withdrawn, "run-5", 1)]);
     assert_eq!(withdrawn[0].owner, "payments");
     first[0].owner.clear();
     first[0].more.clear();
-    assert_eq!(derive(first, vec![seen(5, &[("users", Held)])]), [], "without words nothing is lost");
+    assert_eq!(
+        derive(first, vec![seen(5, &[("users", Held)])]),
+        [],
+        "without texts of people the finding is removed"
+    );
 }
 
 #[test]
-fn a_run_that_closed_it_and_is_unknown_now_closes_nothing() {
+fn a_finding_opens_again_if_the_run_that_closed_it_is_unknown_now() {
     let runs = vec![seen(1, &[("users", Violated)]), seen(2, &[("users", Held)])];
     let closed = derive(Vec::new(), runs);
     assert_eq!(closed[0].state, State::Closed);
@@ -94,7 +103,7 @@ fn a_run_that_closed_it_and_is_unknown_now_closes_nothing() {
 }
 
 #[test]
-fn other_environments_and_easier_goals_are_told_apart() {
+fn a_run_in_another_environment_closes_nothing_and_an_easier_goal_is_named() {
     let mut staging = seen(2, &[("users", Held)]);
     staging.told.environment = Some("staging".to_owned());
     let open = derive(Vec::new(), vec![seen(1, &[("users", Violated)]), staging]);
@@ -106,7 +115,7 @@ fn other_environments_and_easier_goals_are_told_apart() {
 }
 
 #[test]
-fn two_findings_are_one_where_the_run_between_them_is_unknown_now() {
+fn two_findings_become_one_if_the_run_between_them_is_unknown_now() {
     let runs = |held: &[(&str, Verdict)]| {
         vec![seen(1, &[("users", Violated)]), seen(2, held), seen(3, &[("users", Violated)])]
     };
@@ -119,6 +128,7 @@ fn two_findings_are_one_where_the_run_between_them_is_unknown_now() {
     assert_eq!(one[0].note, "first\nsecond");
 }
 
+/// Writes the folder of a run on a day of November 2026. `bad` is as in [`Sample`].
 fn friday(reports: &Path, day: u32, bad: u64) {
     let run = format!("202611{day:02}-1402-friday-7f3a");
     let wall = format!("2026-11-{day:02}T14:02:11Z");
@@ -136,7 +146,7 @@ fn the_file_is_brought_up_to_date_and_keeps_edits() {
     assert_eq!((found.all.len(), found.why_not_kept), (1, None));
     assert_eq!(found.all[0].what(), "stop checkout: users");
     let id = found.all[0].id.clone();
-    // By hand, as people do, with a field of their own.
+    // A person edits the file by hand, and adds a field.
     let text = fs::read_to_string(here.join("findings.toml")).unwrap();
     let edited = text.replace("owner = \"\"", "owner = \"payments\"\nseverity = 2");
     fs::write(here.join("findings.toml"), &edited).unwrap();
@@ -150,7 +160,7 @@ fn the_file_is_brought_up_to_date_and_keeps_edits() {
     assert_eq!((closed[0].owner.as_str(), closed[0].ticket.as_str()), ("payments", "OPS-7"));
     let text = fs::read_to_string(here.join("findings.toml")).unwrap();
     assert!(text.starts_with("# Findings of the drills") && text.contains("severity = 2"), "{text}");
-    // A new index, as another build makes it, changes nothing.
+    // If the index is made anew, nothing changes.
     drop(history);
     fs::remove_file(here.join(".history.sqlite")).unwrap();
     assert_eq!(History::open(here, |_| {}).unwrap().findings().unwrap().all, closed);

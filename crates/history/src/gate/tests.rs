@@ -1,17 +1,18 @@
 use super::*;
 use crate::compare::{compare, tests::results};
 
-/// A run in which all is held.
+/// Returns a run in which all objectives held.
 fn held() -> Results {
     let mut run = results(0);
     (run.verdict, run.exit) = (Verdict::Held, 0);
-    for one in run.attacks.iter_mut().flat_map(|attack| &mut attack.objectives) {
-        one.verdict = Verdict::Held;
+    for objective in run.attacks.iter_mut().flat_map(|attack| &mut attack.objectives) {
+        objective.verdict = Verdict::Held;
     }
     run.attacks[0].verdict = Some(Verdict::Held);
     run
 }
 
+/// Returns a run with an unknown objective.
 fn unknown() -> Results {
     let mut run = held();
     (run.verdict, run.exit) = (Verdict::Unknown, 3);
@@ -26,7 +27,7 @@ fn exit(run: &Results, baseline: Option<&Results>, allow_unknown: bool) -> Exit 
 }
 
 #[test]
-fn what_holds_passes_with_and_without_a_baseline() {
+fn a_run_that_held_passes_with_and_without_a_baseline() {
     let run = held();
     assert_eq!(gate(&run, None, false).1.reasons, []);
     assert_eq!(exit(&run, None, false), Exit::Held);
@@ -34,7 +35,7 @@ fn what_holds_passes_with_and_without_a_baseline() {
 }
 
 #[test]
-fn a_violated_objective_fails_whatever_is_allowed() {
+fn a_violated_objective_fails_even_if_unknown_is_allowed() {
     let run = results(40);
     assert_eq!(run.exit, 1);
     let (exit, decided) = gate(&run, None, true);
@@ -44,7 +45,7 @@ fn a_violated_objective_fails_whatever_is_allowed() {
 }
 
 #[test]
-fn what_is_unknown_fails_unless_it_is_allowed_and_is_told_all_the_same() {
+fn an_unknown_result_fails_unless_it_is_allowed_and_is_always_a_reason() {
     let run = unknown();
     assert_eq!(exit(&run, None, false), Exit::Unknown);
     let (exit, decided) = gate(&run, None, true);
@@ -53,17 +54,17 @@ fn what_is_unknown_fails_unless_it_is_allowed_and_is_told_all_the_same() {
 }
 
 #[test]
-fn worse_than_the_baseline_fails_although_it_held() {
+fn a_run_that_held_and_is_worse_than_the_baseline_fails() {
     let baseline = held();
     let mut run = results(1);
-    for one in run.attacks.iter_mut().flat_map(|attack| &mut attack.objectives) {
-        one.verdict = Verdict::Held;
+    for objective in run.attacks.iter_mut().flat_map(|attack| &mut attack.objectives) {
+        objective.verdict = Verdict::Held;
     }
     (run.verdict, run.exit, run.attacks[0].verdict) = (Verdict::Held, 0, Some(Verdict::Held));
     assert_eq!(exit(&run, None, false), Exit::Held);
     let (exit, decided) = gate(&run, Some(compare(&baseline, &run)), true);
     assert_eq!(exit, Exit::Violated, "{decided:?}");
-    let worse: Vec<_> = decided.reasons.iter().filter(|one| one.kind == Kind::Worse).collect();
+    let worse: Vec<_> = decided.reasons.iter().filter(|reason| reason.kind == Kind::Worse).collect();
     assert!(worse[0].text.contains("in the baseline 100 %"), "{worse:?}");
 }
 
@@ -77,11 +78,11 @@ fn an_objective_that_is_gone_is_worse_and_one_that_cannot_be_compared_unknown() 
     run.attacks[0].objectives[0].goal = "another".to_owned();
     assert_eq!(exit(&run, Some(&baseline), false), Exit::Unknown);
     assert_eq!(exit(&run, Some(&baseline), true), Exit::Held);
-    assert_eq!(exit(&held(), Some(&unknown()), false), Exit::Unknown, "the baseline could not tell");
+    assert_eq!(exit(&held(), Some(&unknown()), false), Exit::Unknown, "the baseline is unknown");
 }
 
 #[test]
-fn what_was_refused_stopped_or_left_behind_is_never_allowed() {
+fn a_run_that_was_refused_stopped_or_unclean_never_passes() {
     for (code, wanted) in [(4, Exit::Refused), (5, Exit::Stopped), (6, Exit::Unclean)] {
         let run = Results { exit: code, ..unknown() };
         let (exit, decided) = gate(&run, None, true);
@@ -109,7 +110,7 @@ fn figures_that_never_have_a_range_are_decided_by_their_own_goal() {
     run.attacks[0].objectives[0].measured.value = Some(0.5);
     let (exit, decided) = gate(&run, Some(compare(&baseline, &run)), false);
     assert_eq!((exit, decided.reasons), (Exit::Held, vec![]));
-    assert_eq!(decided.comparison.unwrap().rows[0].change, Change::Unknown, "and nobody calls them equal");
+    assert_eq!(decided.comparison.unwrap().rows[0].change, Change::Unknown, "they are not called equal");
     run.attacks[0].objectives[0].goal = "another".to_owned();
     assert_eq!(
         gate(&run, Some(compare(&baseline, &run)), false).0,

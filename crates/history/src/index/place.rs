@@ -1,7 +1,8 @@
-//! The place of an index: a file beside the runs, or memory where that cannot be written.
+//! The place of an index: a file beside the runs, or memory if that file cannot be written.
 //!
-//! Whoever has the index open holds a shared lock on the file beside it. It is thrown away only under an exclusive lock, because
-//! SQLite must not lose its file while another program uses it. Nobody waits long for a lock: a program may hold the shared one as long as it runs.
+//! A program that has the index open holds a shared lock on the file [`LOCK`] beside it. The index is removed only under an exclusive lock, because
+//! SQLite must not lose its file while another program uses it. Programs do not wait long for a lock, because a server holds the shared lock as long
+//! as it runs.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -15,29 +16,30 @@ use firedrill_files::lock;
 
 use super::store::{Store, Unusable};
 
-/// The names begin with a dot: hidden folders and files are no runs.
+/// The file of the index. Its name begins with a dot, so it is not taken for a run.
 const INDEX: &str = ".history.sqlite";
+/// The file that programs lock while they use the index.
 const LOCK: &str = ".history.lock";
 
-/// Number of tries until an index is given up that other programs, of another version, throw away again and again.
+/// Number of times that the index is made anew before it is given up. Programs of another version may remove it again and again.
 const TRIES: usize = 3;
 /// Maximum time to wait for locks.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Time between two attempts to get a lock.
 const STEP: Duration = Duration::from_millis(20);
 
-/// An open index, and what keeps others from throwing it away.
+/// An open index, and the lock that keeps other programs from removing it.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) store: Store,
-    /// Held as long as the store is open; `None` in memory.
+    /// Held as long as the store is open; `None` for an index in memory.
     lock: Option<File>,
-    /// The reason why the index is in memory only.
+    /// The reason why the index is only in memory; `None` for a file.
     pub(super) why_memory: Option<String>,
 }
 
 impl Place {
-    /// Opens the index of a directory of runs; makes it anew where it is missing, damaged or of another version.
+    /// Opens the index of a directory of runs. Makes it anew if it is missing, damaged or of another version.
     pub(super) fn open(reports: &Path) -> rusqlite::Result<Self> {
         match in_file(reports) {
             Ok((store, lock)) => Ok(Self { store, lock: Some(lock), why_memory: None }),
@@ -50,19 +52,19 @@ impl Place {
         Ok(Self { store: Store::in_memory()?, lock: None, why_memory })
     }
 
-    /// Throws the index away and makes it anew.
+    /// Removes the index and makes it anew.
     pub(super) fn again(self, reports: &Path) -> rusqlite::Result<Self> {
         let was_file = self.lock.is_some();
-        // Closes the database before its lock is given up.
+        // Closes the database, then releases the lock: fields are dropped in their order.
         drop(self);
         if was_file {
-            let thrown = lock_file(reports).and_then(|lock| {
+            let removed = lock_file(reports).and_then(|lock| {
                 lock::within(Instant::now() + PATIENCE, STEP, || lock.try_lock()).map_err(|error| {
-                    told(error, "a running program has the index open; restart it (firedrill serve)")
+                    lock_error(error, "a running program has the index open; restart it (firedrill serve)")
                 })?;
-                throw_away(reports)
+                remove(reports)
             });
-            if let Err(error) = thrown {
+            if let Err(error) = removed {
                 return Self::memory(Some(format!("the damaged index cannot be removed: {error}")));
             }
         }
@@ -79,15 +81,16 @@ fn lock_file(reports: &Path) -> io::Result<File> {
     File::options().create(true).truncate(false).read(true).write(true).open(reports.join(LOCK))
 }
 
-/// Returns the error of a lock that was not taken. `busy` says who has it.
-fn told(error: TryLockError, busy: &str) -> io::Error {
+/// Returns the error of a lock that was not taken. `busy` is the message if another program holds it.
+fn lock_error(error: TryLockError, busy: &str) -> io::Error {
     match error {
         TryLockError::Error(error) => error,
         TryLockError::WouldBlock => io::Error::other(busy.to_owned()),
     }
 }
 
-fn throw_away(reports: &Path) -> io::Result<()> {
+/// Removes the files of the index.
+fn remove(reports: &Path) -> io::Result<()> {
     for name in [INDEX.to_owned(), format!("{INDEX}-journal"), format!("{INDEX}-wal"), format!("{INDEX}-shm")]
     {
         match fs::remove_file(reports.join(name)) {
@@ -98,6 +101,7 @@ fn throw_away(reports: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens the index as a file, or makes it anew. The error is the reason why it cannot be a file.
 fn in_file(reports: &Path) -> Result<(Store, File), String> {
     let path = reports.join(INDEX);
     let lock = lock_file(reports).map_err(|error| format!("{LOCK} cannot be written: {error}"))?;
@@ -105,7 +109,7 @@ fn in_file(reports: &Path) -> Result<(Store, File), String> {
     let (until, mut made) = (Instant::now() + PATIENCE, 0);
     while made < TRIES {
         lock::within(until, STEP, || lock.try_lock_shared()).map_err(|error| {
-            failed(told(error, "another program makes the index anew and does not finish; try again"))
+            failed(lock_error(error, "another program makes the index anew and does not finish; try again"))
         })?;
         if path.exists() {
             match Store::open(&path) {
@@ -117,7 +121,7 @@ fn in_file(reports: &Path) -> Result<(Store, File), String> {
         lock.unlock().map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            // Another program has the index open: one of this version, which has made it anew meanwhile, or one of another version.
+            // Another program has the index open. If it is of this version, it has made the index anew meanwhile, and the next round opens it.
             Err(TryLockError::WouldBlock) if Instant::now() < until => {
                 thread::sleep(STEP);
                 continue;
@@ -125,12 +129,12 @@ fn in_file(reports: &Path) -> Result<(Store, File), String> {
             Err(error) => {
                 let open =
                     "a running program of another version has the index open; restart it (firedrill serve)";
-                return Err(failed(told(error, open)));
+                return Err(failed(lock_error(error, open)));
             }
         }
-        // Another program may have made it anew meanwhile.
+        // Another program may have made the index anew before this one got the exclusive lock.
         if !matches!(path.exists().then(|| Store::open(&path)), Some(Ok(_))) {
-            throw_away(reports).map_err(|error| format!("{INDEX} cannot be made anew: {error}"))?;
+            remove(reports).map_err(|error| format!("{INDEX} cannot be made anew: {error}"))?;
             Store::create(&path).map_err(|error| format!("{INDEX} cannot be made: {error}"))?;
         }
         lock.unlock().map_err(failed)?;

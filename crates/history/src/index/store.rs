@@ -21,11 +21,12 @@ use crate::{
     scan::Stamp,
 };
 
-/// The version of the tables. Raise it when [`Entry`], [`Told`] or what is derived from a log changes.
+/// The version of the tables. Raise it when [`Entry`], [`Told`], or the way they are computed from a log changes.
 const FORMAT: i64 = 7;
 /// Maximum time to wait for a transaction of another program.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The tables and their indexes.
 const SCHEMA: &str = "
     -- changes: counts changes of runs; found: its value when findings were last brought up to date.
     CREATE TABLE index_state (build TEXT NOT NULL, changes INTEGER NOT NULL, found INTEGER NOT NULL);
@@ -47,12 +48,12 @@ const SCHEMA: &str = "
     CREATE INDEX damaged ON runs (verdict) WHERE verdict = 'damaged';
 ";
 
-/// The reason why an index cannot be used as it is.
+/// The reason why an index cannot be used.
 #[derive(Debug)]
 pub(super) enum Unusable {
-    /// It is damaged, not finished, or of another version: it is made anew.
+    /// It is damaged, incomplete, or of another version. The caller makes it anew.
     Stale,
-    /// Anything else, such as a folder that cannot be written.
+    /// Another error, such as a folder that cannot be written. Making the index anew would not help.
     Failed(rusqlite::Error),
 }
 
@@ -74,7 +75,8 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Returns the identity of this program. The index holds its judgements, and another build may judge the same log differently.
+/// Returns a text that identifies this build by its version and the size and time of its file. The index contains verdicts, and another build may judge
+/// the same log differently.
 fn build_id() -> String {
     let version = env!("CARGO_PKG_VERSION");
     match std::env::current_exe().and_then(std::fs::metadata) {
@@ -83,7 +85,7 @@ fn build_id() -> String {
     }
 }
 
-/// One run, as it is put into the index.
+/// A run to put into the index.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) entry: Entry,
@@ -96,7 +98,7 @@ pub(super) struct Row {
 pub(super) struct Store(Connection);
 
 impl Store {
-    /// Opens an index that exists and is of this version.
+    /// Opens an existing index of this version.
     pub(super) fn open(path: &Path) -> Result<Self, Unusable> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let store = Self(Connection::open_with_flags(path, flags)?);
@@ -119,6 +121,7 @@ impl Store {
         Self::set_up(Connection::open_in_memory()?)
     }
 
+    /// Creates the tables of an empty database.
     fn set_up(connection: Connection) -> rusqlite::Result<Self> {
         connection.busy_timeout(PATIENCE)?;
         let build = build_id();
@@ -128,7 +131,7 @@ impl Store {
         Ok(Self(connection))
     }
 
-    /// Returns each folder of the index with the stamp that is kept of its log.
+    /// Returns the folders of the index, each with the stored stamp of its log.
     pub(super) fn stamps(&self) -> rusqlite::Result<HashMap<String, Stamp>> {
         let mut statement = self.0.prepare("SELECT folder, modified, changed, size FROM runs")?;
         let rows = statement.query_map([], |row| {
@@ -138,7 +141,7 @@ impl Store {
         rows.collect()
     }
 
-    /// Adds runs, which replace those of the same folders, and deletes the runs of other folders; all of it or nothing.
+    /// Adds or replaces runs, and deletes the runs of the folders in `remove`, in one transaction.
     pub(super) fn change(&mut self, add: &[Row], remove: &[String]) -> Result<(), Trouble> {
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
@@ -166,7 +169,7 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// Returns the runs that pass a filter, the newest first. A text that is no entry is damage.
+    /// Returns the runs that pass a filter, the newest first. An entry that cannot be parsed counts as damage of the index.
     pub(super) fn select(&self, filter: &Filter) -> rusqlite::Result<Vec<Entry>> {
         let mut statement = self.0.prepare(
             "SELECT entry FROM runs
@@ -181,7 +184,7 @@ impl Store {
         rows.map(|json| entry(&json?)).collect()
     }
 
-    /// Returns the run of a folder.
+    /// Returns the run in a folder; `None` if there is none.
     pub(super) fn one(&self, folder: &str) -> rusqlite::Result<Option<Entry>> {
         let sql = "SELECT entry FROM runs WHERE folder = ?1";
         let json = self.0.query_row(sql, [folder], |row| row.get::<_, String>(0)).optional()?;
@@ -196,7 +199,7 @@ impl Store {
         Ok((usize::try_from(all).unwrap_or(0), usize::try_from(damaged).unwrap_or(0)))
     }
 
-    /// Returns a number that differs after each change, and the number at which findings were brought up to date last.
+    /// Returns a number that rises with each change, and its value at the time when the findings were last brought up to date.
     pub(super) fn changes(&self) -> rusqlite::Result<(i64, i64)> {
         self.0.query_row("SELECT changes, found FROM index_state", [], |row| Ok((row.get(0)?, row.get(1)?)))
     }
@@ -214,12 +217,14 @@ impl Store {
         mut names: HashSet<(String, String)>,
     ) -> rusqlite::Result<Vec<Seen>> {
         let scenarios = serde_json::Value::from(scenarios).to_string();
-        let mut all = Vec::new();
-        // First the violated runs, which complete `names`: a violated objective makes its run violated. Then all others, cut down to `names`
-        // as they are read, because most outcomes are `held` and need no memory.
-        for which in ["=", "<>"] {
+        let mut all_seen = Vec::new();
+        // The first pass reads the violated runs, and adds their violated objectives to `names`. All such objectives are found there, because a violated
+        // objective makes its run violated. The second pass reads the other runs, and keeps only outcomes in `names`, to save memory: most outcomes are
+        // `held` and not needed.
+        for is_violated in [true, false] {
+            let operator = if is_violated { "=" } else { "<>" };
             let mut statement = self.0.prepare(&format!(
-                "SELECT at_s, folder, scenario, told FROM runs WHERE verdict {which} 'violated' AND scenario IN
+                "SELECT at_s, folder, scenario, told FROM runs WHERE verdict {operator} 'violated' AND scenario IN
                  (SELECT scenario FROM runs WHERE verdict = 'violated' UNION SELECT value FROM json_each(?1))",
             ))?;
             let rows = statement.query_map(params![scenarios], |row| {
@@ -227,26 +232,28 @@ impl Store {
             })?;
             for row in rows {
                 let (at_s, folder, scenario, told): (i64, String, String, String) = row?;
-                // A text that cannot be parsed is damage, as in `entry`.
+                // A text that cannot be parsed counts as damage, as in `entry`.
                 let mut told: Told = text::from_json(told.as_bytes(), Breaks::None)
                     .map_err(|_| rusqlite::Error::InvalidQuery)?;
-                if which == "=" {
-                    let violated = told.outcomes.iter().filter(|one| one.verdict == Verdict::Violated);
-                    names.extend(violated.map(|one| (one.attack.clone(), one.objective.clone())));
+                if is_violated {
+                    let violated =
+                        told.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Violated);
+                    names.extend(violated.map(|outcome| (outcome.attack.clone(), outcome.objective.clone())));
                 } else {
                     told.keep(&names);
                 }
-                all.push(Seen { at_s, folder, scenario, told });
+                all_seen.push(Seen { at_s, folder, scenario, told });
             }
-            if which == "=" {
-                all.iter_mut().for_each(|seen| seen.told.keep(&names));
+            if is_violated {
+                all_seen.iter_mut().for_each(|seen| seen.told.keep(&names));
             }
         }
-        Ok(all)
+        Ok(all_seen)
     }
 }
 
-/// Reads an entry. `InvalidQuery` has no code of SQLite, so [`is_damage`] takes it for damage. Whoever can write the directory can put texts into the index: they are cleaned as those of logs are.
+/// Parses an entry. Its texts are cleaned like those of logs, because any program that can write the directory can change the index. The error
+/// `InvalidQuery` has no SQLite code, so [`is_damage`] takes it for damage.
 fn entry(json: &str) -> rusqlite::Result<Entry> {
     text::from_json(json.as_bytes(), Breaks::None).map_err(|_| rusqlite::Error::InvalidQuery)
 }

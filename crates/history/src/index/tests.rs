@@ -1,4 +1,4 @@
-//! The index agrees with the folders, whatever becomes of either.
+//! Tests that the index agrees with the folders after any change to either.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ use crate::{
     testing::{Sample, sample},
 };
 
-/// Opens a history that trusts times: tests give each change a time of its own.
+/// Opens a history that relies on times without a margin: the tests give each change another time.
 fn open(reports: &Path) -> History {
     History::with(reports, Duration::ZERO, |_| {}, Place::open(reports)).unwrap()
 }
@@ -30,6 +30,7 @@ fn truth(reports: &Path) -> Vec<Entry> {
     all(&mut History::in_memory(reports).unwrap())
 }
 
+/// Returns a run without measurements, which is made fast.
 fn quick(number: u64) -> Sample {
     Sample {
         run: format!("20261120-1402-friday-{number:04x}"),
@@ -40,7 +41,7 @@ fn quick(number: u64) -> Sample {
 }
 
 #[test]
-fn only_what_is_new_is_read() {
+fn only_new_logs_are_read() {
     let reports = tempfile::tempdir().unwrap();
     let folder = |name: &str| reports.path().join(name);
     sample(&folder("one"), &quick(1));
@@ -81,7 +82,7 @@ fn filters_are_by_scenario_verdict_time_and_number() {
 }
 
 #[test]
-fn a_damaged_or_foreign_index_is_made_anew() {
+fn an_index_that_is_damaged_or_of_another_version_is_made_anew() {
     let reports = tempfile::tempdir().unwrap();
     sample(&reports.path().join("one"), &quick(1));
     let wanted = truth(reports.path());
@@ -115,10 +116,10 @@ fn an_entry_that_cannot_be_read_back_is_damage() {
 }
 
 #[test]
-fn without_a_place_for_the_index_all_is_read_and_said() {
+fn without_a_file_for_the_index_all_runs_are_read_into_memory_and_the_reason_is_known() {
     let reports = tempfile::tempdir().unwrap();
     sample(&reports.path().join("one"), &quick(1));
-    // A directory in place of the lock refuses also root.
+    // A directory in place of the lock file works for root, too, who may write anywhere.
     fs::create_dir(reports.path().join(".history.lock")).unwrap();
     let mut history = open(reports.path());
     assert_eq!(all(&mut history).len(), 1);
@@ -126,7 +127,7 @@ fn without_a_place_for_the_index_all_is_read_and_said() {
 }
 
 #[test]
-fn a_program_of_another_version_that_has_the_index_open_holds_nobody_up() {
+fn a_program_of_another_version_that_has_the_index_open_blocks_nobody() {
     let reports = tempfile::tempdir().unwrap();
     sample(&reports.path().join("one"), &quick(1));
     let wanted = truth(reports.path());
@@ -135,7 +136,7 @@ fn a_program_of_another_version_that_has_the_index_open_holds_nobody_up() {
     foreign.lock_shared().unwrap();
     let index = rusqlite::Connection::open(reports.path().join(".history.sqlite")).unwrap();
     index.execute_batch("UPDATE index_state SET build = '0.0.1'").unwrap();
-    // The thread ends by itself, unless it waits for the lock.
+    // A separate thread, so that the test fails and does not hang if the program waits for the lock.
     let (opened, told) = std::sync::mpsc::channel();
     let folder = reports.path().to_owned();
     std::thread::spawn(move || {
@@ -163,7 +164,7 @@ fn two_programs_may_use_it_at_once() {
         sample(&reports.path().join(format!("run{number}")), &quick(number));
     }
     let wanted = truth(reports.path());
-    // Threads with histories of their own share nothing but the files, as programs do.
+    // Threads with separate histories share only the files, as programs do.
     std::thread::scope(|scope| {
         for number in 0..4 {
             let (reports, wanted) = (reports.path(), &wanted);
@@ -173,7 +174,7 @@ fn two_programs_may_use_it_at_once() {
                     assert_eq!(history.why_memory(), None);
                     assert_eq!(all(&mut history), *wanted);
                     if number == 0 && round % 2 == 0 {
-                        // It throws away what others have open.
+                        // It tries to remove the index that others have open.
                         let place = history.place.take().unwrap().again(reports).unwrap();
                         let why = place.why_memory.unwrap_or_default();
                         assert!(why.is_empty() || why.contains("has the index open"), "{why}");
@@ -195,7 +196,7 @@ enum Deed {
     Cut(usize),
     /// Removes the log and leaves the folder.
     Strip(usize),
-    /// Throws the index away.
+    /// Removes the index.
     Forget,
 }
 
@@ -212,7 +213,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     proptest::collection::vec(deed, 1..12)
 }
 
-/// Does it, and gives the log a time that no change before had.
+/// Makes the change, and gives a changed log a modification time that no earlier change had.
 fn act(reports: &Path, deed: &Deed, number: u64) {
     let mut folders: Vec<PathBuf> = scan(reports).unwrap().into_iter().map(|found| found.path).collect();
     folders.sort();

@@ -1,9 +1,11 @@
-//! Errors of the index, before the directory is added to them.
+//! Errors inside the index. The caller adds the directory to them.
 
-/// An error below [`HistoryError`].
+/// An error that the caller converts into a [`HistoryError`](crate::error::HistoryError).
 #[derive(Debug)]
 pub(super) enum Trouble {
+    /// The database failed.
     Store(rusqlite::Error),
+    /// An entry could not be serialized, which is a bug.
     Encode(serde_json::Error),
 }
 

@@ -1,4 +1,4 @@
-//! The page over all runs is small, links what there is, and says what is open.
+//! Tests of the page over all runs: its content, its links and its size.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn it_shows_scenarios_runs_and_what_is_open() {
+fn the_page_shows_scenarios_runs_and_open_findings() {
     let reports = tempfile::tempdir().unwrap();
     let here = reports.path();
     for (day, bad) in [(6, 0), (13, 40)] {
@@ -44,14 +44,14 @@ fn it_shows_scenarios_runs_and_what_is_open() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "<html>mine</html>");
 }
 
-/// As many runs as a team makes in years, with the longest texts that there can be.
+/// As many runs as a team makes in years, with very long texts.
 #[test]
-fn it_stays_below_two_mebibytes() {
+fn the_page_stays_below_two_mebibytes() {
     let reports = tempfile::tempdir().unwrap();
     let long = |number: i64| format!("{number} {}", "<&\">".repeat(48));
-    let mut all = Vec::new();
+    let mut entries = Vec::new();
     for number in 0..10_000 {
-        let mut one = entry(
+        let mut entry = entry(
             number,
             "a",
             match number % 3 {
@@ -60,13 +60,13 @@ fn it_stays_below_two_mebibytes() {
                 _ => Verdict::Unknown,
             },
         );
-        one.scenario = Some(long(number % 400));
-        one.run = Some(long(number));
-        one.score = Some(90);
-        one.violated = (0..40).map(long).collect();
-        all.push(one);
+        entry.scenario = Some(long(number % 400));
+        entry.run = Some(long(number));
+        entry.score = Some(90);
+        entry.violated = (0..40).map(long).collect();
+        entries.push(entry);
     }
-    let view = View::of(reports.path(), &all, &[]);
+    let view = View::of(reports.path(), &entries, &[]);
     assert_eq!((view.scenarios.len(), view.others.len()), (SCENARIOS, OTHERS));
     assert!(view.fewer_others.starts_with("300 of 370 scenarios"), "{}", view.fewer_others);
     let page = render(&view).unwrap();

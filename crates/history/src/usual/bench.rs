@@ -1,8 +1,8 @@
-//! Measures how often one more run of an unchanged system is called worse, and how often one of a worse system is: made-up systems,
-//! measured by the shipped schedule and bins in simulated time, and judged from a log.
+//! Measures how often a run of an unchanged system is called worse than usual, and how often a run of a worse system is. The systems are made up; they
+//! are measured by the real schedule and bins in simulated time, and judged from a log.
 //!
-//! Without `FIREDRILL_TRUTH` a few cells are measured, and must keep to the limit. With it (`just truth-usual`) all are, with so many runs
-//! each; a thousand times five or ten of them are drawn, and a further one.
+//! Without the variable `FIREDRILL_TRUTH`, a few cells are measured, and a test checks that they keep to the limit. With it, all cells are measured and
+//! printed; its value is the number of runs of each cell. From these runs, five or ten baseline runs and one new run are drawn a thousand times.
 
 use std::sync::{
     Mutex,
@@ -21,30 +21,33 @@ use firedrill_wire::{Span, probe::Arrivals};
 use super::{ENOUGH, change};
 use crate::change::Change;
 
-/// The margin that the command line has unless another is asked for.
+/// The default margin of the command line.
 const MARGIN: f64 = 0.1;
+/// Number of times that baseline runs and a new run are drawn.
 const DRAWS: u32 = 1000;
+/// Length of the fault phase, in seconds.
 const SECONDS: f64 = 60.0;
 
-/// The figure that a system has.
+/// The kind of a system, by the figure that is measured.
 #[derive(Clone, Copy, Debug)]
 enum System {
     /// The 99th percentile of latency, with slow episodes in 5 % of the time.
     Latency,
-    /// A share of failures.
+    /// The share of good requests, with this share of failures.
     Failures(f64),
-    /// An outage of 10 s from the fault's start on, then stray failures.
+    /// The time to mitigate: an outage of 10 s from the fault's start on, then single failures.
     Outage,
 }
 
+/// A system, and the way in which it is measured.
 #[derive(Clone, Copy, Debug)]
 struct Cell {
     system: System,
-    /// Failures or slow requests come for so many seconds at a time; 0: each by itself.
+    /// Failures or slow requests come in bursts of this length, in seconds; with 0 each comes independently.
     burst: f64,
-    /// Requests a second, for a minute.
+    /// Requests per second.
     rate: f64,
-    /// Standard deviation of the logarithm of the factor by which runs differ though nothing changed.
+    /// Runs of an unchanged system differ by a random factor. This is the standard deviation of the factor's logarithm.
     differ: f64,
 }
 
@@ -68,7 +71,7 @@ impl Cell {
         format!("{system}{burst}{differ}")
     }
 
-    /// The factors by which worse systems are worse.
+    /// The factors by which the worse systems of this cell are worse.
     const fn worse(&self) -> [f64; 2] {
         match self.system {
             System::Latency | System::Outage => [1.25, 1.5],
@@ -76,7 +79,7 @@ impl Cell {
         }
     }
 
-    /// Runs one drill of a system that is worse by a factor.
+    /// Runs one drill of the system, made worse by a factor, and returns its figure.
     fn run(&self, seed: u64, worse: f64) -> Measured {
         let mut chance = Chance::new(seed, whole(worse * 100.0) + 17);
         let normal = (0..12).map(|_| chance.draw()).sum::<f64>() - 6.0;
@@ -123,28 +126,30 @@ impl Cell {
     }
 }
 
-/// Returns the beginnings of bursts that take a part of the time.
+/// Returns the beginnings of bursts, in seconds from the fault's start. `each` is the length of a burst; together they take a `part` of the time.
 fn bursts(each: f64, part: f64, chance: &mut Chance) -> Vec<f64> {
-    let mut all = Vec::new();
+    let mut beginnings = Vec::new();
     let mut at = -each;
     while each > 0.0 && at < SECONDS {
-        // Bursts may overlap.
+        // The gaps are exponential. Bursts may overlap; the rate is such that their union takes the wanted part of the time.
         at += -(1.0 - chance.draw()).ln() * each / -(1.0 - part).ln().min(-1e-9);
-        all.push(at);
+        beginnings.push(at);
     }
-    all
+    beginnings
 }
 
-/// The results for the runs of a cell, as shares.
+/// The results of a cell, as shares of the draws.
 #[derive(Clone, Copy, Debug, Default)]
 struct Said {
-    /// One more run of the same system is worse: beside one run, five and ten.
+    /// A new run of the same system is called worse than one baseline run.
     one: f64,
+    /// It is called worse than five baseline runs.
     five: f64,
+    /// It is called worse than ten baseline runs.
     ten: f64,
-    /// It is better, beside five.
+    /// It is called better than five baseline runs.
     better: f64,
-    /// A run of a worse system is worse, beside five.
+    /// A new run of each worse system is called worse than five baseline runs.
     found: [f64; 2],
 }
 
@@ -157,6 +162,7 @@ fn measure(cell: &Cell, runs: u64) -> Said {
     for _ in 0..DRAWS {
         let drawn = draw(&same, 2 * ENOUGH + 1, &mut chance);
         let (new, before) = (drawn[2 * ENOUGH], &drawn[..2 * ENOUGH]);
+        // Returns the part of the result that this draw contributes.
         let is = |before: &[Measured], new: &Measured, wanted| {
             let found = change(before, new, MARGIN).is_some_and(|(change, _)| change == wanted);
             f64::from(u8::from(found)) / f64::from(DRAWS)
@@ -165,24 +171,25 @@ fn measure(cell: &Cell, runs: u64) -> Said {
         said.five += is(&before[..ENOUGH], &new, Change::Worse);
         said.ten += is(before, &new, Change::Worse);
         said.better += is(&before[..ENOUGH], &new, Change::Better);
-        for (place, runs) in worse.iter().enumerate() {
-            said.found[place] += is(&before[..ENOUGH], &draw(runs, 1, &mut chance)[0], Change::Worse);
+        for (index, runs) in worse.iter().enumerate() {
+            said.found[index] += is(&before[..ENOUGH], &draw(runs, 1, &mut chance)[0], Change::Worse);
         }
     }
     said
 }
 
-fn draw(all: &[Measured], count: usize, chance: &mut Chance) -> Vec<Measured> {
-    let mut places: Vec<usize> = (0..all.len()).collect();
+/// Draws different runs at random.
+fn draw(runs: &[Measured], count: usize, chance: &mut Chance) -> Vec<Measured> {
+    let mut left: Vec<usize> = (0..runs.len()).collect();
     let mut drawn = Vec::new();
-    for _ in 0..count.min(all.len()) {
-        let place = usize::try_from(whole((chance.draw() * places.len() as f64).floor())).unwrap_or(0);
-        drawn.push(all[places.swap_remove(place.min(places.len() - 1))]);
+    for _ in 0..count.min(runs.len()) {
+        let index = usize::try_from(whole((chance.draw() * left.len() as f64).floor())).unwrap_or(0);
+        drawn.push(runs[left.swap_remove(index.min(left.len() - 1))]);
     }
     drawn
 }
 
-/// Whether a figure is worse than another by their ranges alone.
+/// Whether a figure is worse than another one because their ranges do not overlap.
 fn apart(before: &Measured, new: &Measured) -> bool {
     let share = new.unit == firedrill_judge::score::card::Unit::Share;
     if share {
@@ -192,48 +199,47 @@ fn apart(before: &Measured, new: &Measured) -> bool {
     }
 }
 
-/// Returns all cells. What tells most comes first, because they are printed as they are done.
+/// Returns all cells. The most interesting ones come first, because each is printed as soon as it is done.
 fn cells() -> Vec<Cell> {
-    let mut all = Vec::new();
-    let shapes = [0.0, 3.0, 10.0, 1.0, 30.0];
-    for burst in shapes {
-        all.push(Cell { system: System::Failures(0.01), burst, rate: 20.0, differ: 0.0 });
+    let mut cells = Vec::new();
+    for burst in [0.0, 3.0, 10.0, 1.0, 30.0] {
+        cells.push(Cell { system: System::Failures(0.01), burst, rate: 20.0, differ: 0.0 });
         for differ in [0.0, 0.1, 0.05] {
-            all.push(Cell { system: System::Latency, burst, rate: 20.0, differ });
+            cells.push(Cell { system: System::Latency, burst, rate: 20.0, differ });
         }
         for bad in [0.05, 0.001, 0.005] {
-            all.push(Cell { system: System::Failures(bad), burst, rate: 20.0, differ: 0.0 });
+            cells.push(Cell { system: System::Failures(bad), burst, rate: 20.0, differ: 0.0 });
         }
         if burst <= 0.0 {
             let outage = |differ| Cell { system: System::Outage, burst, rate: 20.0, differ };
-            all.extend([0.0, 0.05, 0.1].map(outage));
-            all.push(Cell { system: System::Failures(0.05), burst, rate: 20.0, differ: 0.1 });
+            cells.extend([0.0, 0.05, 0.1].map(outage));
+            cells.push(Cell { system: System::Failures(0.05), burst, rate: 20.0, differ: 0.1 });
         }
     }
-    all
+    cells
 }
 
-/// Measures cells in parallel; `done` is told of each.
+/// Measures cells in parallel, and calls `done` for each as soon as it is measured.
 fn measure_all(cells: &[Cell], runs: u64, done: impl Fn(&Cell, &Said) + Sync) -> Vec<Said> {
-    let (next, all) = (AtomicUsize::new(0), Mutex::new(vec![Said::default(); cells.len()]));
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(vec![Said::default(); cells.len()]));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(cell) = cells.get(place) else { return };
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(cell) = cells.get(index) else { return };
                     let said = measure(cell, runs);
                     done(cell, &said);
-                    all.lock().expect("no panic")[place] = said;
+                    results.lock().expect("no panic")[index] = said;
                 }
             });
         }
     });
-    all.into_inner().expect("no panic")
+    results.into_inner().expect("no panic")
 }
 
-/// Cells in which runs differ as the test assumes: the limit errs as rarely as it says.
+/// In these cells runs differ as the test of `usual.rs` assumes, so it is wrong as rarely as it promises.
 #[test]
 fn an_unchanged_system_is_called_worse_in_one_of_twenty_runs_at_most() {
     let cells = [
@@ -247,7 +253,7 @@ fn an_unchanged_system_is_called_worse_in_one_of_twenty_runs_at_most() {
     }
 }
 
-/// Prints all cells.
+/// Prints the results of all cells, if `FIREDRILL_TRUTH` asks for it.
 #[test]
 fn usual_figures_by_system() {
     let Some(runs) = std::env::var("FIREDRILL_TRUTH").ok().and_then(|text| text.parse::<u64>().ok()) else {
@@ -270,7 +276,7 @@ fn usual_figures_by_system() {
             said.found[1] * 100.0
         );
     };
-    let all = measure_all(&cells, runs, print);
-    let mean = all.iter().map(|said| said.five).sum::<f64>() / all.len() as f64;
+    let results = measure_all(&cells, runs, print);
+    let mean = results.iter().map(|said| said.five).sum::<f64>() / results.len() as f64;
     println!("mean beside five: {:.1}", mean * 100.0);
 }

@@ -1,4 +1,4 @@
-//! `email`: messages to mailboxes, by a server that takes mail from programs (RFC 6409).
+//! `email`: messages to mailboxes, through a mail server that accepts mail from programs (submission, RFC 6409).
 
 mod mailbox;
 #[cfg(test)]
@@ -18,7 +18,7 @@ use crate::{
 };
 use mailbox::Mailbox;
 
-/// The largest number of recipients. Servers take at least 100 (RFC 5321); some take fewer.
+/// Maximum number of recipients. RFC 5321 requires servers to accept 100, but some accept fewer.
 const TO_MOST: usize = 50;
 
 /// Mailboxes, and a mail server.
@@ -46,7 +46,7 @@ pub struct Email {
 }
 
 impl Email {
-    /// Whether the server is this machine.
+    /// Whether the server is on this machine.
     fn is_here(&self) -> bool {
         let parsed = TcpProbe::opens(self.server.as_str());
         let Ok((host, _)) = parsed.parsed() else { return false };
@@ -60,7 +60,7 @@ impl Email {
     }
 }
 
-/// Refuses a key's value.
+/// Returns the refusal of a key's value.
 fn refused(key: &str, what: impl Into<String>, label: &'static str, help: impl Into<String>) -> Refusal {
     Refusal::new(Field::request(&[key]), what, label, help)
 }
@@ -72,42 +72,48 @@ impl Kind for Email {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let mut all: Vec<Refusal> = place("server", &self.server, "smtp.example:587").into_iter().collect();
-        let is_placed = all.is_empty();
+        let mut refusals: Vec<Refusal> =
+            place("server", &self.server, "smtp.example:587").into_iter().collect();
+        let is_server_valid = refusals.is_empty();
         match (&self.user, &self.password) {
             (Some(_), None) => {
                 let help = "password = { secret_file = \"/etc/firedrill/secrets/mail-password\" }";
-                all.push(refused("user", "`user` has no `password`", "half a login", help));
+                refusals.push(refused("user", "`user` has no `password`", "half a login", help));
             }
             (None, Some(_)) => {
                 let help = "user = { secret_file = \"/etc/firedrill/secrets/mail-user\" }";
-                all.push(refused("password", "`password` has no `user`", "half a login", help));
+                refusals.push(refused("password", "`password` has no `user`", "half a login", help));
             }
             _ => {}
         }
         if self.tls == Tls::None && self.ca_file.is_some() {
             let what = "`ca_file` has no meaning without TLS";
-            all.push(refused("ca_file", what, "nothing to verify", "leave `ca_file` out, or use TLS"));
+            refusals.push(refused("ca_file", what, "nothing to verify", "leave `ca_file` out, or use TLS"));
         }
-        if is_placed && self.is_in_clear() && self.password.is_some() {
+        if is_server_valid && self.is_in_clear() && self.password.is_some() {
             let what = "the password would cross the network in clear";
             let help = "tls = \"starttls\" (port 587) or \"implicit\" (port 465); without TLS only for a server on localhost";
-            all.push(refused("tls", what, "a password without TLS", help));
+            refusals.push(refused("tls", what, "a password without TLS", help));
         }
         if let Err(why) = Mailbox::parse(&self.from) {
             let what = format!("`from` is no mailbox: {why}");
-            all.push(refused("from", what, "not a mailbox", "from = \"Firedrill <firedrill@example.com>\""));
+            refusals.push(refused(
+                "from",
+                what,
+                "not a mailbox",
+                "from = \"Firedrill <firedrill@example.com>\"",
+            ));
         }
         if self.to.is_empty() || self.to.len() > TO_MOST {
             let what = format!("`to` has {} recipients", self.to.len());
             let help = format!("1 to {TO_MOST}; the address of a mailing list reaches more people");
-            all.push(refused("to", what, "too few or too many", help));
+            refusals.push(refused("to", what, "too few or too many", help));
         }
-        for (index, one) in self.to.iter().enumerate() {
-            if let Err(why) = Mailbox::parse(one) {
+        for (index, recipient) in self.to.iter().enumerate() {
+            if let Err(why) = Mailbox::parse(recipient) {
                 let field = Field::request(&["to", &index.to_string()]);
                 let help = "to = [\"ops@example.com\", \"Bob <bob@example.com>\"]";
-                all.push(Refusal::new(
+                refusals.push(Refusal::new(
                     field,
                     format!("an entry of `to` is no mailbox: {why}"),
                     "not a mailbox",
@@ -115,13 +121,13 @@ impl Kind for Email {
                 ));
             }
         }
-        all
+        refusals
     }
 
     fn warnings(&self) -> Vec<Refusal> {
         let what = "messages cross the network in clear, and nobody verifies the server";
         let help = "tls = \"starttls\" (port 587) or \"implicit\" (port 465), if the server has it";
-        // With a password it is refused.
+        // With a password this is an error (`invalid`) and no warning.
         (self.is_in_clear() && self.password.is_none())
             .then(|| refused("tls", what, "no TLS", help))
             .into_iter()
@@ -131,7 +137,7 @@ impl Kind for Email {
     fn parcel(&self, message: &Message, secrets: &Opened, _: Option<&str>) -> Result<Parcel, String> {
         let mailbox = |text| Mailbox::parse(text).map_err(|why| format!("a mailbox cannot be used: {why}"));
         let from = mailbox(&self.from)?;
-        let to = self.to.iter().map(|one| mailbox(one)).collect::<Result<Vec<_>, _>>()?;
+        let to = self.to.iter().map(|recipient| mailbox(recipient)).collect::<Result<Vec<_>, _>>()?;
         let login = match (&self.user, &self.password) {
             (None, None) => None,
             _ => Some((secrets.text("user")?.to_owned(), secrets.text("password")?.to_owned())),
@@ -142,7 +148,7 @@ impl Kind for Email {
             ca_file: self.ca_file.clone(),
             login,
             from: from.address.to_owned(),
-            to: to.iter().map(|one| one.address.to_owned()).collect(),
+            to: to.iter().map(|recipient| recipient.address.to_owned()).collect(),
             text: text::text(message, from, &to),
         })))
     }

@@ -1,4 +1,4 @@
-//! `grafana`: annotations of Grafana. A run or a game day is a region, which is open until its end is told.
+//! `grafana`: annotations of Grafana. A run or a game day is a region. Its first message makes a point; the message about the end adds the region's end.
 
 use firedrill_wire::probe::{HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub struct Grafana {
     /// The panel's number, with `dashboard`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panel: Option<u64>,
-    /// Tags beside `firedrill` and the kind of event.
+    /// Further tags, added to `firedrill` and the kind of event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// A PEM file of authorities to trust instead of the system's.
@@ -38,20 +38,20 @@ impl Kind for Grafana {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let mut all = base(&self.url, "https://grafana.example");
+        let mut refusals = base(&self.url, "https://grafana.example");
         if self.panel.is_some() && self.dashboard.is_none() {
             let field = firedrill_wire::probe::Field::request(&["panel"]);
-            all.push(Refusal::new(
+            refusals.push(Refusal::new(
                 field,
                 "`panel` has no meaning without `dashboard`",
                 "of which dashboard",
                 "dashboard = \"UID\", or leave `panel` out",
             ));
         }
-        all
+        refusals
     }
 
-    /// Announcements and slots that passed are no marks on a time axis.
+    /// Announcements and slots that were not held are not shown on a time axis.
     fn takes(&self, what: What) -> bool {
         !matches!(what, What::Announced | What::Missed | What::Skipped)
     }
@@ -79,7 +79,7 @@ impl Kind for Grafana {
 }
 
 impl Grafana {
-    /// Returns a new annotation: a moment, or the whole region where its beginning was never taken.
+    /// Returns a new annotation. It is a moment. For an end (whose beginning Grafana did not accept) it is the whole region.
     fn annotation(&self, message: &Message, is_end: bool) -> Value {
         let own = ["firedrill", message.what.word()];
         let tags: Vec<&str> = own.into_iter().chain(self.tags.iter().map(String::as_str)).collect();
@@ -98,7 +98,7 @@ impl Grafana {
     }
 }
 
-/// Returns the text. Grafana shows it as HTML, so nothing in it is markup.
+/// Returns the text. Grafana shows it as HTML, so it is escaped.
 fn text(message: &Message) -> String {
     message.line().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn wrong_parameters_are_refused() {
         assert!(grafana("").invalid().is_empty());
         assert_eq!(grafana(r#","panel":2"#).invalid().len(), 1);
         assert_eq!(Grafana { url: "g.example".to_owned(), ..grafana("") }.invalid().len(), 1);

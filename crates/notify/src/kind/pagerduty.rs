@@ -1,4 +1,4 @@
-//! `pagerduty`: change events of PagerDuty, by its Events API v2. They page nobody.
+//! `pagerduty`: change events of PagerDuty, by its Events API v2. Change events are only shown; they page nobody.
 
 use firedrill_wire::{
     probe::{Refusal, Secret},
@@ -13,7 +13,7 @@ use crate::{
     secrets::Opened,
 };
 
-/// The longest summary, in characters.
+/// Maximum length of a summary that PagerDuty accepts, in characters.
 const SUMMARY_MOST: usize = 1024;
 
 /// Change events of a service of PagerDuty.
@@ -45,7 +45,7 @@ impl Kind for PagerDuty {
         base(&self.url, &Self::usual_url())
     }
 
-    /// Changes are the beginning and the end.
+    /// Only beginnings and ends are changes.
     fn takes(&self, what: What) -> bool {
         matches!(what, What::Started | What::Ended | What::Halted | What::Test)
     }
@@ -74,7 +74,7 @@ mod tests {
 
     /// A body of `POST /v2/change/enqueue` with the fields of PagerDuty's page on change events,
     /// <https://raw.githubusercontent.com/PagerDuty/developer-docs/main/docs/events-API-v2/03-Change-Events.md>, read in November 2026:
-    /// `routing_key`, `payload.summary` and so on; 202 is good, 400 will never be, 429 and 5xx may be tried again.
+    /// `routing_key`, `payload.summary` and so on. The status 202 means accepted, 400 never accepted; 429 and 5xx may be tried again.
     #[test]
     fn a_change_has_a_summary_and_its_details() {
         let pagerduty: PagerDuty =

@@ -1,4 +1,4 @@
-//! `slack`: an incoming webhook of Slack, or of Mattermost, which takes the same.
+//! `slack`: an incoming webhook of Slack, or of Mattermost, which accepts the same format.
 
 use firedrill_wire::probe::Secret;
 use serde::{Deserialize, Serialize};
@@ -11,19 +11,19 @@ use crate::{
     secrets::Opened,
 };
 
-/// The longest text of a block, in characters.
+/// Maximum length of the text of a block in Slack, in characters.
 const SECTION_MOST: usize = 3000;
 
 /// An incoming webhook of Slack or Mattermost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slack {
-    /// The webhook's address. Whoever knows it can write to the channel, so it is a secret.
+    /// The webhook's address. Anybody who knows it can write to the channel, so it is a secret.
     pub url: Secret,
     /// A PEM file of authorities to trust instead of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
-    /// Whether messages have the buttons Halt and Refuse. They work where the webhook is that of a Slack app whose presses go to the control room (docs/chat.md). Mattermost shows none.
+    /// Whether messages have the buttons Halt and Refuse. They work only if the webhook belongs to a Slack app that sends presses to the control room (docs/chat.md). Mattermost shows no buttons.
     #[serde(default)]
     pub buttons: bool,
 }
@@ -44,7 +44,7 @@ impl Kind for Slack {
     }
 }
 
-/// Returns the text: the title, and a line for each fact. Commands are set as code.
+/// Returns the text: the title, and a line for each fact. A command is formatted as code, so that it can be copied.
 fn text(message: &Message) -> String {
     let lines = message.facts().into_iter().map(|(name, value)| {
         let value = plain(&value);
@@ -54,7 +54,7 @@ fn text(message: &Message) -> String {
     format!("{}{}", plain(&message.title), lines.collect::<String>())
 }
 
-/// Returns the action that people may take about a message.
+/// Returns the action for the button of a message; `None` if it gets no button.
 fn action(message: &Message) -> Option<Action> {
     match message.what {
         What::Started | What::Landed => Some(Action::Halt { run: message.run.clone()? }),
@@ -65,7 +65,7 @@ fn action(message: &Message) -> Option<Action> {
     }
 }
 
-/// Returns the blocks of a message with a button. Slack shows them in place of the text, which is for notifications.
+/// Returns the blocks of a message with a button. Slack shows them in place of the text, and the text only in notifications.
 fn blocks(text: &str, button: &Value) -> Value {
     let shown: String = text.chars().take(SECTION_MOST).collect();
     json!([
@@ -84,7 +84,7 @@ mod tests {
     /// <https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>: 400 `invalid_payload`, 403 `action_prohibited`,
     /// 404 `channel_not_found`, 410 `channel_is_archived`, 500 `rollup_error`.
     #[test]
-    fn a_text_of_others_mentions_nobody_and_the_command_can_be_copied() {
+    fn a_text_from_outside_mentions_nobody_and_the_command_is_code() {
         let slack: Slack = serde_json::from_str(r#"{"url":{"secret_env":"URL"}}"#).expect("its parameters");
         let mut message =
             Message::new("r/started", What::Started, "Firedrill: drill \"<!channel> @all `x`\" has started");
@@ -103,7 +103,7 @@ mod tests {
     /// `blocks` beside `text`, as in "Sending messages using incoming webhooks" of Slack's documentation,
     /// <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>, read in November 2026.
     #[test]
-    fn a_message_has_a_button_only_if_the_channel_asks_for_it_and_something_can_be_done() {
+    fn a_message_has_a_button_only_if_the_channel_wants_it_and_there_is_an_action() {
         let body = |buttons: bool, message: &Message| -> Value {
             let text = format!(r#"{{"url":{{"secret_env":"URL"}},"buttons":{buttons}}}"#);
             let slack: Slack = serde_json::from_str(&text).expect("its parameters");
@@ -123,7 +123,11 @@ mod tests {
         let started = body(true, &about(What::Started));
         assert_eq!(started["blocks"][1]["elements"][0]["value"], "r");
         assert_eq!(started["blocks"][0]["text"]["text"].as_str().map(str::len), Some(SECTION_MOST));
-        assert_eq!(started["text"], body(false, &about(What::Started))["text"], "it is understood without");
+        assert_eq!(
+            started["text"],
+            body(false, &about(What::Started))["text"],
+            "the text does not depend on buttons"
+        );
         assert_eq!(body(false, &about(What::Started))["blocks"], Value::Null);
         for what in [What::Ended, What::Halted, What::Announced, What::Test] {
             assert_eq!(body(true, &about(what))["blocks"], Value::Null, "{what:?}");

@@ -1,4 +1,4 @@
-//! `statsd`: counters of StatsD; of DogStatsD with tags, and its events.
+//! `statsd`: a counter of StatsD for each message. DogStatsD gets a counter with tags, and an event.
 
 use firedrill_wire::probe::{Refusal, Secret};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Kind, Parcel, place};
 use crate::{message::Message, secrets::Opened};
 
-/// The longest text of an event, in bytes: a datagram has to fit.
+/// Maximum length of an event's text, in bytes, so that the event fits into a datagram.
 const TEXT_MOST: usize = 4000;
 
 /// A receiver of StatsD's packets.
@@ -36,36 +36,38 @@ impl Kind for Statsd {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let mut all: Vec<Refusal> = place("to", &self.to, "127.0.0.1:8125").into_iter().collect();
-        let well = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-        if self.prefix.is_empty() || !self.prefix.chars().all(well) {
+        let mut refusals: Vec<Refusal> = place("to", &self.to, "127.0.0.1:8125").into_iter().collect();
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        if self.prefix.is_empty() || !self.prefix.chars().all(is_allowed) {
             let field = firedrill_wire::probe::Field::request(&["prefix"]);
             let what = "`prefix` cannot be the beginning of a metric's name";
-            all.push(Refusal::new(
+            refusals.push(Refusal::new(
                 field,
                 what,
                 "not a name",
                 "letters, digits, `_` and `.`, such as \"firedrill\"",
             ));
         }
-        all
+        refusals
     }
 
     fn parcel(&self, message: &Message, _: &Opened, _: Option<&str>) -> Result<Parcel, String> {
         let (prefix, what) = (&self.prefix, message.what.word());
-        let all = if self.dogstatsd {
+        let packets = if self.dogstatsd {
             vec![format!("{prefix}.events:1|c|#{}", tags(message)), event(message)]
         } else {
             vec![format!("{prefix}.events.{what}:1|c")]
         };
-        Ok(Parcel::Udp { to: self.to.clone(), all: all.into_iter().map(String::into_bytes).collect() })
+        let datagrams = packets.into_iter().map(String::into_bytes).collect();
+        Ok(Parcel::Udp { to: self.to.clone(), datagrams })
     }
 }
 
+/// Returns the tags of DogStatsD. Characters that a tag cannot have become `_`.
 fn tags(message: &Message) -> String {
-    let well = |c: char| c.is_alphanumeric() || "_-./".contains(c);
+    let is_allowed = |c: char| c.is_alphanumeric() || "_-./".contains(c);
     let tag = |(name, value): (&str, &str)| {
-        let value: String = value.chars().map(|c| if well(c) { c } else { '_' }).collect();
+        let value: String = value.chars().map(|c| if is_allowed(c) { c } else { '_' }).collect();
         format!("{name}:{value}")
     };
     let known = [
@@ -78,7 +80,7 @@ fn tags(message: &Message) -> String {
     known.into_iter().filter_map(|(name, value)| Some(tag((name, value?)))).collect::<Vec<_>>().join(",")
 }
 
-/// Returns an event. Lengths count bytes; a line break in the text is written as `\n`.
+/// Returns an event of DogStatsD. The lengths in it are in bytes; a line break in the text is written as the two characters `\n`.
 fn event(message: &Message) -> String {
     let facts = message.facts().into_iter().map(|(name, value)| format!("{name}: {value}"));
     let mut text = facts.collect::<Vec<_>>().join("\\n");
@@ -106,10 +108,10 @@ mod tests {
         let statsd: Statsd =
             serde_json::from_str(&format!(r#"{{"to":"127.0.0.1:8125"{rest}}}"#)).expect("its parameters");
         assert!(statsd.invalid().is_empty());
-        let Ok(Parcel::Udp { all, .. }) = statsd.parcel(message, &Opened::of(&[]), None) else {
+        let Ok(Parcel::Udp { datagrams, .. }) = statsd.parcel(message, &Opened::of(&[]), None) else {
             panic!("datagrams")
         };
-        all.into_iter().map(|one| String::from_utf8(one).expect("text")).collect()
+        datagrams.into_iter().map(|datagram| String::from_utf8(datagram).expect("text")).collect()
     }
 
     /// The form of events and tags is that of <https://docs.datadoghq.com/extend/dogstatsd/datagram_shell>, read in November 2026.

@@ -1,4 +1,4 @@
-//! `syslog`: lines of syslog (RFC 5424), by UDP (RFC 5426) or TCP (RFC 6587, with counted octets).
+//! `syslog`: lines of syslog (RFC 5424), by UDP (RFC 5426) or by TCP (RFC 6587, with the line's length before it).
 
 use std::{fs, process};
 
@@ -11,14 +11,14 @@ use crate::{
     secrets::Opened,
 };
 
-/// The longest datagram in bytes. All receivers take it (RFC 5426).
+/// Maximum length of a datagram, in bytes. RFC 5426 recommends that all receivers accept this length.
 const DATAGRAM_MOST: usize = 2048;
 
-/// The way to a receiver.
+/// The protocol below syslog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// Datagrams. They may be lost, and nobody notices.
+    /// Datagrams. A lost one is not noticed.
     #[default]
     Udp,
     /// A connection for each message. The receiver confirms nothing.
@@ -45,6 +45,7 @@ impl Syslog {
         1
     }
 
+    /// Returns the line for a message. Severity 4 is a warning, 5 a notice.
     fn line(&self, message: &Message, host: &str) -> String {
         let severity = match message.what {
             What::Aborted | What::Halted | What::Missed | What::Skipped => 4,
@@ -67,17 +68,17 @@ impl Kind for Syslog {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let mut all: Vec<Refusal> = place("to", &self.to, "logs.example:514").into_iter().collect();
+        let mut refusals: Vec<Refusal> = place("to", &self.to, "logs.example:514").into_iter().collect();
         if self.facility > 23 {
             let field = firedrill_wire::probe::Field::request(&["facility"]);
-            all.push(Refusal::new(
+            refusals.push(Refusal::new(
                 field,
                 format!("there is no facility {}", self.facility),
                 "0 to 23",
                 "facility = 16 is local0",
             ));
         }
-        all
+        refusals
     }
 
     fn parcel(&self, message: &Message, _: &Opened, _: Option<&str>) -> Result<Parcel, String> {
@@ -85,7 +86,7 @@ impl Kind for Syslog {
         Ok(match self.protocol {
             Protocol::Udp => {
                 let end = line.floor_char_boundary(line.len().min(DATAGRAM_MOST));
-                Parcel::Udp { to: self.to.clone(), all: vec![line.as_bytes()[..end].to_vec()] }
+                Parcel::Udp { to: self.to.clone(), datagrams: vec![line.as_bytes()[..end].to_vec()] }
             }
             Protocol::Tcp => {
                 Parcel::Tcp { to: self.to.clone(), bytes: format!("{} {line}", line.len()).into_bytes() }
@@ -94,7 +95,7 @@ impl Kind for Syslog {
     }
 }
 
-/// Returns this host's name, as syslog has it.
+/// Returns this host's name in the form that syslog allows; `-` if it is not known.
 fn host() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name: String = name.trim().chars().filter(char::is_ascii_graphic).take(255).collect();
@@ -126,10 +127,10 @@ mod tests {
         let (count, line) = text.split_once(' ').expect("a count");
         assert_eq!(count.parse(), Ok(line.len()), "octets are counted, not characters");
         message.why = Some("ä".repeat(4000));
-        let Ok(Parcel::Udp { all, .. }) = syslog("").parcel(&message, &Opened::of(&[]), None) else {
+        let Ok(Parcel::Udp { datagrams, .. }) = syslog("").parcel(&message, &Opened::of(&[]), None) else {
             panic!("a datagram")
         };
-        assert!(all[0].len() <= DATAGRAM_MOST && String::from_utf8(all[0].clone()).is_ok());
+        assert!(datagrams[0].len() <= DATAGRAM_MOST && String::from_utf8(datagrams[0].clone()).is_ok());
     }
 
     #[test]

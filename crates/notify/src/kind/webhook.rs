@@ -1,4 +1,4 @@
-//! `webhook`: a program of one's own gets each message as JSON, signed.
+//! `webhook`: a program of the user gets each message as signed JSON.
 
 use firedrill_files::text::hex;
 use firedrill_wire::probe::Secret;
@@ -11,7 +11,7 @@ use crate::{
     secrets::Opened,
 };
 
-/// A program that takes messages as JSON by HTTP.
+/// A program that accepts messages as JSON by HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
@@ -24,7 +24,7 @@ pub struct Webhook {
     pub ca_file: Option<String>,
 }
 
-/// The shortest key, in bytes.
+/// Minimum length of the key, in bytes.
 const SHORTEST: usize = 16;
 
 impl Kind for Webhook {
@@ -60,9 +60,9 @@ fn signature(key: &str, time: &str, body: &str) -> String {
 mod tests {
     use super::*;
 
-    /// By `printf '%s' '1700000000.{"a":1}' | openssl dgst -sha256 -hmac 0123456789abcdef`.
+    /// The expected value was made by `printf '%s' '1700000000.{"a":1}' | openssl dgst -sha256 -hmac 0123456789abcdef`.
     #[test]
-    fn a_signature_is_the_one_that_openssl_makes() {
+    fn the_signature_is_the_same_as_that_of_openssl() {
         assert_eq!(
             signature("0123456789abcdef", "1700000000", "{\"a\":1}"),
             "v1=9eb18f493f8ec135d9eb2dad817c369bb4e9cbfa818657897a7437c1cd8c3a23"

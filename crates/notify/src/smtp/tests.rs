@@ -1,4 +1,4 @@
-//! A server that answers as it is told, without TLS. A real one is asked in `tests/email.rs`.
+//! Tests with a fake server that gives set answers, without TLS. `tests/email.rs` uses a real mail server.
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -13,7 +13,8 @@ const LONG: Duration = Duration::from_secs(60);
 /// An answer that never comes.
 const SILENCE: &str = "";
 
-/// Answers one connection: to a line that begins so, this. Returns all lines that came.
+/// Starts a server for one connection. `answers` has the beginnings of lines with the answers to them; other lines get the usual answer. Returns its
+/// address, and a task that returns all lines that came.
 async fn server(answers: &'static [(&'static str, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address").to_string();
@@ -64,11 +65,12 @@ fn mail(server: String) -> Mail {
     }
 }
 
-/// Sends a message to a server that answers so. Returns the result and what came.
+/// Sends a message to a server with these answers. Returns the result and the lines that came.
 async fn sent(answers: &'static [(&'static str, &'static str)]) -> (Result<(), Failed>, Vec<String>) {
     sent_as(answers, |mail| mail).await
 }
 
+/// As [`sent`], with a change to the message.
 async fn sent_as(
     answers: &'static [(&'static str, &'static str)],
     change: impl FnOnce(Mail) -> Mail,
@@ -103,7 +105,7 @@ async fn a_message_goes_to_all_recipients() {
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_for_ever_is_final_at_each_step() {
+async fn a_refusal_with_a_status_5xx_is_final_at_each_step() {
     let fails = async |answers: &'static [(&'static str, &'static str)]| {
         let (result, _) = sent_as(answers, with_login).await;
         let failed = result.expect_err("refused");
@@ -121,7 +123,7 @@ async fn what_the_server_refuses_for_ever_is_final_at_each_step() {
 }
 
 #[tokio::test]
-async fn what_may_be_taken_later_is_not_final() {
+async fn other_failures_are_not_final() {
     let fails = async |answers: &'static [(&'static str, &'static str)]| {
         let (result, _) = sent_as(answers, with_login).await;
         let failed = result.expect_err("refused");
@@ -142,7 +144,7 @@ async fn what_may_be_taken_later_is_not_final() {
     assert!(
         plain(&[("RCPT", "450 4.2.0 greylisted")]).await.contains("bob@example.com: 450 4.2.0 greylisted")
     );
-    // One of them may be accepted later.
+    // One of the two recipients may be accepted later.
     assert!(plain(&[("RCPT TO:<ops", "550 5.1.1 nobody"), ("RCPT", "450 wait")]).await.contains("450 wait"));
     assert!(plain(&[(".", "451 4.3.0 later")]).await.contains("DATA: 451"));
     assert!(plain(&[(".", "bye")]).await.contains("ended the connection"));
@@ -150,10 +152,10 @@ async fn what_may_be_taken_later_is_not_final() {
 }
 
 #[tokio::test]
-async fn some_recipients_that_are_refused_do_not_keep_the_others_from_it() {
+async fn if_some_recipients_are_refused_the_others_still_get_the_message() {
     let (result, came) = sent(&[("RCPT TO:<bob", "550 5.1.1 no such user")]).await;
     let failed = result.expect_err("not by all");
-    // Not again: the others have it.
+    // Final, because the other recipients have it.
     assert!(failed.is_final);
     assert_eq!(failed.why, "sent to 1 of 2 recipients, and not to bob@example.com: 550 5.1.1 no such user");
     assert!(came.contains(&"..dot".to_owned()), "{came:?}");
@@ -173,7 +175,7 @@ async fn without_starttls_nothing_is_sent() {
     assert_eq!(came, ["EHLO [127.0.0.1]"]);
 }
 
-/// A file with an authority that nobody uses.
+/// Returns a file with an authority that has signed no certificate.
 fn authority() -> tempfile::NamedTempFile {
     let key = rcgen::KeyPair::generate().expect("a key");
     let pem = rcgen::CertificateParams::default().self_signed(&key).expect("a certificate").pem();
@@ -183,7 +185,7 @@ fn authority() -> tempfile::NamedTempFile {
 }
 
 #[tokio::test]
-async fn only_logins_that_can_be_finished_are_begun_and_their_answer_is_not_told() {
+async fn only_plain_and_login_are_tried_and_the_text_of_the_answer_is_not_shown() {
     // base64 of "\0alice\0s3cret"
     const SENT: &str = "AUTH PLAIN AGFsaWNlAHMzY3JldA==";
     let busy: &'static [(&str, &str)] = &[
@@ -205,17 +207,17 @@ async fn only_logins_that_can_be_finished_are_begun_and_their_answer_is_not_told
 }
 
 #[tokio::test]
-async fn a_server_that_takes_the_message_and_then_says_nothing_has_taken_it() {
+async fn a_server_that_accepts_the_message_and_is_then_silent_has_accepted_it() {
     let (result, came) = sent(&[("QUIT", SILENCE)]).await;
     assert_eq!((result, came.last().map(String::as_str)), (Ok(()), Some("QUIT")));
 }
 
 #[tokio::test]
-async fn a_server_that_is_silent_or_away_is_tried_again() {
+async fn a_server_that_is_silent_or_cannot_be_reached_is_not_final() {
     let (address, _came) = server(&[("MAIL", SILENCE)]).await;
     let failed = send(&mail(address), Duration::from_millis(300)).await.expect_err("silence");
     assert!(!failed.is_final && failed.why.contains("no answer"), "{failed:?}");
-    // It is bound and does not listen, so nobody else can.
+    // The socket is bound and does not listen. So no other program can take the port.
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = socket.local_addr().expect("its address").to_string();

@@ -1,4 +1,4 @@
-//! A message for a channel, and what became of it.
+//! The content of a message file: a message for a channel, and the state of its delivery.
 
 use std::time::Duration;
 
@@ -25,16 +25,16 @@ pub struct Entry {
     /// Number of tries that failed.
     #[serde(default)]
     pub tries: u32,
-    /// The first failure of the channel since it took something last, in microseconds since 1970.
+    /// The time since which the channel has failed without a success, in microseconds since 1970; `None` if it has not failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_us: Option<u64>,
-    /// The time before which it is not tried again.
+    /// The earliest time of the next try, in microseconds since 1970.
     #[serde(default)]
     pub next_us: u64,
-    /// The last failure.
+    /// The last failure, as a clause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<String>,
-    /// The end, if it does not wait any more.
+    /// Its end; `None` while it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
 }
@@ -43,7 +43,7 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "kebab-case")]
 pub enum Ended {
-    /// The channel took it.
+    /// The channel accepted it.
     Delivered {
         /// The time, RFC 3339 UTC.
         at: String,
@@ -64,6 +64,7 @@ pub enum Ended {
 }
 
 impl Entry {
+    /// Returns a new message for a channel, which waits.
     pub(super) fn new(channel: &str, message: Message, made_us: u64) -> Self {
         Self {
             v: VERSION,
@@ -78,13 +79,13 @@ impl Entry {
         }
     }
 
-    /// Whether it may be tried at this time since 1970. A longer wait than any that is asked for was written by a clock that was ahead.
+    /// Whether it may be tried at a time (since 1970). A wait that is longer than the maximum is ignored: the clock was ahead when it was written.
     #[must_use]
     pub fn is_due(&self, now: Duration) -> bool {
         self.next_us <= micros(now) || self.next_us > micros(now + PATIENCE)
     }
 
-    /// The same with texts that may be shown: others may have written the file.
+    /// Cleans the texts for terminals and pages, because any program may have written the file.
     pub(super) fn cleaned(mut self) -> Self {
         self.channel = cleaned(self.channel, NAME_MOST);
         self.message.title = cleaned(self.message.title, NAME_MOST * 2);

@@ -11,7 +11,7 @@ fn an_event_is_written_once_for_each_channel_and_never_again_after_its_end() {
     let spool = Spool::of(home.path());
     assert!(
         spool.pending().unwrap().is_empty() && !home.path().join(FOLDER).exists(),
-        "looking makes nothing"
+        "listing creates nothing"
     );
     let path = spool.put("ops", &message("r/started")).unwrap().expect("new");
     spool.sync(&path).unwrap();
@@ -29,7 +29,7 @@ fn an_event_is_written_once_for_each_channel_and_never_again_after_its_end() {
 }
 
 #[test]
-fn texts_of_an_end_that_somebody_else_wrote_have_no_signs_for_a_terminal() {
+fn control_characters_in_the_texts_of_a_file_are_removed() {
     let home = tempfile::tempdir().unwrap();
     let spool = Spool::of(home.path());
     spool.put("ops", &message("r/started")).unwrap().expect("new");
@@ -60,14 +60,14 @@ fn a_message_whose_end_is_written_is_not_sent_again_although_its_file_is_still_t
     let entry = spool.pending().unwrap().remove(0);
     let text = fs::read(&path).unwrap();
     spool.end(&entry, Ended::Delivered { at: "t".to_owned(), receipt: None }).unwrap();
-    // The state that a kill between the two steps leaves.
+    // This state is left if the program is killed between the two steps of `end`.
     fs::write(&path, text).unwrap();
     assert_eq!(spool.again(&entry), None);
     assert!(!path.exists());
 }
 
 #[test]
-fn a_file_that_is_no_message_is_told_and_keeps_none_from_delivery() {
+fn a_file_that_is_no_message_is_listed_and_does_not_hinder_others() {
     let home = tempfile::tempdir().unwrap();
     let spool = Spool::of(home.path());
     let path = spool.put("ops", &message("r/started")).unwrap().expect("new");
@@ -79,7 +79,7 @@ fn a_file_that_is_no_message_is_told_and_keeps_none_from_delivery() {
 }
 
 #[test]
-fn one_program_sends_for_a_channel_at_a_time() {
+fn only_one_program_at_a_time_holds_the_lock_of_a_channel() {
     let home = tempfile::tempdir().unwrap();
     let spool = Spool::of(home.path());
     spool.put("ops", &message("r/started")).unwrap();
@@ -91,7 +91,7 @@ fn one_program_sends_for_a_channel_at_a_time() {
 }
 
 #[test]
-fn a_wait_of_a_clock_that_was_ahead_is_not_believed() {
+fn a_wait_that_a_wrong_clock_wrote_is_ignored() {
     let mut entry = Entry::new("ops", message("x"), 0);
     let now = Duration::from_secs(1_000_000);
     assert!(entry.is_due(now));

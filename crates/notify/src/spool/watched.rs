@@ -1,4 +1,4 @@
-//! A spool that a program looks at again and again. The end of a message does not change, so each is read once. Writes nothing.
+//! A spool that a program reads again and again. A message that has ended does not change any more, so its file is read only once. Writes nothing.
 
 use std::{
     collections::HashMap,
@@ -9,52 +9,52 @@ use std::{
 
 use super::{ENDED, Entry, PENDING, Spool, read};
 
-/// A spool, and what was kept of the ends of its messages.
+/// A spool, and the values that were kept of the messages that have ended.
 #[derive(Debug)]
 pub struct Watched<T> {
     spool: Spool,
     keep: fn(Entry) -> T,
-    /// By the file: the time of its last change, and what was kept of it.
+    /// For each file of an ended message, the time of its last change and the kept value.
     known: HashMap<PathBuf, (SystemTime, T)>,
 }
 
 /// The messages that a look finds.
 #[derive(Debug)]
 pub struct Look<'a, T> {
-    /// Those that wait, the oldest first.
+    /// The messages that wait, the oldest first.
     pub pending: Vec<Entry>,
-    /// Those that have ended, as far as they were kept; in no order.
+    /// The kept values of the messages that have ended, in no order.
     pub ended: Vec<&'a T>,
     /// Number of files that cannot be read.
     pub unreadable: usize,
 }
 
 impl<T> Watched<T> {
-    /// The spool of a directory of runs. `keep` says what is kept of an ended message.
+    /// Returns the spool of a directory of runs. `keep` makes the value that is kept of an ended message.
     #[must_use]
     pub fn of(reports: &Path, keep: fn(Entry) -> T) -> Self {
         Self { spool: Spool::of(reports), keep, known: HashMap::new() }
     }
 
-    /// Looks at the spool as it is.
+    /// Reads the present state of the spool.
     ///
     /// # Errors
     /// A folder cannot be read.
     pub fn look(&mut self) -> io::Result<Look<'_, T>> {
-        // First those that wait: one that ends meanwhile is among the ended ones too, and not lost between the two.
+        // Waiting messages are listed first: a message that ends in between is then in both lists. In the other order it could be in neither.
         let (mut pending, unreadable) = self.spool.list(PENDING)?;
         let mut unreadable = unreadable.len();
         let mut before = std::mem::take(&mut self.known);
         for file in self.spool.files(ENDED)? {
             let path = file.path();
-            // A file without a time is gone: it was old.
+            // A file whose time cannot be read was removed meanwhile, because it was old.
             let Some(changed) = file.metadata().and_then(|about| about.modified()).ok() else { continue };
-            let old = before.remove(&path).filter(|(at, _)| *at == changed);
-            // One that cannot be read may be readable the next time.
-            match old.map(|(_, kept)| kept).or_else(|| read(&path).ok().map(self.keep)) {
+            let unchanged = before.remove(&path).filter(|(at, _)| *at == changed);
+            // A file that cannot be read is not remembered, so the next look tries again.
+            match unchanged.map(|(_, kept)| kept).or_else(|| read(&path).ok().map(self.keep)) {
                 Some(kept) => drop(self.known.insert(path, (changed, kept))),
                 None if path.exists() => unreadable += 1,
-                // It was old, and was removed meanwhile.
+                // It was removed meanwhile, because it was old.
                 None => {}
             }
         }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_read_once_and_forgotten_with_its_file() {
+    fn an_ended_message_is_read_once_and_forgotten_with_its_file() {
         let home = tempfile::tempdir().unwrap();
         let spool = Spool::of(home.path());
         let mut watched = Watched::of(home.path(), |entry| entry.message.id);
@@ -88,7 +88,7 @@ mod tests {
         let entry = put(&spool, "one");
         spool.end(&entry, Ended::Delivered { at: "t".to_owned(), receipt: None }).unwrap();
         assert_eq!(watched.look().unwrap().ended, ["one"]);
-        // Its text is gone, its time is the same: it is not read again.
+        // The text changes and the time stays the same, so the file is not read again.
         let path = spool.ended_file(&entry);
         let changed = fs::metadata(&path).unwrap().modified().unwrap();
         fs::write(&path, "").unwrap();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_whose_program_died_before_it_removed_the_file_is_counted_once() {
+    fn a_message_in_both_folders_is_counted_once() {
         let home = tempfile::tempdir().unwrap();
         let spool = Spool::of(home.path());
         let entry = put(&spool, "one");

@@ -1,4 +1,4 @@
-//! The token of a request: `Authorization: Bearer fdr_…`. Nothing else tells the API who asks: no cookie and no part of an address.
+//! The token of a request: `Authorization: Bearer fdr_…`. The API reads neither cookies nor the address to learn who asks.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -16,21 +16,21 @@ use crate::{
     web::{accept::From, answer::Answer, who::blocking},
 };
 
-/// The next step of whoever has no token that works.
+/// The next step for a client without a valid token.
 const HELP: &str = "`firedrill serve token new NAME --role viewer --expires 30d` on the server makes a token; send it as `Authorization: Bearer fdr_…`.";
 
-/// The token that a request has.
+/// The valid token of a request.
 pub(crate) struct Bearer(pub(crate) Token);
 
 /// Returns the token in the header; `None` if there is none, or if there are several headers.
 fn presented(parts: &Parts) -> Option<&str> {
-    let mut all = parts.headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(only), None) = (all.next(), all.next()) else { return None };
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Returns the token of a secret. Failures of an address are limited and recorded, as those of logins are.
+/// Returns the token that belongs to a secret. Failed attempts are limited per address and recorded, as failed logins are.
 fn token(app: &App, secret: &str, from: IpAddr) -> Result<Token, Answer> {
     let found = if is_token(secret) { app.store.token(secret, now_s())? } else { None };
     if let Some(token) = found {

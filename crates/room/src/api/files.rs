@@ -18,12 +18,12 @@ use crate::{
     web::{answer::Answer, who::slow},
 };
 
-/// Number of slots of each game day, unless another one is asked for, and the maximum.
+/// Number of slots of each game day in an answer: without the key `next`, and at most.
 const USUAL: usize = 5;
 const MOST: usize = 100;
 /// The help for keys that are wrong.
 const KEYS: &str = "Change it; docs/api.md has the keys of each address.";
-/// The last second of the year 9998.
+/// The last second of the year 9998: a day can be added to it without leaving the years of four digits.
 const LAST_S: i64 = 253_370_764_799;
 
 /// The keys of files of game days.
@@ -33,10 +33,10 @@ pub(crate) struct FilesKeys {
     /// Number of slots of each game day, from 1 to 100.
     #[schemars(range(min = 1, max = MOST))]
     next: Option<usize>,
-    /// The moment after which they are, in seconds since 1970; without it, now.
+    /// The slots are after this moment, in seconds since 1970; without it, after now.
     #[schemars(range(min = 0, max = LAST_S))]
     from_s: Option<i64>,
-    /// In its place: the day with which they begin, in the zone of each schedule, from 1970 to 9998. With both keys this one counts.
+    /// The first day of the slots, in the time zone of each schedule, from 1970 to 9998. It takes precedence over `from_s`.
     #[schemars(regex(
         pattern = r"^(19[7-9][0-9]|[2-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"
     ))]
@@ -44,6 +44,7 @@ pub(crate) struct FilesKeys {
 }
 
 impl FilesKeys {
+    /// Checks the keys. The error names the key that is out of its bounds.
     fn slots(self) -> Result<Slots, Answer> {
         let wrong = |text: String| Err(Answer::new(StatusCode::BAD_REQUEST, text, KEYS));
         let Self { next, from_s, from_day } = self;

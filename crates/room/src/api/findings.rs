@@ -26,21 +26,21 @@ pub(crate) struct FindingKeys {
 /// An objective that a drill violated.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FindingAnswer {
-    /// Its name, which stays.
+    /// The name of the finding. It never changes.
     id: String,
     /// `open`, `closed` or `withdrawn`.
     state: &'static str,
     /// The scenario.
     scenario: String,
-    /// The environment that the plan was for.
+    /// The environment of the plan.
     environment: Option<String>,
     /// The attack.
     attack: String,
     /// The objective; empty for the attack as a whole.
     objective: String,
-    /// The goal that was missed last, in words.
+    /// The goal that was missed by the last run that showed the finding, in words.
     goal: String,
-    /// The figure that was measured last, in words.
+    /// The figure that this run measured, in words.
     measured: String,
     /// The time of the first run that showed it, RFC 3339 UTC.
     opened: String,
@@ -48,15 +48,15 @@ pub(crate) struct FindingAnswer {
     seen_in: String,
     /// Number of runs that showed it.
     runs: usize,
-    /// The person or team that sees to it.
+    /// The person or team that takes care of it; empty if nobody was named.
     owner: String,
-    /// The ticket in which it is worked on.
+    /// The ticket about it; empty if there is none.
     ticket: String,
-    /// A note of a person.
+    /// A note that a person wrote about it; may be empty.
     note: String,
 }
 
-/// Findings.
+/// The answer to a request for findings.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FindingsAnswer {
     /// In the order of `firedrill findings`.
@@ -66,22 +66,22 @@ pub(crate) struct FindingsAnswer {
 }
 
 impl From<Finding> for FindingAnswer {
-    fn from(of: Finding) -> Self {
+    fn from(finding: Finding) -> Self {
         Self {
-            id: of.id,
-            state: of.state.word(),
-            scenario: of.scenario,
-            environment: of.environment,
-            attack: of.attack,
-            objective: of.objective,
-            goal: of.goal,
-            measured: of.measured,
-            opened: of.opened,
-            seen_in: of.seen_in,
-            runs: of.runs,
-            owner: of.owner,
-            ticket: of.ticket,
-            note: of.note,
+            id: finding.id,
+            state: finding.state.word(),
+            scenario: finding.scenario,
+            environment: finding.environment,
+            attack: finding.attack,
+            objective: finding.objective,
+            goal: finding.goal,
+            measured: finding.measured,
+            opened: finding.opened,
+            seen_in: finding.seen_in,
+            runs: finding.runs,
+            owner: finding.owner,
+            ticket: finding.ticket,
+            note: finding.note,
         }
     }
 }

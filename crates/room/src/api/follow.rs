@@ -1,5 +1,5 @@
-//! `/api/v1/runs/{id}/events`: a run while it goes on, as server-sent events. Each event `run` is the whole run, as `GET /api/v1/runs/{id}`
-//! tells it; the last one tells its end. A stream that ends before says so in an event `gone`.
+//! `/api/v1/runs/{id}/events`: the progress of a run as server-sent events. Each event `run` has the whole run, as `GET /api/v1/runs/{id}`
+//! returns it; the last event tells the run's end. A stream that ends before the run sends an event `gone` with the reason.
 
 use std::{
     convert::Infallible,
@@ -37,10 +37,10 @@ use crate::{
     },
 };
 
-/// Time after which a stream without news has a comment, so that proxies keep it, and after which its token is looked at.
+/// A stream without news sends a comment after this time, so that proxies do not close it. The token is checked again as often.
 const COMMENT: Duration = Duration::from_secs(15);
 
-/// A stream.
+/// One stream: a client that follows a run.
 struct Follower {
     app: Arc<App>,
     run: String,
@@ -48,9 +48,11 @@ struct Follower {
     frames: watch::Receiver<Arc<Frame>>,
     /// The last event, as it was sent.
     last: String,
+    /// Whether the last event was sent.
     over: bool,
-    /// The time of the last look at whether the token works.
-    looked: Instant,
+    /// The time at which the token was last checked.
+    checked: Instant,
+    /// Counts against the streams that one token may have open; freed when the stream is dropped.
     _place: Place,
 }
 
@@ -61,10 +63,10 @@ impl Follower {
             if self.over {
                 return None;
             }
-            if self.looked.elapsed() >= COMMENT && !self.works().await {
+            if self.checked.elapsed() >= COMMENT && !self.works().await {
                 return Some(self.gone("the token has ended or was revoked"));
             }
-            // The first event tells the run as it is: somebody else may follow it already, and then no frame comes soon.
+            // The first event is sent at once. It waits for no new frame: if others already follow the run, the next frame may be far off.
             if !self.last.is_empty() {
                 match timeout(COMMENT, self.frames.changed()).await {
                     Ok(Ok(())) => {}
@@ -87,14 +89,14 @@ impl Follower {
         Event::default().event("gone").data(why)
     }
 
-    /// Whether the token works.
+    /// Checks whether the token is still valid.
     async fn works(&mut self) -> bool {
-        self.looked = Instant::now();
+        self.checked = Instant::now();
         let token = self.token;
         matches!(blocking(&self.app, move |app| Ok(app.store.token_works(token, now_s())?)).await, Ok(true))
     }
 
-    /// Reads the run as it is; `None` if it cannot be read any more.
+    /// Reads the present state of the run as JSON; `None` if it cannot be read any more.
     async fn read(&self) -> Option<String> {
         let run = self.run.clone();
         let read = blocking(&self.app, move |app| read(app, &run)).await.ok()?;
@@ -126,7 +128,7 @@ pub(crate) async fn events(
         frames: app.feeds.follow(&folder),
         last: String::new(),
         over: false,
-        looked: Instant::now(),
+        checked: Instant::now(),
         _place: place,
     };
     let events = stream::unfold(follower, |mut follower| async move {

@@ -30,10 +30,10 @@ use crate::{
     },
 };
 
-/// The header that has the key of a start.
+/// The header with the key of a start. Requests with the same key start a game day only once.
 const KEY: &str = "idempotency-key";
 
-/// Game days.
+/// The answer to a request for game days.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct GamedaysAnswer {
     /// Whether this server starts game days at their time.
@@ -51,17 +51,17 @@ pub(crate) struct GamedaysAnswer {
 pub(crate) struct SlotAnswer {
     /// The game day.
     gameday: String,
-    /// Its civil time, which with the game day names it.
+    /// The slot's civil time. Game day and civil time together name a slot.
     slot: String,
     /// Its start, RFC 3339 UTC.
     starts: String,
-    /// Whether it is held, as far as is known before.
+    /// Whether the slot will be held, as far as is known before its start.
     held: bool,
-    /// The reason why it is skipped, or what else there is to know.
+    /// The reason why the slot is skipped, or another remark about it; may be empty.
     told: String,
     /// The people whose agreement is asked for.
     asks: Vec<String>,
-    /// Those of them who have agreed.
+    /// The people of `asks` who have agreed.
     agreed: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct StartAnswer {
     slot: String,
     /// `starting`, `goes-on`, `ended`, `not-held`, `missed`, `died` or `unreadable`.
     state: &'static str,
-    /// The kind of the reason, if it was not held.
+    /// The kind of the reason, if the game day was not held.
     reason: Option<&'static str>,
     /// The result, or the reason, in words.
     told: String,
@@ -87,29 +87,29 @@ pub(crate) struct StartAnswer {
 }
 
 impl From<&Slot> for SlotAnswer {
-    fn from(of: &Slot) -> Self {
+    fn from(slot: &Slot) -> Self {
         Self {
-            gameday: of.gameday.clone(),
-            slot: of.slot.clone(),
-            starts: moment(of.starts_s),
-            held: of.held,
-            told: of.told.clone(),
-            asks: of.asks.clone(),
-            agreed: of.agreed.clone(),
+            gameday: slot.gameday.clone(),
+            slot: slot.slot.clone(),
+            starts: moment(slot.starts_s),
+            held: slot.held,
+            told: slot.told.clone(),
+            asks: slot.asks.clone(),
+            agreed: slot.agreed.clone(),
         }
     }
 }
 
 impl From<HeldSlot> for StartAnswer {
-    fn from(of: HeldSlot) -> Self {
+    fn from(held: HeldSlot) -> Self {
         Self {
-            gameday: of.gameday,
-            slot: of.slot,
-            state: of.state,
-            reason: of.reason,
-            told: of.told,
-            exit_code: of.exit,
-            runs: of.runs,
+            gameday: held.gameday,
+            slot: held.slot,
+            state: held.state,
+            reason: held.reason,
+            told: held.told,
+            exit_code: held.exit,
+            runs: held.runs,
             started_now: false,
         }
     }
@@ -163,8 +163,8 @@ pub(crate) async fn begin(
 ) -> Result<Json<StartAnswer>, Answer> {
     let actor = Actor::from(&token);
     may(&app, &actor, Role::Operator, ("start", &gameday), HELP).await?;
-    let key = the_key(&headers);
-    // Not `slow`: a start is no page, and has to find a thread.
+    let key = idempotency_key(&headers);
+    // `blocking` and not `slow`: only a few requests may be `slow` at once, and a start must not wait for them.
     blocking(&app, move |app| {
         may_start(app, &token, &gameday)?;
         let key = key.inspect_err(|answer| {
@@ -177,10 +177,10 @@ pub(crate) async fn begin(
     .await
 }
 
-/// Returns the key of a start.
-fn the_key(headers: &HeaderMap) -> Result<String, Answer> {
-    let mut all = headers.get_all(KEY).iter();
-    let text = match (all.next(), all.next()) {
+/// Returns the key of a start; an error if there is no such header, or more than one.
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Answer> {
+    let mut values = headers.get_all(KEY).iter();
+    let text = match (values.next(), values.next()) {
         (Some(key), None) => match key.to_str() {
             Ok(key) => return Ok(key.to_owned()),
             Err(_) => "The header Idempotency-Key has signs that no key has; nothing was started.",
@@ -192,7 +192,7 @@ fn the_key(headers: &HeaderMap) -> Result<String, Answer> {
     Err(Answer::new(StatusCode::BAD_REQUEST, text, help))
 }
 
-/// Whether a token names a game day that it may start. A refusal is written into the audit log.
+/// Checks that a token may start a game day. A refusal is written into the audit log.
 fn may_start(app: &App, token: &Token, gameday: &str) -> Result<(), Answer> {
     if token.starts.iter().any(|name| name == gameday) {
         return Ok(());

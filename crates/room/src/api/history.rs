@@ -30,11 +30,11 @@ pub(crate) struct HistoryKeys {
     /// Number of runs, from 1 to 500.
     #[schemars(range(min = 1, max = MOST))]
     limit: Option<usize>,
-    /// Number of the newest runs that are passed over.
+    /// Number of the newest runs to skip.
     skip: Option<usize>,
 }
 
-/// A verdict, or none.
+/// A verdict; `damaged` means a run that cannot be judged.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Wanted {
@@ -69,7 +69,7 @@ pub(crate) async fn history(
         since_s: keys.since_s,
     };
     slow(&app, move |app| {
-        // Findings that cannot be read are `null`.
+        // The second value says why findings could not be read. `open_findings` is `null` then, which tells the client enough.
         let (listing, _) = app.runs.with(|history| Listing::of(history, &filter))?;
         Ok(Json(listing))
     })

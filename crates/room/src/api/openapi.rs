@@ -1,4 +1,4 @@
-//! `/api/v1/openapi.json`: the API as an OpenAPI 3.1 document, made of the table of addresses and of the types that are read and written.
+//! `/api/v1/openapi.json`: the API as an OpenAPI 3.1 document, generated from the table of addresses and from the types of requests and answers.
 //! OpenAPI 3.1 takes JSON Schema (draft 2020-12) as schemars makes it.
 
 use std::sync::LazyLock;
@@ -16,6 +16,7 @@ use crate::web::{
     problem::{PROBLEM, Problem},
 };
 
+/// The document, made once.
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let mut text = serde_json::to_string_pretty(&document()).unwrap_or_default();
     text.push('\n');

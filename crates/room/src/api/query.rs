@@ -1,4 +1,4 @@
-//! The part of an address behind `?`. A key that is not known is refused: a filter that is mistyped would show all.
+//! The part of an address behind `?`. An unknown key is refused, because a mistyped filter would show everything.
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -10,10 +10,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::web::answer::Answer;
 
-/// The keys of a request.
+/// The keys behind `?`, as the type `T` describes them.
 pub(crate) struct Asked<T>(pub(crate) T);
 
-/// No keys.
+/// The type for an address that takes no keys.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}

@@ -29,10 +29,10 @@ use crate::{
     },
 };
 
-/// Number of runs of an answer, unless another one is asked for, and the maximum.
+/// Number of runs in an answer: without the key `limit`, and at most.
 const USUAL: usize = 50;
 pub(super) const MOST: usize = 500;
-/// The next step of a token whose role does not do.
+/// The next step for a token whose role is not sufficient.
 pub(super) const HELP: &str = "Ask an admin of this control room for a token with that role.";
 
 /// A run.
@@ -40,11 +40,11 @@ pub(super) const HELP: &str = "Ask an admin of this control room for a token wit
 pub(crate) struct RunAnswer {
     /// The name by which it is addressed: that of its folder.
     id: String,
-    /// Its id in logs and on hosts; none where its log does not tell it.
+    /// Its id in logs and on hosts; `null` if its log does not have it.
     run: Option<String>,
     /// The scenario.
     scenario: Option<String>,
-    /// The environment that it was for.
+    /// The environment of the plan.
     environment: Option<String>,
     /// The person who ran it.
     operator: Option<String>,
@@ -73,15 +73,15 @@ pub(crate) struct RunAnswer {
 /// The course of a run that goes on, by its log.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CourseAnswer {
-    /// The phase that it is in, for people.
+    /// The phase in which the run is, in words.
     stage: String,
     /// Number of faults that are in force, or may be.
     in_force: usize,
-    /// The hosts to which it has lost the link.
+    /// The hosts to which the run has lost the link.
     hosts_not_answering: Vec<String>,
 }
 
-/// Some runs.
+/// The answer to a request for runs.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RunsAnswer {
     /// The newest first.
@@ -99,7 +99,7 @@ pub(crate) struct ListKeys {
     /// Number of runs, from 1 to 500.
     #[schemars(range(min = 1, max = MOST))]
     limit: Option<usize>,
-    /// Number of the newest runs that are passed over.
+    /// Number of the newest runs to skip.
     skip: Option<usize>,
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct NoteBody {
     text: String,
 }
 
-/// An act that was done.
+/// The answer to a request that did something.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DoneAnswer {
     /// The outcome: `note`; of a halt `ends`, `over` where the run had ended, or `claimed-ends-UID` and `claimed-over-UID` where the program of
@@ -121,7 +121,7 @@ pub(crate) struct DoneAnswer {
 }
 
 impl RunAnswer {
-    /// The run of an entry of the list.
+    /// Describes the run of an entry of the history.
     pub(super) fn of(app: &App, entry: Entry) -> Self {
         let running = entry.is_running(app.runs.reports());
         let course = if running { course(app, &entry) } else { None };
@@ -146,8 +146,10 @@ impl RunAnswer {
     }
 }
 
+/// Returns the course of a run that goes on; `None` if its folder is gone.
 fn course(app: &App, entry: &Entry) -> Option<CourseAnswer> {
     let log = find(app.runs.reports(), &entry.folder)?.join(LOG);
+    // Courses are read for pairs of a log and something that names it; one log needs no name.
     let tell = |(): &(), course: &crate::runs::Course| CourseAnswer {
         stage: course.stage(),
         in_force: course.in_force().count(),
@@ -156,7 +158,7 @@ fn course(app: &App, entry: &Entry) -> Option<CourseAnswer> {
     app.courses.of(&[((), log)], tell).pop()
 }
 
-/// Returns the number of runs that are told, if it is one that may be asked for.
+/// Returns the number of runs to list: the one that was asked for, if it is within its bounds, or the usual one.
 pub(super) fn limit(asked: Option<usize>) -> Result<usize, Answer> {
     let limit = asked.unwrap_or(USUAL);
     if (1..=MOST).contains(&limit) {
@@ -195,7 +197,7 @@ pub(crate) async fn one(
     slow(&app, move |app| read(app, &name).map(Json)).await
 }
 
-/// Reads a run as it is.
+/// Reads the present state of a run. The error is a 404 if there is no such run.
 pub(super) fn read(app: &App, name: &str) -> Result<RunAnswer, Answer> {
     find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))?;
     let entry = app.runs.with(|history| history.run(name))?.ok_or_else(|| Answer::no_run(name))?;

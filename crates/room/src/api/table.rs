@@ -1,4 +1,4 @@
-//! The addresses of the API: each with its way, its words, and the types of what goes in and comes out. Routes and the OpenAPI document are made of
+//! The addresses of the API: each with its method, its description, and the types of its request and answer. Routes and the OpenAPI document are made from
 //! this list alone.
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{app::App, role::Role};
 
-/// Makes the schema of a type.
+/// A function that makes the JSON schema of a type.
 pub(crate) type Type = fn(&mut SchemaGenerator) -> Schema;
 
 /// The content of an answer.
@@ -41,13 +41,13 @@ pub(crate) struct Header {
     pub(crate) pattern: &'static str,
 }
 
-/// A method of an address.
+/// One method of one address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
     /// The method, in lower case.
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
-    /// Its name for programs that are made of the document.
+    /// The operation's name in clients that are generated from the document.
     pub(crate) id: &'static str,
     pub(crate) about: &'static str,
     /// The role that it takes; `None` if it takes no token at all.
@@ -62,17 +62,18 @@ pub(crate) struct Operation {
     pub(crate) answer: Content,
 }
 
+/// Returns a reference to the schema of a type, which the document lists under `components`.
 fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
     schemas.subschema_for::<T>()
 }
 
-/// The keys of a type as they are: they are no type of their own in the document.
+/// Returns the schema of a type itself, no reference: the keys behind `?` are not listed under `components`.
 fn keys<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
     T::json_schema(schemas)
 }
 
 impl Operation {
-    /// A GET for viewers. `named` is its address, its id, and what it is about.
+    /// A GET for viewers, who need the lowest role. The first argument is the address, the operation's id, and its description.
     pub(super) const fn get(
         (path, id, about): (&'static str, &'static str, &'static str),
         answer: Content,
@@ -82,7 +83,7 @@ impl Operation {
         Self { method: "get", path, id, about, role, route, keys, header: None, body: None, answer }
     }
 
-    /// A POST for operators.
+    /// A POST for operators. `named` is as the first argument of [`Self::get`].
     const fn post(
         named: (&'static str, &'static str, &'static str),
         answer: Content,
@@ -91,28 +92,28 @@ impl Operation {
         Self { method: "post", role: Some(Role::Operator), ..Self::get(named, answer, route) }
     }
 
-    /// The same with keys behind `?`.
+    /// Returns the operation with keys behind `?`.
     const fn asks<T: JsonSchema>(self) -> Self {
         Self { keys: keys::<T>, ..self }
     }
 
-    /// The same with a header that has to be there.
+    /// Returns the operation with a header that a request has to have.
     const fn sends(self, header: Header) -> Self {
         Self { header: Some(header), ..self }
     }
 
-    /// The same with a body.
+    /// Returns the operation with a body.
     const fn takes<T: JsonSchema>(self) -> Self {
         Self { body: Some(of::<T>), ..self }
     }
 
-    /// The same for whoever asks, without a token.
+    /// Returns the operation for everybody: it needs no token.
     pub(super) const fn for_all(self) -> Self {
         Self { role: None, ..self }
     }
 }
 
-/// All methods of all addresses but that of the document about them.
+/// All methods of all addresses, except the address of the OpenAPI document itself.
 pub(crate) const TABLE: &[Operation] = &[
     Operation::get(
         ("/api/v1/token", "token", "The token that asks: its name, role, maker and end"),

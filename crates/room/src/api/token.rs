@@ -1,4 +1,4 @@
-//! `/api/v1/token`: the token that asks, so that a program can see what it may do and for how long.
+//! `/api/v1/token`: describes the token of the request, so that a program can see what it may do and for how long.
 
 use axum::Json;
 use firedrill_history::moment;
@@ -10,7 +10,7 @@ use super::{
     query::{Asked, Nothing},
 };
 
-/// The token that asks.
+/// The description of the request's token.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TokenAnswer {
     /// Its name.

@@ -19,10 +19,10 @@ use crate::{clock::stamp, secret::sha256};
 const FILE: &str = "audit.jsonl";
 /// Maximum length of an outcome, in characters.
 const OUTCOME_MOST: usize = 1_000;
-/// Number of bytes of the end that are read to find the last line: several times as many as the longest line has.
+/// Number of bytes that are read from the end to find the last line. The longest line is several times shorter.
 const END: u64 = 64 << 10;
 
-/// The audit log of a state.
+/// The audit log in a folder of state.
 #[derive(Debug)]
 pub(crate) struct Audit(PathBuf);
 
@@ -39,14 +39,14 @@ impl Audit {
     /// Appends a line. It is on the disk when this returns.
     ///
     /// # Errors
-    /// The file cannot be read or written, or its last line is none of an audit log.
+    /// The file cannot be read or written, or its last line does not belong to an audit log.
     pub(crate) fn write(&self, deed: &Deed) -> io::Result<Head> {
         let mut options = OpenOptions::new();
         let mut file = options.read(true).append(true).create(true).mode(0o600).open(&self.0)?;
         file.lock()?;
         let (mut head, torn) = end(&mut file)?;
         if torn > 0 {
-            // A crash left it. The digest of the next line is of the last whole one, and that line says what was taken away.
+            // A crash left an unfinished line. It is cut off, and a line that says so is chained to the last whole line.
             let length = file.metadata()?.len();
             file.set_len(length - torn)?;
             let outcome = format!("{torn} bytes of a line that was not finished were taken away");
@@ -58,7 +58,8 @@ impl Audit {
         Ok(head)
     }
 
-    /// Returns the newest lines, the newest first, and the head. Lines that cannot be read are left out; [`super::check`] finds them.
+    /// Returns at most `most` lines from the last `bytes` bytes of the file, the newest first, and the head. Lines that cannot be read are left
+    /// out; [`super::check`] finds them.
     pub(crate) fn newest(&self, bytes: u64, most: usize) -> io::Result<(Vec<Line>, Head)> {
         let mut file = match File::open(&self.0) {
             Ok(file) => file,
@@ -75,6 +76,7 @@ impl Audit {
     }
 }
 
+/// Appends one line for a deed after the line of `head`, and returns the new head.
 fn put(file: &mut File, head: &Head, deed: &Deed) -> io::Result<Head> {
     let short = |text: &str, most| clean(text, most).into_owned();
     let line = Line {
@@ -95,7 +97,7 @@ fn put(file: &mut File, head: &Head, deed: &Deed) -> io::Result<Head> {
     Ok(head)
 }
 
-/// Returns the head, and the length of a last line without its end.
+/// Returns the head, and the length in bytes of an unfinished line behind it (0 if there is none).
 fn end(file: &mut File) -> io::Result<(Head, u64)> {
     let text = tail(file, END)?;
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
@@ -115,7 +117,7 @@ fn end(file: &mut File) -> io::Result<(Head, u64)> {
     Ok((Head { n: line.n, digest: sha256(last) }, torn))
 }
 
-/// Returns the last bytes of a file.
+/// Returns the last `most` bytes of a file, or the whole of a shorter one.
 fn tail(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(most)))?;

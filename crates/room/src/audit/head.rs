@@ -1,15 +1,15 @@
-//! The head of an audit log: the number and digest of its last line. Whoever keeps it elsewhere sees later that the log was cut.
+//! The head of an audit log: the number and digest of its last line. A person who keeps a head elsewhere can see later whether the log was cut.
 
 use std::{fmt, str::FromStr};
 
 use super::line::NONE;
 
-/// A head: `17:` and 64 hexadecimal digits. That of an empty log is number 0.
+/// A head, as text `17:` and 64 hexadecimal digits. An empty log has a head with number 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The number of lines.
     pub n: u64,
-    /// The digest of the last line.
+    /// The SHA-256 of the last line, without its line break, in hexadecimal digits.
     pub digest: String,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The first line has this in place of a digest.
+/// The first line has this text in place of a digest, because no line is before it.
 pub(super) const NONE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A line: who did what, and how that went.
@@ -10,17 +10,17 @@ pub(super) const NONE: &str = "0000000000000000000000000000000000000000000000000
 pub(crate) struct Line {
     /// The format's version.
     pub(crate) v: u32,
-    /// Rises by one with each line; starts at 1.
+    /// The line's number: 1 for the first, and one more for each next line.
     pub(crate) n: u64,
     /// The time, RFC 3339 UTC.
     pub(crate) at: String,
     /// The person; empty if nobody was logged in.
     pub(crate) by: String,
-    /// The way: `session 7`, or `command line` with the system's user.
+    /// The way by which the person came: `session 7`, `token NAME`, or `command line` with the system's user.
     pub(crate) via: String,
     /// The action.
     pub(crate) what: String,
-    /// The run, person or session that it was about.
+    /// The object of the action: a run, a person or a session.
     pub(crate) on: String,
     /// The result.
     pub(crate) outcome: String,

@@ -15,9 +15,9 @@ const LINE_MOST: u64 = 1 << 20;
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// The head of its whole part.
+    /// The head of the part of the log that is in order.
     pub head: Head,
-    /// The first thing that is wrong with it, with the number of the line in the file.
+    /// The first problem, with the number of its line in the file; `None` if the log is in order.
     pub wrong: Option<(u64, String)>,
 }
 
@@ -53,7 +53,7 @@ pub fn check(path: &Path, remembered: Option<&Head>) -> Result<Checked, RoomErro
     Ok(Checked { head, wrong })
 }
 
-/// Returns the head after the next line.
+/// Checks the next line against the head before it, and returns the head after it. The error is the problem of the line.
 fn next(head: &Head, bytes: &[u8], remembered: Option<&Head>) -> Result<Head, String> {
     let Some(text) = bytes.strip_suffix(b"\n") else {
         return Err("the line has no end: a crash, or the log was cut within it".to_owned());
@@ -70,13 +70,13 @@ fn next(head: &Head, bytes: &[u8], remembered: Option<&Head>) -> Result<Head, St
     if line.prev != head.digest {
         return Err("the line before it was changed, or is another one: its digest differs".to_owned());
     }
-    let now = Head { n: line.n, digest: sha256(text) };
+    let found = Head { n: line.n, digest: sha256(text) };
     match remembered {
-        Some(old) if old.n == now.n && *old != now => {
+        Some(old) if old.n == found.n && *old != found => {
             Err("it differs from the head that was remembered: it, or a line before it, was changed"
                 .to_owned())
         }
-        _ => Ok(now),
+        _ => Ok(found),
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
         (folder, audit, heads[4].clone())
     }
 
-    /// Changes the lines; returns what is found, without and with the head.
+    /// Changes the lines of a log; returns the problems that are found without and with a remembered head.
     fn after(change: impl Fn(&mut Vec<String>)) -> [Option<(u64, String)>; 2] {
         let (_folder, audit, head) = log();
         let mut lines: Vec<String> =

@@ -1,4 +1,4 @@
-//! Does what a person asks for in a chat, by the functions of the pages, and says what came of it.
+//! Carries out the wish of a person in a chat by the functions of the pages, and makes the answer with the result. Sends nothing.
 
 use std::sync::Arc;
 
@@ -22,16 +22,16 @@ use crate::{
     },
 };
 
-/// Maximum numbers of runs and of slots that are told.
+/// Maximum numbers of runs and of slots in an answer.
 const RUNS: usize = 10;
 const SLOTS: usize = 3;
 /// The words that a command takes.
 const WORDS: &str = "`halt RUN` ends a run, and puts everything back · `note RUN TEXT` writes a note · `refuse RUN NUMBER`: the run skips that attack, if it is \
                      the next one · `refuse GAMEDAY SLOT [REASON]`: the slot is not held · nothing behind the command shows what goes on";
-/// The next step of a person whose role does not do.
+/// The next step for a person whose role is not sufficient.
 const HELP: &str = "Whoever runs the control room gives roles in its file of chats.";
 
-/// Does it. Whatever fails is told in the answer.
+/// Carries out a wish. If that fails, the answer says why.
 pub(super) async fn act(app: &Arc<App>, actor: &Actor, wish: Wish) -> Said {
     let done = match wish {
         Wish::Look => look(app, actor.role).await,
@@ -69,6 +69,7 @@ async fn note(app: &Arc<App>, actor: &Actor, run: String, text: String) -> Resul
 
 async fn skip(app: &Arc<App>, actor: &Actor, run: &str, attack: usize) -> Result<Said, Answer> {
     may(app, actor, Role::Operator, ("skip", run), HELP).await?;
+    // People count attacks from 1, a plan counts from 0.
     let Some(place) = attack.checked_sub(1) else {
         return Ok(Said::of("Nothing was done: attacks are counted from 1."));
     };
@@ -90,11 +91,12 @@ async fn refuse(
     Ok(Said::of(said))
 }
 
-/// Tells the runs that go on, and the next slots.
+/// Lists the runs that go on, and the next slots. Operators get buttons, too.
 async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
-    let may = role >= Role::Operator;
+    let has_buttons = role >= Role::Operator;
     slow(app, move |app| {
-        let run = |entry: &Entry, course: &Course| {
+        // Returns the lines about a run: its state, and its next attack if there is one.
+        let describe = |entry: &Entry, course: &Course| {
             let run = &entry.folder;
             let text = format!(
                 "{} ({}): {}, {} in force\n{}",
@@ -108,13 +110,13 @@ async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
                 let action = Action::Skip { run: run.clone(), attack: next.number };
                 (
                     format!("its next attack is number {}, {}", next.number, part(&next.name)),
-                    may.then_some(action),
+                    has_buttons.then_some(action),
                 )
             });
-            [Some((text, may.then(|| Action::Halt { run: run.clone() }))), next]
+            [Some((text, has_buttons.then(|| Action::Halt { run: run.clone() }))), next]
         };
         let going_on = app.runs.going_on()?;
-        let mut runs = app.courses.of(&going_on, run);
+        let mut runs = app.courses.of(&going_on, describe);
         runs.truncate(RUNS);
         let missing = match going_on.len().saturating_sub(runs.len()) {
             0 => String::new(),
@@ -126,7 +128,10 @@ async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
             let Slot { gameday, slot, local, told, .. } = slot;
             let told = if told.is_empty() { String::new() } else { format!(": {}", part(told)) };
             let action = Action::Refuse { gameday: gameday.clone(), slot: slot.clone() };
-            (format!("next: {} of {slot}, {}{told}", part(gameday), part(local)), may.then_some(action))
+            (
+                format!("next: {} of {slot}, {}{told}", part(gameday), part(local)),
+                has_buttons.then_some(action),
+            )
         });
         let text = match going_on.len() {
             0 => format!("No run goes on. {WORDS}"),

@@ -1,4 +1,4 @@
-//! The content of a request: who asks, for what, and where a late answer goes.
+//! Reads the content of a request from a chat: the person, the wish, and the address for a late answer. Carries out no wish.
 
 use axum::{
     Form,
@@ -9,26 +9,26 @@ use firedrill_notify::chat::Action;
 use http::{Method, header};
 use serde::Deserialize;
 
-/// A wish of a person.
+/// The wish of a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// The runs that go on, and the words that the command takes.
+    /// To see the runs that go on, and the words that the command takes.
     Look,
-    /// A run ends.
+    /// To end a run.
     Halt { run: String },
-    /// A note is written.
+    /// To write a note about a run.
     Note { run: String, text: String },
-    /// The next attack is skipped, also while it waits for approvals.
+    /// To skip the next attack of a run, also while it waits for approvals.
     Skip {
         run: String,
         /// Its number, from 1.
         attack: usize,
     },
-    /// A slot is not held.
+    /// To decide that a slot is not held.
     Refuse { gameday: String, slot: String, why: String },
-    /// Something is approved or agreed to, which no chat does.
+    /// To approve an attack or to agree to a start. Both are impossible in a chat.
     Approve,
-    /// Something else.
+    /// A wish that was not understood.
     Unknown,
 }
 
@@ -38,13 +38,13 @@ pub(super) struct Asked {
     /// The person's id in the chat.
     pub(super) user: String,
     pub(super) wish: Wish,
-    /// The address for answers.
+    /// The address to which a late answer is posted; may be empty.
     pub(super) answers: String,
-    /// Whether a button was pressed: then only an answer to that address is shown.
+    /// Whether a button was pressed. The chat then shows only an answer that is posted to `answers`.
     pub(super) is_press: bool,
 }
 
-/// The form of a command, or of a press.
+/// The fields of a form that a chat sends: `payload` for a button, the others for a command.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Sent {
@@ -54,6 +54,7 @@ struct Sent {
     payload: Option<String>,
 }
 
+/// The JSON in `payload`: a person pressed a button.
 #[derive(Debug, Deserialize)]
 struct Press {
     r#type: String,
@@ -78,8 +79,9 @@ struct Pressed {
 }
 
 impl Asked {
-    /// Reads the body of a request. `None` if it is none of a command or a button.
+    /// Reads the body of a request. `None` if it comes neither from a command nor from a button.
     pub(super) async fn read(body: Bytes) -> Option<Self> {
+        // axum reads a form only from a whole request, so the body becomes one.
         let form = Request::builder()
             .method(Method::POST)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -87,8 +89,8 @@ impl Asked {
         let Form(sent) = Form::<Sent>::from_request(form.ok()?, &()).await.ok()?;
         let Some(payload) = sent.payload else {
             let Sent { user_id, text, response_url, .. } = sent;
-            let known = !user_id.is_empty();
-            return known.then(|| Self {
+            let is_command = !user_id.is_empty();
+            return is_command.then(|| Self {
                 user: user_id,
                 wish: wish(&text),
                 answers: response_url,
@@ -113,6 +115,7 @@ impl Asked {
 
 /// Reads the words behind a slash command.
 fn wish(text: &str) -> Wish {
+    // Splits a text into its first word and the rest, both without blanks at their ends.
     let next = |text: &str| -> (String, String) {
         let text = text.trim();
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -122,12 +125,12 @@ fn wish(text: &str) -> Wish {
     let (first, more) = next(&rest);
     match verb.as_str() {
         "" | "help" if rest.is_empty() => Wish::Look,
-        // More words may be a reason, which a halt does not take: nothing is guessed.
+        // `halt` takes exactly one word. With more words the wish is unclear, and nothing is guessed.
         "halt" if !first.is_empty() && more.is_empty() => Wish::Halt { run: first },
         "note" if !more.is_empty() => Wish::Note { run: first, text: more },
         "refuse" => {
             let (slot, why) = next(&more);
-            // A slot is a date, and never a number alone.
+            // A number is that of an attack. A slot is a civil time, which never is a number alone.
             match slot.parse() {
                 Ok(attack) if why.is_empty() => Wish::Skip { run: first, attack },
                 Ok(_) => Wish::Unknown,

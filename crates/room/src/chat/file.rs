@@ -1,4 +1,4 @@
-//! The file of chats: the secrets by which their requests are known, and the people who may act. Reads no secret.
+//! The file of chats. It names the places of the secrets that prove requests of chats, and the people who may act. This module reads no secret.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -52,7 +52,7 @@ pub(crate) struct MattermostCommand {
     pub(crate) people: BTreeMap<String, ChatPerson>,
 }
 
-/// A person of the control room, who is known to a chat by an id.
+/// A person of the control room. The key of the map is the person's id in the chat.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChatPerson {
@@ -64,10 +64,12 @@ pub(crate) struct ChatPerson {
     pub(crate) role: Role,
 }
 
+/// Reads the name of a person, and checks it.
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     person(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
+/// Reads a role. `admin` is an error, because nobody may be an admin in a chat.
 fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     let role: Role = String::deserialize(deserializer)?.parse().map_err(D::Error::custom)?;
     match role {
@@ -78,7 +80,7 @@ fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     }
 }
 
-/// Whether a file is one of chats: it has a table that only those have.
+/// Whether a file is a file of chats: it has the table of a chat, and no other key of a scenario than `schema`.
 #[must_use]
 pub fn is_chat(file: &Path) -> bool {
     let keys = typed::keys(file, typed::MAX_BYTES);
@@ -109,6 +111,7 @@ pub fn read(path: &Path, sink: &mut Sink) -> Option<ChatFile> {
     (!item.broken && sink.errors() == before).then_some(item.value)
 }
 
+/// Checks the table of one chat: the place of the secret (`key` is its name in the file), and the ids of the people.
 fn check(
     item: &Item<ChatFile>,
     (chat, key): (&str, &str),

@@ -1,25 +1,26 @@
-//! Whether a request comes from the chat that it says: a signature with its time, or a token. Compares in constant time.
+//! Checks that a request really comes from a chat. Slack signs the request with its time; Mattermost sends a token. Both are compared in constant
+//! time. This module never decides what a person may do.
 
 use firedrill_files::text::hex;
 use http::HeaderMap;
 use ring::hmac::{HMAC_SHA256, Key, sign, verify};
 
-/// The longest time between a request and its arrival, by both clocks, in seconds.
+/// Maximum difference between the time in a request and the server's clock, in seconds, in either direction.
 pub(super) const LATE_S: i64 = 300;
 
-/// A request that comes from where it says.
+/// A request that was proven to come from the chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Genuine {
-    /// The same for the same request, and for no other.
+    /// Identifies the request: a repeated request has the same digest, any other request has a different one.
     pub(super) digest: String,
     /// The time after which it is too old, in seconds since 1970.
     pub(super) until_s: i64,
 }
 
-/// Returns the only value of a header.
+/// Returns the value of a header; `None` if there is no value, or more than one.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut all = headers.get_all(name).iter();
-    match (all.next(), all.next()) {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),
         _ => None,
     }
@@ -28,7 +29,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Checks the signature of a request of Slack.
 ///
 /// # Errors
-/// It is none of this secret, or too old: a clause for people.
+/// The signature does not fit the secret, or the time is too far from `now_s`. The error is a clause for people.
 pub(super) fn of_slack(
     secret: &str,
     headers: &HeaderMap,
@@ -55,7 +56,7 @@ pub(super) fn of_slack(
 /// Checks the token of a request of Mattermost, which has no signature and no time.
 ///
 /// # Errors
-/// It is another token: a clause for people.
+/// The token differs from the secret. The error is a clause for people.
 pub(super) fn of_mattermost(
     secret: &str,
     headers: &HeaderMap,
@@ -67,14 +68,14 @@ pub(super) fn of_mattermost(
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("token"))
         .ok_or("it has no header `Authorization: Token …`")?;
     let key = Key::new(HMAC_SHA256, secret.as_bytes());
-    // Two texts are the same if they have the same signature.
+    // `verify` compares in constant time: the given text has the secret's signature only if it is the secret.
     verify(&key, given.trim().as_bytes(), sign(&key, secret.as_bytes()).as_ref())
         .map_err(|_| "its token is another one")?;
     let digest = format!("mattermost {}", hex(sign(&key, body).as_ref()));
     Ok(Genuine { digest, until_s: now_s + LATE_S })
 }
 
-/// Reads hexadecimal digits.
+/// Reads bytes from pairs of hexadecimal digits; `None` if a pair is incomplete or is no number.
 fn bytes(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2);
     pairs
@@ -104,7 +105,7 @@ pub(super) mod tests {
         headers
     }
 
-    /// Returns the headers of a request that Slack signs.
+    /// Returns the headers of a request as Slack signs it.
     pub(in crate::chat) fn signed(secret: &str, body: &str, at_s: i64) -> HeaderMap {
         let key = Key::new(HMAC_SHA256, secret.as_bytes());
         let signature = hex(sign(&key, format!("v0:{at_s}:{body}").as_bytes()).as_ref());
@@ -149,11 +150,11 @@ pub(super) mod tests {
             ("x-slack-signature", SIGNATURE),
             ("x-slack-signature", "v0=00"),
         ]);
-        assert!(of_slack(SECRET, &twice, BODY.as_bytes(), AT_S).is_err(), "nobody knows which counts");
-        // A signed time that is no number is never young.
+        assert!(of_slack(SECRET, &twice, BODY.as_bytes(), AT_S).is_err(), "two signatures are ambiguous");
+        // A time that is no number is refused, even with a right signature.
         let key = Key::new(HMAC_SHA256, SECRET.as_bytes());
-        let endless = format!("v0={}", hex(sign(&key, format!("v0:now:{BODY}").as_bytes()).as_ref()));
-        assert!(slack("now", &endless, BODY, AT_S).is_err());
+        let without_time = format!("v0={}", hex(sign(&key, format!("v0:now:{BODY}").as_bytes()).as_ref()));
+        assert!(slack("now", &without_time, BODY, AT_S).is_err());
     }
 
     /// `Authorization: Token …`, as in "Custom slash commands" of Mattermost's documentation,

@@ -1,5 +1,5 @@
-//! `POST /slack` and `POST /mattermost`: requests of chats. They are answered within the 3 seconds that a chat waits; what takes longer is
-//! answered by the address that the request names.
+//! `POST /slack` and `POST /mattermost`: requests of chats. A chat waits 3 seconds for an answer. An answer that takes longer is
+//! posted to the address that the request names.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
@@ -32,13 +32,13 @@ use crate::{
     },
 };
 
-/// The addresses.
+/// The paths to which Slack and Mattermost send requests.
 pub(crate) const SLACK: &str = "/slack";
 pub(crate) const MATTERMOST: &str = "/mattermost";
-/// Time for which an answer is waited for. A chat waits for 3 s.
+/// Time after which the answer comes later by a post. It is shorter than the 3 s that a chat waits.
 const SOON: Duration = Duration::from_secs(2);
 
-/// A chat.
+/// A chat that the file of chats names.
 #[derive(Clone)]
 struct Chat {
     /// Its name.
@@ -46,7 +46,7 @@ struct Chat {
     /// The key of its secret in the file, and the place of the secret.
     secret: (&'static str, Secret),
     people: BTreeMap<String, ChatPerson>,
-    /// Whether a request comes from it.
+    /// Checks that a request comes from this chat. Takes the secret, the headers, the body, and the time in seconds since 1970.
     check: fn(&str, &HeaderMap, &[u8], i64) -> Result<Genuine, &'static str>,
     has_buttons: bool,
 }
@@ -60,6 +60,7 @@ struct Received {
 
 impl Received {
     fn of(from: Option<Extension<From>>, headers: HeaderMap, body: Bytes) -> Self {
+        // Only tests have a request without the address of its sender.
         let from = from.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(From(from))| from.ip().to_canonical());
         Self { from, headers, body }
     }
@@ -99,7 +100,7 @@ pub(crate) async fn mattermost(
     receive(&app, chat, Received::of(from, headers, body), SOON).await
 }
 
-/// Answers a request of a chat.
+/// Answers a request of a chat: within `soon`, or else by a post.
 async fn receive(
     app: &Arc<App>,
     chat: Option<Chat>,
@@ -127,43 +128,43 @@ async fn receive(
     let first =
         blocking(app, move |app| Ok(app.store.is_first(&genuine.digest, genuine.until_s, now_s())?)).await?;
     let Asked { user, wish, answers, is_press } = asked;
-    let (sends, done) = oneshot::channel();
-    // Nobody waits for the answer to a button, so the task posts it, however fast it is.
-    let done = (!is_press).then_some(done);
+    let (answer_sender, answer) = oneshot::channel();
+    // A chat ignores the direct answer to a button. The receiver is dropped here, so the task below posts the answer.
+    let answer = (!is_press).then_some(answer);
     let (shared, has_buttons) = (Arc::clone(app), chat.has_buttons);
-    // A task of its own: a chat that waits no longer does not end what was asked for.
+    // A separate task: it goes on if the chat closes the connection early.
     tokio::spawn(async move {
         let said = match chat.people.get(&user) {
             _ if !first => Said::of("Nothing was done: this very request was taken before."),
             Some(person) => act(&shared, &actor(&chat, &user, person), wish).await,
             None => unknown(&shared, &chat, user).await,
         };
-        // Nobody waits for it any more.
-        if let Err(said) = sends.send(said)
+        // `send` fails if the request was already answered without this text.
+        if let Err(said) = answer_sender.send(said)
             && !answers.is_empty()
             && let Err(why) = shared.outside.post(&answers, said.json(has_buttons).to_string()).await
         {
             eprintln!("firedrill: {} did not take an answer: {why}", chat.name);
         }
     });
-    let Some(mut done) = done else { return Ok(StatusCode::OK.into_response()) };
-    let said = match timeout(soon, &mut done).await {
+    let Some(mut answer) = answer else { return Ok(StatusCode::OK.into_response()) };
+    let said = match timeout(soon, &mut answer).await {
         Ok(said) => said.ok(),
         Err(_late) => {
-            // From here on the task posts it. It may have been sent just before.
-            done.close();
-            done.try_recv().ok()
+            // After `close` the task posts the answer. It may have sent one just before, which is taken here.
+            answer.close();
+            answer.try_recv().ok()
         }
     };
     let said = said.unwrap_or_else(|| Said::of("This takes a moment; the answer follows here."));
     Ok(typed("application/json", said.json(has_buttons).to_string()))
 }
 
-/// Fails if a request does not come from the chat. Failures of an address are limited and recorded, as those of logins are.
+/// Checks that a request comes from the chat. Failed attempts are limited per address and recorded, as failed logins are.
 fn genuine(app: &App, chat: &Chat, received: &Received) -> Result<Genuine, Answer> {
     let (key, secret) = &chat.secret;
     let secret = secret_text(&format!("`{key}`"), secret, &Anything).map_err(|refusal| {
-        // Anybody may ask, and the reason has the path of the secret.
+        // The reason contains the path of the secret, and anybody may send requests. So the answer does not have it.
         eprintln!("firedrill: requests of {} cannot be checked: {}", chat.name, refusal.what);
         Answer::outside(format!("requests of {} cannot be checked", chat.name))
     })?;
@@ -179,6 +180,7 @@ fn genuine(app: &App, chat: &Chat, received: &Received) -> Result<Genuine, Answe
     })
 }
 
+/// Returns the person as an actor. Notes name the chat, too: `alice by Slack`.
 fn actor(chat: &Chat, user: &str, person: &ChatPerson) -> Actor {
     Actor {
         name: format!("{} by {}", person.name, chat.name),
@@ -188,7 +190,7 @@ fn actor(chat: &Chat, user: &str, person: &ChatPerson) -> Actor {
     }
 }
 
-/// Tells somebody whom the file does not name that nothing was done.
+/// Records a request of a person whom the file of chats does not name, and makes the answer: nothing was done.
 async fn unknown(app: &Arc<App>, chat: &Chat, user: String) -> Said {
     let user = part(&user);
     let deed = crate::audit::Deed {

@@ -1,4 +1,5 @@
-//! The courses of the runs that go on, for pages that ask from time to time. Reads only what was appended to a log since the last question.
+//! The courses (present states) of the runs that go on, for pages that ask from time to time. Each question reads only the lines that were
+//! appended to a log since the last question.
 
 use std::{
     collections::HashMap,
@@ -14,8 +15,8 @@ use crate::runs::{Course, is_written};
 pub(crate) struct Courses(Mutex<HashMap<PathBuf, Tail>>);
 
 impl Courses {
-    /// Reads the courses of runs, by their logs. Forgets the logs that were not asked for and that nobody writes any more. Returns what `tell`
-    /// makes of each that can be read.
+    /// Reads the courses of runs from their logs, and returns the results of `tell` for all logs that can be read. A log that is not in `runs` and
+    /// that no program writes any more is forgotten.
     pub(crate) fn of<R, T>(&self, runs: &[(R, PathBuf)], tell: impl Fn(&R, &Course) -> T) -> Vec<T> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|path, _| runs.iter().any(|(_, log)| log == path) || is_written(path));
@@ -54,11 +55,11 @@ mod tests {
         fs::write(&path, " ".repeat(lines[0].len() - 1) + "\n" + &lines[1..].concat()).unwrap();
         assert_eq!(read(path), [(lines.len() as u64, true)]);
         assert_eq!(read(folder.path().join("none")), []);
-        assert_eq!(courses.0.lock().unwrap().len(), 1, "the other is forgotten");
+        assert_eq!(courses.0.lock().unwrap().len(), 1, "the first log is forgotten");
     }
 
     #[test]
-    fn a_question_about_one_run_makes_no_other_that_goes_on_be_read_again() {
+    fn a_log_that_is_still_written_is_not_forgotten_after_a_question_about_another() {
         let folder = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
         for path in [&one, &other] {

@@ -1,4 +1,5 @@
-//! Follows the runs that somebody looks at: one thread for each run, however many look. A thread ends when nobody has looked for a while.
+//! Follows the runs that have viewers: one thread for each run, whatever the number of viewers. A thread ends when the run has had no viewer for
+//! a while.
 
 use std::{
     collections::HashMap,
@@ -20,11 +21,11 @@ use crate::{
 
 /// Time between two looks at a log: two frames a second at most.
 const LOOK: Duration = Duration::from_millis(500);
-/// Time between two judgements of a log; longer if they take long.
+/// Minimum time between two judgements of a log.
 const JUDGE: Duration = Duration::from_secs(5);
-/// Times that a judgement takes by which the next one is later: it takes a tenth of a core at most.
+/// After a slow judgement the next one waits this many times as long as it took. So judging takes at most about a tenth of a core.
 const JUDGE_SHARE: u32 = 10;
-/// Time for which a run is followed that nobody looks at.
+/// Time for which a run is still followed after its last viewer has left.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// The channels of the runs that are followed, by their folders.
@@ -34,7 +35,7 @@ type All = Arc<Mutex<HashMap<PathBuf, watch::Sender<Arc<Frame>>>>>;
 #[derive(Debug, Default)]
 pub(crate) struct Feeds(All);
 
-/// The place of a thread among them, until it ends in any way.
+/// A thread's entry among the runs that are followed. Dropping it removes the entry, also if the thread panics.
 struct Followed {
     all: All,
     folder: PathBuf,
@@ -44,7 +45,7 @@ struct Followed {
 impl Drop for Followed {
     fn drop(&mut self) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may follow the run already.
+        // Another thread may have taken the entry meanwhile; that one stays.
         if all.get(&self.folder).is_some_and(|other| other.same_channel(&self.sender)) {
             all.remove(&self.folder);
         }
@@ -52,8 +53,9 @@ impl Drop for Followed {
 }
 
 impl Followed {
-    /// Gives the place up if nobody looks. Under the lock, so that nobody gets a receiver of a thread that ends.
-    fn ends(&self) -> bool {
+    /// Removes the entry if there are no viewers, and returns whether it did. It holds the lock, so that no new viewer gets a receiver from a
+    /// thread that is about to end.
+    fn ends_if_idle(&self) -> bool {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = self.sender.receiver_count() == 0;
         if idle {
@@ -64,7 +66,7 @@ impl Followed {
 }
 
 impl Feeds {
-    /// Follows the run of a folder. The first frame has number 0, and is followed at once by one of the run.
+    /// Follows the run of a folder. A new receiver may first hold an empty frame with number 0; the first real frame comes soon after.
     pub(crate) fn follow(&self, folder: &Path) -> watch::Receiver<Arc<Frame>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = all.get(folder) {
@@ -72,25 +74,26 @@ impl Feeds {
         }
         let (sender, receiver) = watch::channel(Arc::new(Frame::default()));
         all.insert(folder.to_owned(), sender.clone());
-        // A server that ends drops the thread's work here, and with it the place.
+        // The lock is released first: a server that shuts down drops the task without running it, and the drop of `followed` takes the lock.
         drop(all);
         let followed = Followed { all: Arc::clone(&self.0), folder: folder.to_owned(), sender };
         tokio::task::spawn_blocking(move || {
-            follow(&followed.folder, &followed.sender, || followed.ends());
+            follow(&followed.folder, &followed.sender, || followed.ends_if_idle());
         });
         receiver
     }
 }
 
-/// Sends frames until the run is over or nobody looks. What cannot be read ends it: pages tell why.
-fn follow(folder: &Path, to: &watch::Sender<Arc<Frame>>, ends: impl Fn() -> bool) {
+/// Sends frames until the run is over or has no viewers: `ends_if_idle` decides the latter. A log that cannot be read ends it too; the pages say why.
+fn follow(folder: &Path, to: &watch::Sender<Arc<Frame>>, ends_if_idle: impl Fn() -> bool) {
     let path = folder.join(LOG);
     let mut tail = Tail::of(&path);
     let (mut frame, mut figures) = (Frame::default(), Figures::default());
     let (mut judge_at, mut looked) = (Instant::now(), Instant::now());
+    // Whether the log has lines that were not judged yet.
     let mut stale = true;
     loop {
-        // Before the last look: what is written after it is read all the same.
+        // Checked before the log is read: so all lines that were written before the end are read.
         let over = !is_written(&path);
         let Ok(news) = tail.read() else { break };
         stale |= news;
@@ -105,6 +108,7 @@ fn follow(folder: &Path, to: &watch::Sender<Arc<Frame>>, ends: impl Fn() -> bool
                 }
             }
             judge_at = Instant::now() + JUDGE.max(began.elapsed() * JUDGE_SHARE);
+            // The number 0 differs from any record's, so a frame with the new figures is sent below.
             (stale, frame.seq) = (false, 0);
         }
         if frame.seq != tail.course.seq || over {
@@ -122,7 +126,7 @@ fn follow(folder: &Path, to: &watch::Sender<Arc<Frame>>, ends: impl Fn() -> bool
         }
         if to.receiver_count() > 0 {
             looked = Instant::now();
-        } else if looked.elapsed() > LINGER && ends() {
+        } else if looked.elapsed() > LINGER && ends_if_idle() {
             return;
         }
         std::thread::sleep(LOOK);
@@ -136,7 +140,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_thread_that_panics_is_followed_by_another() {
+    async fn a_thread_that_panics_removes_its_entry_and_its_viewers_learn_of_it() {
         let (feeds, folder) = (Feeds::default(), PathBuf::from("run"));
         let (sender, mut receiver) = watch::channel(Arc::new(Frame::default()));
         feeds.0.lock().unwrap().insert(folder.clone(), sender.clone());
@@ -156,9 +160,9 @@ mod tests {
         let (sender, receiver) = watch::channel(Arc::new(Frame::default()));
         feeds.0.lock().unwrap().insert(folder.clone(), sender.clone());
         let followed = Followed { all: Arc::clone(&feeds.0), folder, sender };
-        assert!(!followed.ends() && feeds.0.lock().unwrap().len() == 1);
+        assert!(!followed.ends_if_idle() && feeds.0.lock().unwrap().len() == 1);
         drop(receiver);
-        assert!(followed.ends() && feeds.0.lock().unwrap().is_empty());
+        assert!(followed.ends_if_idle() && feeds.0.lock().unwrap().is_empty());
     }
 
     #[test]

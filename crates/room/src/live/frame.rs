@@ -1,4 +1,4 @@
-//! The view of a run: its state and its time axis, as parts of a page.
+//! The view of a run while it goes on: its state and its time axis, rendered as HTML parts of a page. Reads the log, and follows nothing.
 
 use std::path::Path;
 
@@ -20,22 +20,22 @@ use crate::{
     template::{part, value},
 };
 
-/// A run at one of its records.
+/// The view of a run after one of its records. Texts are HTML.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Frame {
-    /// The number of the record; 0 before the first was read.
+    /// The number of the last record that was read; 0 before the first.
     pub(crate) seq: u64,
     /// Wall clock of the run's time 0, RFC 3339 UTC.
     pub(crate) wall: String,
-    /// The part that does not change.
+    /// The part that does not change while the run goes on.
     pub(crate) head: String,
-    /// Its state.
+    /// The part that shows the state of the run.
     pub(crate) state: String,
-    /// The attack that is next.
+    /// The next attack; `None` if there is none.
     pub(crate) next: Option<Next>,
     /// The step by hand that a person is asked for.
     pub(crate) asks: Option<Asks>,
-    /// Its time axis, and a number that rises with each change of it.
+    /// A number that rises with each change of the time axis, and the axis.
     pub(crate) axis: (u64, String),
     /// Whether nobody writes the log any more.
     pub(crate) over: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Frame {
 /// The measurements of the attack that goes on, or of the last one.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Figures {
-    /// Attack and phase.
+    /// The attack, and its phase while it goes on, in words.
     of: String,
     vantages: Vec<VantageRow>,
     objectives: Vec<ObjectiveRow>,
@@ -69,7 +69,7 @@ struct ObjectiveRow {
     measured: String,
 }
 
-/// Judges the log so far.
+/// Judges the log so far. Returns figures of the attack that goes on, or of the last one that ended, and the time axis.
 ///
 /// # Errors
 /// As [`log::read`].
@@ -82,26 +82,27 @@ pub(super) fn measure(path: &Path, course: &Course) -> Result<(Figures, Axis), L
     Ok((figures, axis(&log)))
 }
 
+/// Makes the rows of an attack. Each vantage shows its present phase, or the last phase that it has figures for.
 fn figures(card: &AttackCard, course: &Course) -> Figures {
     let phase = course.phase.map(|(_, phase, ..)| phase);
-    let vantages = card.figures.iter().filter_map(|one| {
-        let of_phase = one.phases.iter().find(|figure| Some(figure.phase) == phase);
-        let figure = of_phase.or(one.phases.last())?;
+    let vantages = card.figures.iter().filter_map(|row| {
+        let of_phase = row.phases.iter().find(|figure| Some(figure.phase) == phase);
+        let figure = of_phase.or(row.phases.last())?;
         Some(VantageRow {
-            vantage: one.vantage.clone(),
-            probe: one.probe.clone(),
-            counts: one.counts,
+            vantage: row.vantage.clone(),
+            probe: row.probe.clone(),
+            counts: row.counts,
             good: figure.good.map_or_else(|| "—".to_owned(), format::percent),
             p99: figure.p99_us.map_or_else(|| "—".to_owned(), format::micros),
             requests: figure.samples,
         })
     });
-    let objectives = card.objectives.iter().map(|one| ObjectiveRow {
-        name: one.name.clone(),
-        goal: one.goal.clone(),
-        word: one.verdict.word(),
-        glyph: one.verdict.glyph(),
-        measured: measured(&one.measured),
+    let objectives = card.objectives.iter().map(|objective| ObjectiveRow {
+        name: objective.name.clone(),
+        goal: objective.goal.clone(),
+        word: objective.verdict.word(),
+        glyph: objective.verdict.glyph(),
+        measured: measured(&objective.measured),
     });
     let of = match phase {
         Some(phase) => format!("{} of \"{}\"", phase_word(phase), card.name),
@@ -110,17 +111,17 @@ fn figures(card: &AttackCard, course: &Course) -> Figures {
     Figures { of, vantages: vantages.collect(), objectives: objectives.collect() }
 }
 
-/// Renders the state.
+/// Renders the part that shows the state of a run.
 pub(super) fn of_state(course: &Course, figures: &Figures) -> Result<String, String> {
     part("state", context! { figures => value(figures), run => state::values(course, None) })
 }
 
-/// Renders what does not change.
+/// Renders the part that does not change while a run goes on.
 pub(crate) fn of_head(run: Value) -> Result<String, String> {
     part("head", context! { run })
 }
 
-/// Renders the axis.
+/// Renders the time axis.
 pub(super) fn of_axis(axis: &Axis) -> Result<String, String> {
     let charts: Vec<Value> = axis
         .charts

@@ -1,4 +1,5 @@
-//! Limits the streams of a session or a token: a browser opens one for each tab, and neither is a way to hold thousands.
+//! Limits the number of streams that one session or one token may have open. A browser opens one for each tab; without a limit one client could hold
+//! thousands.
 
 use std::{
     collections::HashMap,
@@ -8,7 +9,7 @@ use std::{
 /// Maximum number of streams of one owner.
 const MOST: usize = 6;
 
-/// The owner of a stream, by its number.
+/// The owner of a stream: a session or a token, by its number in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     Session(i64),
@@ -19,7 +20,7 @@ pub(crate) enum Owner {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places(Arc<Mutex<HashMap<Owner, usize>>>);
 
-/// A stream's place, until it is dropped.
+/// Counts as one open stream of the owner until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Places,
@@ -27,7 +28,7 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    /// Takes a place; `None` if the owner has all of its.
+    /// Takes a place for one more stream; `None` if the owner has the maximum number open.
     pub(crate) fn take(&self, owner: Owner) -> Option<Place> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let open = all.entry(owner).or_default();

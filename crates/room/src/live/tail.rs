@@ -35,7 +35,7 @@ impl Tail {
         let mut file = open_file(&self.path)?;
         let length = file.metadata()?.len();
         if length < self.offset {
-            // The file is shorter than before, so another one took its place. One that is not shorter goes unnoticed.
+            // The file is shorter than before, so another file took its place. A replacement that is not shorter is not noticed.
             self.offset = 0;
             self.course = Course::default();
         }
@@ -49,7 +49,7 @@ impl Tail {
         loop {
             read_line(&mut input, self.line_most, &mut line)?;
             if !line.ends_with(b"\n") {
-                // The current end, or half a line, which is read again when there is more.
+                // The end of the file, or half a line. The half line is read again with the next call.
                 return Ok(self.offset > start);
             }
             self.offset += line.len() as u64;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_in_place_of_a_log_blocks_nobody() {
+    fn a_pipe_in_place_of_a_log_is_an_error_and_does_not_block() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;

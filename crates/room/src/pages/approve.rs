@@ -1,5 +1,5 @@
-//! `/runs/ID/approve`: a person approves the attacks of a run with a passkey. The server has no key for that: it hands the passkey's answer to the
-//! run, whose program and whose agents verify it.
+//! `/runs/ID/approve`: a person approves the attacks of a run with a passkey. The server itself cannot approve: it passes the passkey's signature to
+//! the run, whose coordinator and agents verify it again.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -30,16 +30,17 @@ use crate::{
     },
 };
 
-/// Returns the passkeys with which a person approves.
+/// Returns the passkeys of a person that have a certificate, which an approval needs.
 fn enrolled(app: &App, session: &Session) -> Result<Vec<Passkey>, Answer> {
-    let all = app.store.passkeys()?.into_iter();
-    Ok(all.filter(|one| one.person == session.name && one.certificate.is_some()).collect())
+    let passkeys = app.store.passkeys()?.into_iter();
+    Ok(passkeys.filter(|passkey| passkey.person == session.name && passkey.certificate.is_some()).collect())
 }
 
 fn folder(app: &App, name: &str) -> Result<PathBuf, Answer> {
     find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))
 }
 
+/// Returns the answer to an approval that was not given.
 fn refused(why: &str) -> Answer {
     let text = format!("Your approval was not given: {why}.");
     Answer::new(StatusCode::CONFLICT, text, "Go back to the run, and look at what it waits for.")
@@ -54,7 +55,8 @@ pub(crate) async fn ask(
     who.may(&app, Role::Operator, "approve", &name).await?;
     slow(&app, move |app| {
         let proposal = app.outside.proposal(&folder(app, &name)?).map_err(|why| refused(&why))?;
-        let known: Vec<String> = enrolled(app, &who.0)?.into_iter().map(|one| one.credential).collect();
+        let known: Vec<String> =
+            enrolled(app, &who.0)?.into_iter().map(|passkey| passkey.credential).collect();
         let (origin, wrong) = match &app.passkey_origin {
             Ok(origin) => (Some(origin.as_str()), None),
             Err(why) => (None, Some(why.as_str())),
@@ -104,7 +106,7 @@ pub(crate) async fn approve(
     .await
 }
 
-/// Verifies a passkey's answer, and hands it to the run. Returns what the audit log says of it.
+/// Verifies a passkey's signature over a statement, and passes it to the run. Returns the outcome for the audit log.
 fn give(
     app: &App,
     session: &Session,
@@ -114,7 +116,7 @@ fn give(
     let Approved { statement, passkey } = approved;
     let origin = app.passkey_origin.as_ref().map_err(|why| bad(why.clone()))?;
     let parts = passkey.parts()?;
-    let found = enrolled(app, session)?.into_iter().find(|one| one.credential == passkey.credential);
+    let found = enrolled(app, session)?.into_iter().find(|known| known.credential == passkey.credential);
     let found = found.ok_or_else(|| refused("this passkey is none of yours, or it is not enrolled"))?;
     parts.verify(&found.public_key, &challenge(statement), origin).map_err(|why| refused(&why))?;
     let pem = found.certificate.as_deref().unwrap_or_default();

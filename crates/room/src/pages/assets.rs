@@ -1,4 +1,4 @@
-//! Style, script and icon. Their names change with their contents, so browsers keep them.
+//! Serves styles, scripts and the icon, and answers unknown addresses. The name of a file changes with its content, so browsers may keep it for ever.
 
 use axum::{
     extract::Path,
@@ -22,23 +22,23 @@ pub(crate) async fn asset(Path(file): Path<String>) -> Response {
     let known = [&*STYLES, &*SCRIPT, &*PASSKEYS, &*ICON]
         .into_iter()
         .find(|asset| asset.path.strip_prefix('/') == Some(&*file));
-    let Some(asset) = known else { return nothing(Uri::default()).await.into_response() };
+    let Some(asset) = known else { return not_found(Uri::default()).await.into_response() };
     let mut response = typed(asset.kind, asset.text.as_str());
     let keep = HeaderValue::from_static("public, max-age=31536000, immutable");
     response.headers_mut().insert(header::CACHE_CONTROL, keep);
     response
 }
 
-/// Any other address.
-pub(crate) async fn nothing(uri: Uri) -> Answer {
+/// Answers a request for an address that does not exist.
+pub(crate) async fn not_found(uri: Uri) -> Answer {
     if uri.path().starts_with(API) {
         return Answer::new(StatusCode::NOT_FOUND, "There is no such address in the API.", API_HELP);
     }
     Answer::new(StatusCode::NOT_FOUND, "There is no such page.", "The start page leads to all pages.")
 }
 
-/// The address exists, but not with this method.
-pub(crate) async fn otherwise(uri: Uri) -> Answer {
+/// Answers a request for an address that exists, but not with this method.
+pub(crate) async fn wrong_method(uri: Uri) -> Answer {
     let help = if uri.path().starts_with(API) { API_HELP } else { "The start page leads to all pages." };
     Answer::new(StatusCode::METHOD_NOT_ALLOWED, "This cannot be asked in that way.", help)
 }

@@ -18,7 +18,7 @@ use crate::{
 /// Number of lines that are shown, and of bytes at the end of the log that are read for them.
 const LINES: usize = 200;
 const BYTES: u64 = 256 << 10;
-/// A log of at most that size is checked as a whole for the page, in bytes.
+/// The page checks the whole chain of a log up to this size, in bytes. A larger log takes too long for a page.
 const CHECKED: u64 = 8 << 20;
 
 /// `GET /audit`

@@ -1,5 +1,5 @@
-//! `POST /calendar/GAMEDAY/start`: a person starts a game day outside of its schedule. The form has the key of the start, so a form that is sent
-//! twice starts it once.
+//! `POST /calendar/GAMEDAY/start`: a person starts a game day outside of its schedule. The form contains the key of the start, so sending it twice starts the
+//! game day once.
 
 use std::sync::Arc;
 
@@ -56,7 +56,8 @@ pub(crate) async fn begin(
     Ok(see("/calendar?done=start"))
 }
 
-/// Starts a game day for somebody who may start it. It is on record before it begins. Returns the start, and whether this made it.
+/// Starts a game day for an actor whose right to do so was checked. The audit log has the request before the start, and its outcome afterwards. Returns
+/// the start, and whether this call began it.
 pub(crate) fn start_as(
     app: &App,
     actor: &Actor,
@@ -76,6 +77,7 @@ pub(crate) fn start_as(
     started
 }
 
+/// Returns the answer to a request whose game day was not started.
 fn not_started(why: NotStarted) -> Answer {
     match why {
         NotStarted::Off => Answer::new(
@@ -110,7 +112,7 @@ mod tests {
     fn each_form_has_a_key_of_its_own() {
         let keys = [fresh_key().unwrap(), fresh_key().unwrap()];
         assert_ne!(keys[0], keys[1]);
-        // The signs and the length that the key of a start may have.
+        // The characters and the length that are allowed for the key of a start.
         for key in keys {
             assert!(
                 key.len() <= 40

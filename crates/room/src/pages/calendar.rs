@@ -1,5 +1,5 @@
-//! `/calendar`: the next slots of game days, with what is skipped, wrong or in another's way, and the starts that have a record;
-//! `/calendar.ics`: the next slots for programs.
+//! `/calendar`: the next slots of game days with their skips, problems and conflicts, and the starts that have a record. `/calendar.ics`: the next slots
+//! for calendar programs. Decisions about slots are in `decide.rs` and `begin.rs`.
 
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
@@ -30,24 +30,24 @@ use crate::{
 /// The part of the address behind `?`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
-    /// A word that tells what was done.
+    /// The word of an action that was done ([`said`]).
     #[serde(default)]
     done: String,
 }
 
-/// A slot with what this person may decide about it.
+/// A slot, and the decisions that the person of the session may take about it.
 #[derive(Serialize)]
 struct Row<'a> {
     #[serde(flatten)]
     slot: &'a Slot,
-    /// The address that its forms begin with.
+    /// The beginning of the addresses of its forms.
     address: String,
     may_agree: bool,
     may_withdraw: bool,
     may_skip: bool,
 }
 
-/// A start that has a record, with its runs as they stand in addresses.
+/// A start that has a record. `pages` has the name of each of its runs twice: as part of an address, and for people.
 #[derive(Serialize)]
 struct Past<'a> {
     #[serde(flatten)]
@@ -56,14 +56,14 @@ struct Past<'a> {
 }
 
 fn row<'a>(slot: &'a Slot, session: &Session) -> Row<'a> {
-    let acts = session.role >= Role::Operator && slot.held && slot.open;
+    let may_act = session.role >= Role::Operator && slot.held && slot.open;
     let agreed = slot.agreed.contains(&session.name);
     Row {
         slot,
         address: format!("/calendar/{}/{}", address(&slot.gameday), address(&slot.slot)),
-        may_agree: acts && !agreed && slot.asks.contains(&session.name),
-        may_withdraw: acts && agreed,
-        may_skip: acts,
+        may_agree: may_act && !agreed && slot.asks.contains(&session.name),
+        may_withdraw: may_act && agreed,
+        may_skip: may_act,
     }
 }
 
@@ -79,16 +79,17 @@ struct Startable<'a> {
 /// Returns the game days that have slots, each once.
 fn startable(slots: &[Slot]) -> Result<Vec<Startable<'_>>, Answer> {
     let names: BTreeSet<&str> = slots.iter().map(|slot| slot.gameday.as_str()).collect();
-    let of = |gameday| Ok(Startable { gameday, address: address(gameday), key: fresh_key()? });
-    names.into_iter().map(of).collect()
+    let with_key = |gameday| Ok(Startable { gameday, address: address(gameday), key: fresh_key()? });
+    names.into_iter().map(with_key).collect()
 }
 
+/// Returns a start with its runs, without those whose folders are gone.
 fn past<'a>(app: &App, held: &'a HeldSlot) -> Past<'a> {
     let there = held.runs.iter().filter(|run| find(app.runs.reports(), run).is_some());
     Past { held, pages: there.map(|run| (address(run), clean(run, NAME_MOST))).collect() }
 }
 
-/// Returns what is told about a decision that was taken.
+/// Returns the sentence about an action that was done, by the word behind `?done=`; `None` for an unknown word.
 pub(super) fn said(done: &str) -> Option<&'static str> {
     match done {
         "agree" => Some("Your agreement is written."),

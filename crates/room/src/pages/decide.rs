@@ -1,4 +1,4 @@
-//! `POST /calendar/GAMEDAY/SLOT/{agree,withdraw,skip}`: what a person decides about a slot that is still to come.
+//! `POST /calendar/GAMEDAY/SLOT/{agree,withdraw,skip}`: a person's decision about a slot that is still to come.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// The form.
+/// The form of a decision.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Written {
     /// The reason of a skip.
@@ -29,7 +29,7 @@ pub(crate) struct Written {
     why: String,
 }
 
-/// Returns the decision of a word in an address, and the name of the action in the audit log.
+/// Returns the decision that a word in an address stands for, and the name of the action in the audit log; `None` for an unknown word.
 fn decision(word: &str, written: Written) -> Option<(Decision, &'static str)> {
     match word {
         "agree" => Some((Decision::Agree, "agree")),
@@ -59,7 +59,7 @@ pub(crate) async fn decide(
     .await
 }
 
-/// Writes what somebody decides about a slot, also into the audit log, under the action's name there.
+/// Records the decision of an actor about a slot, also in the audit log. `what` is the action's name there.
 pub(crate) fn decide_as(
     app: &App,
     actor: &Actor,

@@ -1,4 +1,4 @@
-//! `/findings`: what drills have found and no later drill has shown to be right.
+//! `/findings`: the objectives that drills violated and that no later drill has shown to hold.
 
 use std::sync::Arc;
 
@@ -20,13 +20,13 @@ use crate::{
     },
 };
 
-/// Number of findings that are shown.
+/// Maximum number of findings on the page.
 const MOST: usize = 200;
 
 /// The part of the address behind `?`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
-    /// Anything but nothing asks for closed ones, too.
+    /// Any text but the empty one asks for closed findings, too.
     #[serde(default)]
     all: String,
 }
@@ -42,8 +42,9 @@ struct Row {
     goal: String,
     since: String,
     runs: usize,
-    /// The last run that showed it, and its name in an address if it has a page.
+    /// The last run that showed it.
     seen_in: String,
+    /// The name of that run in an address; `None` if the run has no page.
     page: Option<String>,
     owner: String,
     ticket: String,

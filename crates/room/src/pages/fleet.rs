@@ -1,4 +1,4 @@
-//! `/fleets/ID`: the hosts of a fleet, and their last answers; `POST /fleets/ID/ask` asks them. The page itself contacts no host.
+//! `/fleets/ID`: the hosts of a fleet, and their last answers. `POST /fleets/ID/ask` asks the hosts; the page itself contacts no host.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::{
 
 /// Number of hosts on a page.
 const ROWS: usize = 100;
-/// Maximum number of hosts that did not answer and are named at the top.
+/// The top of the page names at most this many hosts that did not answer.
 const NAMED: usize = 20;
 
 /// The part of the address behind `?`.
@@ -35,7 +35,7 @@ const NAMED: usize = 20;
 pub(crate) struct Asked {
     #[serde(default)]
     page: String,
-    /// The word `ask` after hosts were asked.
+    /// The word `ask` if the page is shown after hosts were asked.
     #[serde(default)]
     done: String,
 }
@@ -44,17 +44,18 @@ pub(crate) struct Asked {
 struct Row<'a> {
     #[serde(flatten)]
     host: &'a HostRow,
-    /// Its state in a word.
+    /// The host's state in a word.
     word: &'static str,
-    /// The class of the word's colours.
+    /// The CSS class of the word's colours.
     colours: &'static str,
-    /// The time since its last answer, in words; empty if it has never answered.
+    /// The time since the last answer, in words; empty if the host has never answered.
     seen: String,
-    /// The time since it was asked, in words.
+    /// The time since the host was last asked, in words; empty if it was never asked.
     asked: String,
 }
 
-/// Returns the state of a host in a word, and the class of its colours. Only a host that has answered is anything but unknown.
+/// Returns the state of a host in a word, and the class of its colours. A host that did not answer is never more
+/// than `unknown`, whatever it answered before.
 fn word(known: Option<&Known>) -> (&'static str, &'static str) {
     match known {
         None => ("not asked", "notrun"),
@@ -66,7 +67,7 @@ fn word(known: Option<&Known>) -> (&'static str, &'static str) {
     }
 }
 
-/// Returns a length of time in words: `3 min ago`.
+/// Returns an age in seconds in words, such as `3 min ago`. Negative ages, from a clock that was set, are `just now`.
 pub(super) fn ago(seconds: i64) -> String {
     match seconds {
         ..5 => "just now".to_owned(),
@@ -85,7 +86,8 @@ fn row(host: &HostRow, now: i64) -> Row<'_> {
     Row { host, word, colours, seen, asked }
 }
 
-fn none(id: &str) -> Answer {
+/// Returns the answer for a fleet that does not exist.
+fn no_fleet(id: &str) -> Answer {
     Answer::new(
         StatusCode::NOT_FOUND,
         format!("There is no fleet {} here.", clean(id, 80)),
@@ -102,7 +104,7 @@ pub(crate) async fn fleet(
 ) -> Result<Response, Answer> {
     let Asked { page: number, done } = asked.map(|Query(asked)| asked).unwrap_or_default();
     slow(&app, move |app| {
-        let found = app.outside.inventory().fleet(&id).ok_or_else(|| none(&id))?;
+        let found = app.outside.inventory().fleet(&id).ok_or_else(|| no_fleet(&id))?;
         let now = now_s();
         let paging = Paging::of(&number, ROWS, found.hosts.len());
         let rows: Vec<Row<'_>> = paging.part(&found.hosts).iter().map(|host| row(host, now)).collect();
@@ -136,12 +138,12 @@ pub(crate) async fn ask(
     who.may(&app, Role::Operator, "ask", &id).await?;
     let wanted = id.clone();
     let file = blocking(&app, move |app| {
-        let found = app.outside.inventory().fleet(&wanted).ok_or_else(|| none(&wanted))?;
+        let found = app.outside.inventory().fleet(&wanted).ok_or_else(|| no_fleet(&wanted))?;
         Ok(found.row.file)
     })
     .await?;
     let (shared, session, named) = (Arc::clone(&app), who.0, id.clone());
-    // A task of its own: a client that is gone does not keep it out of the audit log.
+    // A separate task: if the client closes the connection, the audit log still gets the line.
     let asked = tokio::spawn(async move {
         let asked = shared.outside.inventory().ask(&named, &session.name).await;
         let outcome = asked.clone().unwrap_or_else(|why| format!("refused: {why}"));
@@ -174,7 +176,7 @@ mod tests {
         testing::{app, as_willing, session},
     };
 
-    /// A program with many scenarios and one fleet of many hosts, which keeps who asked them.
+    /// An `Outside` with many scenarios and one fleet of many hosts. It keeps the fleets that were asked, and by whom.
     struct Many(Arc<Mutex<Vec<String>>>);
 
     fn host(number: usize) -> HostRow {
@@ -212,13 +214,13 @@ mod tests {
         fn scenarios(&self) -> Scenarios {
             let told = "error: nothing fits here\n  --> line 7\n".repeat(2_000);
             let check = Check { errors: 1, told, ..Check::default() };
-            let one = |n: usize| ScenarioRow {
+            let scenario = |n: usize| ScenarioRow {
                 id: format!("s-{n}"),
                 name: format!("scenario {n} <b>"),
                 check: check.clone(),
                 ..ScenarioRow::default()
             };
-            Scenarios { all: (1..=200).map(one).collect(), problems: String::new() }
+            Scenarios { all: (1..=200).map(scenario).collect(), problems: String::new() }
         }
 
         fn scenario(&self, _: &str, _: Option<&str>) -> Option<Arc<ScenarioFacts>> {
@@ -259,7 +261,7 @@ mod tests {
         as_willing!(decisions);
     }
 
-    /// Returns the text of a page that is small enough for a phone.
+    /// Returns the text of a page. Checks that it is small enough for a phone, and that values are escaped.
     async fn small(page: Result<Response, Answer>) -> String {
         let bytes = to_bytes(page.unwrap().into_body(), usize::MAX).await.unwrap();
         assert!(bytes.len() < 200 << 10, "{} bytes", bytes.len());
@@ -290,7 +292,7 @@ mod tests {
             assert!(first.contains(part), "no `{part}` in {first}");
         }
         assert!(!first.contains("Ask the hosts") && first.contains("An operator can ask"), "{first}");
-        // A host that did not answer has no findings of before.
+        // A host that did not answer does not show the findings of an earlier answer.
         let silent = first.split_once("<td class=\"w lead\" data-label=\"host\"><span>app10&lt;").unwrap().1;
         let silent = silent.split_once("</tr>").unwrap().0;
         assert!(
@@ -307,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn to_ask_takes_an_operator_and_is_in_the_audit_log() {
+    async fn only_an_operator_may_ask_and_the_audit_log_has_it() {
         let home = tempfile::tempdir().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let app = app(home.path(), Arc::new(Many(Arc::clone(&heard)))).await;

@@ -1,4 +1,4 @@
-//! `/fleets`: the fleets that game days name, and what is known of their hosts. Contacts no host.
+//! `/fleets`: the fleets that game days name, and the last answers of their hosts in numbers. Contacts no host.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ const NAMED: usize = 12;
 struct Row<'a> {
     #[serde(flatten)]
     fleet: &'a FleetRow,
-    /// The time since its hosts were asked, in words.
+    /// The time since its hosts were asked, in words; `None` if they never were.
     ago: Option<String>,
     providers: String,
     roles: String,
@@ -40,8 +40,8 @@ struct Row<'a> {
     cut: bool,
 }
 
-/// Joins some names, and counts the others.
-fn some(names: &[String]) -> String {
+/// Joins the first [`NAMED`] names, and counts the others.
+fn first_names(names: &[String]) -> String {
     let shown = names.get(..NAMED).unwrap_or(names).join(", ");
     match names.len().saturating_sub(NAMED) {
         0 => shown,
@@ -63,8 +63,8 @@ pub(crate) async fn fleets(State(app): State<Arc<App>>, Who(session): Who) -> Re
                 Row {
                     fleet,
                     ago: fleet.asked.as_ref().map(|asked| ago(now - asked.at_s)),
-                    providers: some(&fleet.providers),
-                    roles: some(&fleet.roles),
+                    providers: first_names(&fleet.providers),
+                    roles: first_names(&fleet.roles),
                     told,
                     cut: told.len() < fleet.told.trim_end().len(),
                 }

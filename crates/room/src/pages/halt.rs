@@ -24,12 +24,12 @@ use crate::{
     },
 };
 
-/// The reason why nobody has taken a request about a run.
+/// The text of an answer if no coordinator of the run can be reached.
 pub(super) const NOWHERE: &str = "No program on this machine that this server can reach runs it: it has ended, its program has died, or it runs on another machine or as another user.";
 
-/// Returns the run of a folder: that of its log's first record, or where that cannot be read that of the folder's name.
+/// Returns the id of the run in a folder: from the first record of its log, or from the folder's name if the record cannot be read.
 fn run_of(folder: &FilePath, name: &str) -> Option<RunId> {
-    let first = || {
+    let from_log = || {
         let mut line = Vec::new();
         let log = open_file(&folder.join(LOG)).ok()?;
         read_line(&mut BufReader::new(log), LINE_MOST, &mut line).ok()?;
@@ -38,10 +38,10 @@ fn run_of(folder: &FilePath, name: &str) -> Option<RunId> {
             _ => None,
         }
     };
-    first().or_else(|| name.parse().ok())
+    from_log().or_else(|| name.parse().ok())
 }
 
-/// Returns the id of the run in a folder.
+/// Returns the id of the run in the folder with this name. The error says that there is no such folder, or no id in it.
 pub(super) async fn run_in(app: &Arc<App>, name: &str) -> Result<RunId, Answer> {
     let wanted = name.to_owned();
     blocking(app, move |app| {
@@ -73,12 +73,13 @@ pub(crate) async fn halt(
 pub(crate) async fn halt_as(app: &Arc<App>, actor: Actor, name: &str) -> Result<String, Answer> {
     let run = run_in(app, name).await?;
     let app = Arc::clone(app);
-    // A task of its own: a client that is gone, or a request that takes too long, does not keep the halt out of the audit log.
+    // A separate task: if the client closes the connection or the request takes too long, the audit log still gets the halt.
     let done = tokio::spawn(async move { halt_and_record(&app, &actor, &run).await });
     done.await.map_err(|error| Answer::failed(&error))?
 }
 
-/// Returns a halt's outcome for the audit log, and the word for the page ([`super::run::said`]) or the reason why nobody has taken it.
+/// Returns the outcome of a halt: for the audit log, and as the word for the page ([`super::run::said`]). In place of the word the error is the reason why
+/// no coordinator accepted the halt.
 fn told(halted: &Halted) -> (String, Result<String, String>) {
     match halted {
         Halted::Ends => ("it ends".to_owned(), Ok("ends".to_owned())),
@@ -110,8 +111,8 @@ async fn halt_and_record(app: &Arc<App>, actor: &Actor, run: &RunId) -> Result<S
     recorded(app, actor, ("halt", run), told, &help).await
 }
 
-/// Writes the outcome of what somebody sent to a run into the audit log. Returns the word for the page, or the answer where nobody has taken it
-/// or the log does not have it.
+/// Writes the outcome of an action on a run into the audit log, and returns `done`, the word for the page. The error is the answer if no coordinator
+/// accepted the action, or if the audit log cannot be written; then it tells both.
 pub(super) async fn recorded(
     app: &Arc<App>,
     actor: &Actor,
@@ -146,7 +147,7 @@ mod tests {
         testing::{app, as_willing, session},
     };
 
-    /// A coordinator that is asked, and answers when it is let.
+    /// An `Outside` whose halt answers when the test says so.
     struct Slow {
         asked: Arc<Semaphore>,
         answers: Arc<Semaphore>,
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_halt_is_in_the_audit_log_although_its_client_is_gone() {
+    async fn the_audit_log_has_a_halt_whose_client_has_gone() {
         let home = tempfile::tempdir().unwrap();
         let (asked, answers) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let outside = Slow { asked: Arc::clone(&asked), answers: Arc::clone(&answers) };
@@ -184,7 +185,7 @@ mod tests {
             _ = request => panic!("nothing was answered"),
             asked = timeout(Duration::from_secs(30), asked.acquire()) => drop(asked.unwrap()),
         }
-        // The request is dropped, as that of a client that closes its connection.
+        // `select!` has dropped the request, as the server does when a client closes its connection.
         answers.add_permits(1);
         let audit = async {
             while !fs::read_to_string(app.audit.path()).unwrap().contains("\"what\":\"halt\"") {

@@ -17,13 +17,14 @@ use crate::{
     },
 };
 
-/// Number of the newest runs that are counted, and of those of a scenario that are drawn.
+/// Number of the newest runs that are counted.
 const NEWEST: usize = 1_000;
+/// Number of the newest runs of a scenario that are drawn.
 const DRAWN: usize = 20;
-/// Number of scenarios that are shown.
+/// Maximum number of scenarios on the page.
 const SCENARIOS: usize = 100;
 
-/// A run of a scenario, the oldest first.
+/// A run in the trend of a scenario.
 #[derive(Debug, Serialize)]
 struct Step {
     address: String,
@@ -43,7 +44,7 @@ struct Row {
     violated: usize,
     unknown: usize,
     flaky: String,
-    /// Its last runs, as a part of a page.
+    /// The trend of its last runs, as HTML.
     trend: String,
 }
 
@@ -59,7 +60,7 @@ fn step(entry: &Entry, reports: &Path) -> Step {
     }
 }
 
-/// Returns a part of a page with the last of a scenario's runs, which are sorted by time.
+/// Renders the trend of a scenario's last runs as HTML. `runs` are sorted by time, the oldest first.
 pub(super) fn trend(scenario: &str, runs: &[&Entry], reports: &Path) -> Result<String, Answer> {
     let drawn = runs.iter().skip(runs.len().saturating_sub(DRAWN));
     let steps: Vec<Step> = drawn.map(|entry| step(entry, reports)).collect();
@@ -69,34 +70,34 @@ pub(super) fn trend(scenario: &str, runs: &[&Entry], reports: &Path) -> Result<S
 /// `GET /history`
 pub(crate) async fn history(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
     slow(&app, move |app| {
-        let asked = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
-        let runs = once_each(&asked.entries);
-        let of = |name: &str| {
+        let newest = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
+        let runs = once_each(&newest.entries);
+        let trend_of = |name: &str| {
             let own = runs.iter().copied().filter(|run| run.scenario.as_deref() == Some(name));
             trend(name, &own.collect::<Vec<_>>(), app.runs.reports())
         };
-        let all = scenarios(&asked.entries);
-        let rows: Vec<Row> = all
+        let counted = scenarios(&newest.entries);
+        let rows: Vec<Row> = counted
             .iter()
             .take(SCENARIOS)
-            .map(|one| {
+            .map(|scenario| {
                 Ok(Row {
-                    trend: of(&one.scenario)?,
-                    address: address(&one.scenario),
-                    scenario: one.scenario.clone(),
-                    runs: one.runs,
-                    held: one.held,
-                    violated: one.violated,
-                    unknown: one.unknown + one.refused_or_stopped,
-                    flaky: one.flaky.to_string(),
+                    trend: trend_of(&scenario.scenario)?,
+                    address: address(&scenario.scenario),
+                    scenario: scenario.scenario.clone(),
+                    runs: scenario.runs,
+                    held: scenario.held,
+                    violated: scenario.violated,
+                    unknown: scenario.unknown + scenario.refused_or_stopped,
+                    flaky: scenario.flaky.to_string(),
                 })
             })
             .collect::<Result<_, Answer>>()?;
         let values = context! {
             rows => value(&rows),
-            fewer => all.len().saturating_sub(SCENARIOS),
-            counted => asked.entries.len(),
-            folders => asked.folders,
+            fewer => counted.len().saturating_sub(SCENARIOS),
+            counted => newest.entries.len(),
+            folders => newest.folders,
         };
         page("history", ("History", "history"), Some(&session), values)
     })

@@ -1,4 +1,4 @@
-//! `/`: the runs that go on, and the last ones.
+//! `/`: the runs that go on, and the newest runs.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Number of the last runs that are shown.
+/// Number of the newest runs on the page.
 const LAST: usize = 10;
 
 /// A run that goes on.

@@ -1,4 +1,5 @@
-//! `/login`: a login link or a passkey becomes a session. Opening a link does nothing: programs that look at links beforehand must not use them up.
+//! `/login`: begins a session by a login link or a passkey. A GET of a link only shows a form, because mail and chat programs open links
+//! for a preview; only the POST uses the link up.
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -28,7 +29,7 @@ use crate::{
     },
 };
 
-/// The link's secret.
+/// The secret of a login link; in an address and in the form.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Link {
     #[serde(default)]
@@ -66,7 +67,7 @@ pub(crate) async fn by_passkey(
     blocking(&app, move |app| Ok(entered(begin_by_passkey(app, &passkey, &agent, from)?))).await
 }
 
-/// Begins a session for the owner of a passkey. Whoever is refused learns neither a name nor whether the passkey is known.
+/// Begins a session for the owner of a passkey, and returns the cookie. A refusal reveals neither the owner's name nor whether the passkey is known.
 fn begin_by_passkey(app: &App, passkey: &Fields, agent: &str, from: IpAddr) -> Result<HeaderValue, Answer> {
     let origin = app.passkey_origin.as_ref().map_err(|why| bad(why.clone()))?;
     let parts = passkey.parts()?;
@@ -85,7 +86,7 @@ fn begin_by_passkey(app: &App, passkey: &Fields, agent: &str, from: IpAddr) -> R
     let verified = match &found {
         None => Err("there is no such passkey".to_owned()),
         Some(found) => parts.verify(&found.public_key, &parts.challenge, origin).and_then(|()| {
-            // Only what the passkey has signed uses a challenge up.
+            // The signature is checked first: otherwise anybody could use up other people's challenges.
             let taken = app.challenges.take(&parts.challenge, PURPOSE, now_s());
             taken.then_some(found).ok_or_else(|| "its challenge was used, or its time is over".to_owned())
         }),
@@ -101,27 +102,27 @@ fn begin_by_passkey(app: &App, passkey: &Fields, agent: &str, from: IpAddr) -> R
             ));
         }
     };
-    // Nobody is let in whom the audit log does not have.
+    // The audit log comes first: if it cannot be written, there is no login.
     app.record(&deed(&found.person, format!("logged in as {}", found.role.word())))?;
     app.store.passkey_used(found.id, now_s())?;
     let secret = app.store.begin((&found.person, found.role), agent, now_s())?;
-    set(app, &secret)
+    cookie(app, &secret)
 }
 
-/// Returns the name that a browser has for itself.
+/// Returns the header `User-Agent` of a browser; empty if there is none.
 fn browser(headers: &HeaderMap) -> String {
     headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("").to_owned()
 }
 
-/// Sends a browser whose session has begun to the first page.
+/// Returns the answer for a session that has begun: it sets the cookie, and sends the browser to the start page.
 fn entered(cookie: HeaderValue) -> Response {
     let mut response = see("/");
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     response
 }
 
-/// Records a failure to log in. Behind a proxy all people have one address: failures of somebody there do not keep out who has a link or
-/// a passkey.
+/// Records a failed login, unless the address has failed too often. Only failures are limited, because behind a proxy all people may have the same
+/// address: a person with a valid link or passkey can always log in.
 ///
 /// # Errors
 /// Too many logins from this address have failed.
@@ -148,6 +149,7 @@ pub(crate) async fn login(
     blocking(&app, move |app| Ok(entered(begin(app, &link, &agent, from)?))).await
 }
 
+/// Begins a session by a login link, and returns the cookie.
 fn begin(app: &App, link: &str, agent: &str, from: IpAddr) -> Result<HeaderValue, Answer> {
     let deed = |by: &str, outcome: &str| Deed {
         by: by.to_owned(),
@@ -164,14 +166,14 @@ fn begin(app: &App, link: &str, agent: &str, from: IpAddr) -> Result<HeaderValue
             "Ask for a new one: `firedrill serve link --as NAME --role ROLE` on the server makes it.",
         ));
     };
-    // Nobody is let in whom the audit log does not have.
+    // The audit log comes first: if it cannot be written, there is no login.
     app.record(&deed(&name, &format!("logged in as {}", role.word())))?;
     let secret = app.store.begin((&name, role), agent, now_s())?;
-    set(app, &secret)
+    cookie(app, &secret)
 }
 
-/// Returns the cookie. Its time is the store's to decide.
-fn set(app: &App, secret: &str) -> Result<HeaderValue, Answer> {
+/// Returns the cookie with a session's secret; an empty secret deletes the cookie. The cookie has no end of its own: the store decides when a session ends.
+fn cookie(app: &App, secret: &str) -> Result<HeaderValue, Answer> {
     let secure = if app.options.public.is_some() { "; Secure" } else { "" };
     let age = if secret.is_empty() { "; Max-Age=0" } else { "" };
     let text = format!("{}={secret}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", app.cookie);
@@ -184,7 +186,7 @@ pub(crate) async fn logout(State(app): State<Arc<App>>, Who(session): Who) -> Re
         app.store.end(session.id)?;
         app.record(&App::deed(&session, "logout", "", "done"))?;
         let mut response = see("/login");
-        response.headers_mut().insert(header::SET_COOKIE, set(app, "")?);
+        response.headers_mut().insert(header::SET_COOKIE, cookie(app, "")?);
         Ok(response)
     })
     .await

@@ -1,4 +1,4 @@
-//! `/messages`: the channels by which people are told, and the messages that a channel has not taken.
+//! `/messages`: the channels that send messages to people, and the messages that a channel has not accepted.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ use crate::{
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
-    /// `takes messages`; `takes none`: a try failed, or the last message was given up; `not tried yet`.
+    /// `takes messages`, or `not tried yet`, or `takes none`: a waiting message was tried in vain, or the channel's last message was given up.
     state: &'static str,
     waiting: u32,
     given_up: u32,
-    /// The time at which it last took a message (UTC, to the minute); empty if never.
+    /// The time at which the channel last accepted a message (UTC, to the minute); empty if never.
     took_last: String,
 }
 
@@ -33,7 +33,7 @@ impl Row {
     fn of(channel: &ChannelState) -> Self {
         let state = match (channel.tries, &channel.took, &channel.failed) {
             (1.., ..) => "takes none",
-            // Both times have the same format, so they compare as texts; no time is before every time.
+            // Both times have the same format, so their order as texts is their order in time. `None` is less than any time.
             (0, took, failed) if failed > took => "takes none",
             (0, Some(_), _) => "takes messages",
             (0, None, _) => "not tried yet",
@@ -94,8 +94,8 @@ pub(crate) async fn messages(State(app): State<Arc<App>>, Who(session): Who) -> 
         for channel in channels {
             undelivered.extend(channel.undelivered.into_iter().map(|message| (channel.name.clone(), message)));
         }
-        // By the whole time: a page shows the minute only.
-        undelivered.sort_by(|(_, one), (_, other)| other.at.cmp(&one.at));
+        // The newest first. Sorted before the times are cut to the minute.
+        undelivered.sort_by(|(_, left), (_, right)| right.at.cmp(&left.at));
         let hidden = u64::from(given_up + waiting).saturating_sub(undelivered.len() as u64);
         let undelivered: Vec<Message> =
             undelivered.into_iter().map(|(channel, message)| Message::of(app, &channel, message)).collect();

@@ -1,4 +1,4 @@
-//! `POST /runs/ID/notes`: writes a note, as `firedrill note` does. Its author is the session's person.
+//! `POST /runs/ID/notes`: writes a note, as `firedrill note` does. The author is the person of the session.
 
 use std::{fs, sync::Arc, time::SystemTime};
 
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// The form.
+/// The form of a note.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Written {
     text: String,
@@ -47,7 +47,7 @@ pub(crate) async fn note(
     Ok(see(&done))
 }
 
-/// Writes a note about the run of a folder.
+/// Writes a note about the run in the folder with this name, and records it in the audit log.
 pub(crate) fn write(app: &App, actor: &Actor, name: &str, text: &str) -> Result<(), Answer> {
     let folder = find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))?;
     if open_file(&folder.join(LOG)).is_err() {
@@ -57,7 +57,7 @@ pub(crate) fn write(app: &App, actor: &Actor, name: &str, text: &str) -> Result<
             "Notes belong to runs.",
         ));
     }
-    // A link would lead the note into another file.
+    // Through a link the note would be written into another file.
     if fs::symlink_metadata(folder.join(notes::FILE)).is_ok_and(|about| !about.is_file()) {
         let text = format!("{} of this run is no regular file, so the note was not written.", notes::FILE);
         return Err(Answer::new(StatusCode::CONFLICT, text, "See to it on the server."));

@@ -1,8 +1,8 @@
-//! Lists that have more rows than a page.
+//! Divides a list into pages, and chooses the page that a person asked for.
 
 use serde::Serialize;
 
-/// The part of a list that a page shows.
+/// The part of a list that one page shows.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Paging {
     /// The number of the page, from 1.
@@ -16,13 +16,13 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    /// Returns the part for the number of a page as it was typed: what is no number is the first page, and what is beyond the end the
-    /// last one.
-    pub(super) fn of(typed: &str, rows: usize, all: usize) -> Self {
-        let last = all.div_ceil(rows).max(1);
+    /// Returns the part for a page number as it was typed. `rows` is the number of rows on a page, `total` that of the list. A text that is no
+    /// number means the first page, a number that is too high the last page.
+    pub(super) fn of(typed: &str, rows: usize, total: usize) -> Self {
+        let last = total.div_ceil(rows).max(1);
         let number = typed.parse::<usize>().unwrap_or(1).clamp(1, last);
-        let until = (number * rows).min(all);
-        Self { number, from: (number - 1) * rows + 1, until, more: until < all }
+        let until = (number * rows).min(total);
+        Self { number, from: (number - 1) * rows + 1, until, more: until < total }
     }
 
     /// Returns the rows of this page.

@@ -1,5 +1,5 @@
-//! `/passkeys`: a person's passkeys. They log in, and approve attacks once the team's authority has signed a certificate over them. An admin sees and
-//! removes those of all people.
+//! `/passkeys`: a person's passkeys. With a passkey the person logs in. Once the team's authority has signed a certificate for it, the person can also
+//! approve attacks with it. An admin sees and removes the passkeys of all people.
 
 use std::sync::Arc;
 
@@ -36,9 +36,9 @@ use crate::{
     },
 };
 
-/// Time after a login in which its session adds passkeys, in seconds: who has stolen a cookie adds none later.
+/// A session can add passkeys only for this time after its login, in seconds. So a cookie that is stolen later cannot be used to add one.
 const FRESH_S: i64 = 15 * 60;
-/// Maximum length of a passkey's id, in characters.
+/// Maximum length of a passkey's id in base64url, in characters. WebAuthn allows 1,023 bytes.
 const CREDENTIAL_MOST: usize = 1_400;
 /// The name of a passkey's file for `firedrill pki enrol`.
 const FILE: &str = "passkey.json";
@@ -53,16 +53,16 @@ struct Row {
     added: String,
     used: Option<String>,
     fingerprint: String,
-    /// Whose approvals it gives, and until when.
+    /// The name in its certificate, and the certificate's last day; `None` if it cannot approve.
     approves: Option<String>,
 }
 
-/// Whether a person sees and removes a passkey.
-fn has(session: &Session, passkey: &Passkey) -> bool {
+/// Whether the person of a session may see and remove a passkey.
+fn may_manage(session: &Session, passkey: &Passkey) -> bool {
     session.role == Role::Admin || session.name == passkey.person
 }
 
-/// Returns the person that a certificate over a passkey names, and its end.
+/// Reads the certificate of a passkey. Returns the person that it names, its last day (`2026-12-04`), and its public key.
 fn approver(pem: &str) -> Result<(Person, String, Vec<u8>), String> {
     let chain = firedrill_certs::certificates(pem.as_bytes()).map_err(|error| error.to_string())?;
     let leaf = chain.first().ok_or("it has no certificate")?;
@@ -99,6 +99,7 @@ pub(crate) struct Asked {
     done: String,
 }
 
+/// Returns the sentence about an action that was done, by the word behind `?done=`; `None` for an unknown word.
 fn said(done: &str) -> Option<&'static str> {
     match done {
         "added" => {
@@ -120,11 +121,11 @@ pub(crate) async fn passkeys(
 ) -> Result<Response, Answer> {
     let done = asked.ok().and_then(|Query(asked)| said(&asked.done));
     blocking(&app, move |app| {
-        let all = app.store.passkeys()?;
-        let own = all.iter().filter(|one| one.person == session.name);
-        let known: Vec<String> = own.map(|one| one.credential.clone()).collect();
-        let rows: Vec<Row> =
-            all.into_iter().filter(|one| has(&session, one)).map(|one| row(&session, one)).collect();
+        let passkeys = app.store.passkeys()?;
+        let own = passkeys.iter().filter(|passkey| passkey.person == session.name);
+        let known: Vec<String> = own.map(|passkey| passkey.credential.clone()).collect();
+        let visible = passkeys.into_iter().filter(|passkey| may_manage(&session, passkey));
+        let rows: Vec<Row> = visible.map(|passkey| row(&session, passkey)).collect();
         let (origin, wrong) = match &app.passkey_origin {
             Ok(origin) => (Some(origin.as_str()), None),
             Err(why) => (None, Some(why.as_str())),
@@ -148,7 +149,7 @@ fn is_fresh(session: &Session) -> bool {
     now_s() - session.began_s < FRESH_S
 }
 
-/// The purpose of a challenge for a new passkey.
+/// The purpose of a challenge for a new passkey: only the same session can use it.
 fn purpose(session: &Session) -> String {
     format!("add {}", session.id)
 }
@@ -175,6 +176,7 @@ pub(crate) async fn add(
     let Added { name, passkey } = fields(form)?;
     let name = person(&name).map_err(|error| bad(format!("No passkey was added: {error}.")))?;
     blocking(&app, move |app| {
+        // Records a refusal and makes the answer to it. The error is that of the audit log.
         let refused = |why: &str| -> Result<Answer, Answer> {
             app.record(&App::deed(&session, "passkey", &name, &format!("refused: {why}")))?;
             Ok(bad(format!("No passkey was added: {why}.")))
@@ -206,7 +208,7 @@ pub(crate) async fn add(
             return Err(refused("it is there already, or there are too many")?);
         };
         let outcome = format!("added as number {id}, key {}", Fingerprint(&parts.public_key));
-        // A passkey that the audit log does not have logs nobody in.
+        // A passkey that is not in the audit log must not log anybody in.
         if let Err(error) = app.record(&App::deed(&session, "passkey", &name, &outcome)) {
             app.store.remove_passkey(id)?;
             return Err(error.into());
@@ -216,10 +218,11 @@ pub(crate) async fn add(
     .await
 }
 
-/// Returns the passkey of a number that the person sees.
+/// Returns the passkey with a number, if the person of the session may manage it.
 fn of_number(app: &App, session: &Session, number: &str) -> Result<Passkey, Answer> {
     let id: i64 = number.parse().unwrap_or_default();
-    let found = app.store.passkeys()?.into_iter().find(|one| one.id == id && has(session, one));
+    let found =
+        app.store.passkeys()?.into_iter().find(|passkey| passkey.id == id && may_manage(session, passkey));
     found.ok_or_else(|| {
         Answer::new(StatusCode::NOT_FOUND, "There is no such passkey.", "The page Passkeys shows all.")
     })

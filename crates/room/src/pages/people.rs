@@ -1,4 +1,4 @@
-//! `/people`: the sessions, and login links. Who is no admin sees and ends only sessions of his own name.
+//! `/people`: sessions, login links and tokens. An admin sees and ends all sessions; other people only those of their own name.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,12 +36,12 @@ struct Row {
     own: bool,
 }
 
-/// Whether a person sees and ends a session.
-fn has(session: &Session, other: &Session) -> bool {
+/// Whether the person of a session may see and end another session.
+fn may_manage(session: &Session, other: &Session) -> bool {
     session.role == Role::Admin || session.name == other.name
 }
 
-/// Says how long ago the last request was, which the store knows to a minute.
+/// Says in words how long ago a session's last request was. The store keeps this time only to a minute.
 fn idle(seconds: i64) -> String {
     let minutes = u64::try_from(seconds / 60).unwrap_or(0);
     if minutes < 2 {
@@ -54,16 +54,16 @@ fn idle(seconds: i64) -> String {
 pub(crate) async fn people(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
     blocking(&app, move |app| {
         let now = now_s();
-        let all = app.store.sessions(now)?.into_iter().filter(|other| has(&session, other));
-        let rows: Vec<Row> = all
-            .map(|one| Row {
-                id: one.id,
-                own: one.id == session.id,
-                role: one.role.word(),
-                began: minute(one.began_s),
-                idle: idle(now - one.seen_s),
-                name: one.name,
-                agent: one.agent,
+        let visible = app.store.sessions(now)?.into_iter().filter(|other| may_manage(&session, other));
+        let rows: Vec<Row> = visible
+            .map(|other| Row {
+                id: other.id,
+                own: other.id == session.id,
+                role: other.role.word(),
+                began: minute(other.began_s),
+                idle: idle(now - other.seen_s),
+                name: other.name,
+                agent: other.agent,
             })
             .collect();
         let is_admin = session.role == Role::Admin;
@@ -97,7 +97,7 @@ pub(crate) async fn link(
     let name = person(&name).map_err(|error| wrong(error.to_string()))?;
     let role: Role = role.parse().map_err(wrong)?;
     blocking(&app, move |app| {
-        // Nobody is invited whom the audit log does not have.
+        // The audit log comes first: if it cannot be written, no link is made.
         app.record(&App::deed(&who.0, "link", &name, &format!("made, as {}", role.word())))?;
         let secret = app.store.make_link((&name, role), &who.0.name, now_s())?;
         let url = format!("{}/login?link={secret}", app.origin);
@@ -113,12 +113,13 @@ pub(crate) async fn end(
     Path(id): Path<String>,
 ) -> Result<Response, Answer> {
     let id: i64 = id.parse().unwrap_or(0);
-    let found =
-        blocking(&app, move |app| Ok(app.store.sessions(now_s())?.into_iter().find(|one| one.id == id)))
-            .await?;
+    let found = blocking(&app, move |app| {
+        Ok(app.store.sessions(now_s())?.into_iter().find(|session| session.id == id))
+    })
+    .await?;
     let Some(other) = found else { return Ok(see("/people")) };
     let on = format!("session {id} of {}", other.name);
-    if !has(&who.0, &other) {
+    if !may_manage(&who.0, &other) {
         who.may(&app, Role::Admin, "end-session", &on).await?;
     }
     blocking(&app, move |app| {

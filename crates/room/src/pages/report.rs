@@ -1,5 +1,5 @@
-//! `/runs/ID/report`: the run's report as it was written. It is a foreign page: whoever can write the folder wrote it. Its policy gives it an
-//! origin of its own, so that its script has neither the session nor a way to this server.
+//! `/runs/ID/report`: the run's report as it was written. The server does not trust this page, because anybody who can write the folder may have
+//! written it. The content security policy gives it a separate origin: its script can neither use the session nor send requests to this server.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use crate::{
 
 /// Maximum size of a report, in bytes.
 const MOST: u64 = 64 << 20;
+/// The content security policy of a report. `sandbox` without `allow-same-origin` gives the page a separate origin.
 const POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
@@ -38,7 +39,7 @@ pub(crate) async fn report(
     .await
 }
 
-/// Reads a report of a run. `file` is its name.
+/// Reads a report of a run. `name` is the run's folder, `file` the name of the report's file.
 pub(crate) fn report_file(app: &App, name: &str, file: &str) -> Result<Vec<u8>, Answer> {
     let folder = find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))?;
     read_file(&folder.join(file), MOST)?.ok_or_else(|| {

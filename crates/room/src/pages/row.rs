@@ -1,4 +1,4 @@
-//! A run in a list.
+//! A run as a row in a list, with the symbols and colours of results.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(crate) fn glyph(word: &str) -> &'static str {
     }
 }
 
-/// The class of a word's colours in the style sheet of reports.
+/// The CSS class of a word's colours in the style sheet of reports.
 pub(crate) fn colours(word: &str) -> &'static str {
     match word {
         "held" => "held",
@@ -31,11 +31,11 @@ pub(crate) fn colours(word: &str) -> &'static str {
     }
 }
 
-/// A row.
+/// A row of a list of runs.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     folder: String,
-    /// Whether it has a page. A folder behind a link that leads elsewhere has none.
+    /// Whether the run has a page. A folder that is a link to another directory has none.
     page: bool,
     /// The folder's name in an address.
     address: String,
@@ -52,7 +52,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn of(entry: &Entry, reports: &Path) -> Self {
-        // Violated objectives that a row names.
+        // Maximum number of violated objectives that a row names.
         const NAMED: usize = 3;
         let word = entry.ended_as(entry.is_running(reports));
         let mut told = entry

@@ -27,9 +27,9 @@ use crate::{
     },
 };
 
-/// Time until a run that goes on is shown; its log is read for that.
+/// Maximum time to wait for the first frame of a run that goes on. Its log is read meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Number of notes that are shown, the newest.
+/// Maximum number of notes on the page; they are the newest.
 const NOTES: usize = 200;
 
 /// The part of the address behind `?`.
@@ -40,7 +40,7 @@ pub(crate) struct Asked {
     done: String,
 }
 
-/// Says what was done just now.
+/// Returns the sentence about an action that was done just now, by the word behind `?done=`; `None` for an unknown word.
 pub(crate) fn said(done: &str) -> Option<String> {
     if let Some((what, user)) = done.strip_prefix("claimed-").and_then(|claim| claim.split_once('-')) {
         let user: u32 = user.parse().ok()?;
@@ -91,7 +91,8 @@ struct NoteRow {
     text: String,
 }
 
-/// Returns the notes, the newest first, and what is wrong with their file.
+/// Returns the notes, the newest first, and a sentence about the problem of their file (empty if there is none). `wall` is the wall clock of the run's
+/// time 0.
 fn notes(folder: &FilePath, wall: &str) -> (Vec<NoteRow>, String) {
     let about = fs::symlink_metadata(folder.join(notes::FILE));
     if about.is_ok_and(|about| !about.is_file()) {
@@ -125,20 +126,20 @@ struct Shown {
     asks: Option<Asks>,
     axis: String,
     goes_on: bool,
-    /// Whether its program has died.
+    /// Whether the run's program has died.
     dead: bool,
-    /// The reason why nothing is shown.
+    /// The reason why the run cannot be shown; empty if it can.
     damage: String,
 }
 
-/// Returns the content by the log alone.
+/// Returns the content for a run that is not live, from its log alone. The error is the reason why it cannot be shown.
 fn by_log(path: &FilePath) -> Result<Shown, String> {
     if !path.is_file() {
         return Err(format!("there is no file {LOG} in its folder"));
     }
-    // A link could lead to any file of the server's user.
+    // `open_file` refuses links: one could lead to any file that the server's user can read.
     open_file(path).map_err(|error| format!("{LOG} in its folder cannot be opened: {error}"))?;
-    // Before the log is read: a run that ends meanwhile has not died.
+    // Checked before the log is read: otherwise a run that ends in between would seem to have died.
     let written = is_written(path);
     let log = log::read(path).map_err(|error| whole(&error))?;
     let course = Course::of(&log);
@@ -155,8 +156,8 @@ fn by_log(path: &FilePath) -> Result<Shown, String> {
     Ok(Shown { wall: course.wall, head, state, next, asks, dead, goes_on, ..Shown::default() })
 }
 
-/// Returns the content for a run that goes on: the newest frame, as its viewers get it.
-async fn now(app: &App, folder: &FilePath) -> Option<Shown> {
+/// Returns the content for a run that goes on: the newest frame that its viewers get. `None` if there is none in time, or the run is over.
+async fn newest_frame(app: &App, folder: &FilePath) -> Option<Shown> {
     let mut frames = app.feeds.follow(folder);
     let frame = timeout(PATIENCE, frames.wait_for(|frame| frame.seq > 0 || frame.over)).await.ok()?.ok()?;
     let (wall, head, state) = (frame.wall.clone(), frame.head.clone(), frame.state.clone());
@@ -187,7 +188,7 @@ pub(crate) async fn run(
         Ok((folder, writes))
     })
     .await?;
-    let live = if writes { now(&app, &folder).await } else { None };
+    let live = if writes { newest_frame(&app, &folder).await } else { None };
     slow(&app, move |_| {
         let shown = live.map_or_else(|| by_log(&folder.join(LOG)), Ok);
         let shown = shown.unwrap_or_else(|damage| Shown { damage, ..Shown::default() });

@@ -24,7 +24,7 @@ use crate::{
 /// Number of runs on a page.
 const ROWS: usize = 50;
 
-/// The part of the address behind `?`. What is not understood is not there.
+/// The part of the address behind `?`. A part that is not understood is ignored.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
     #[serde(default)]
@@ -49,6 +49,7 @@ pub(crate) async fn runs(
         let Page { mut entries, folders, damaged } = app.runs.page(&filter)?;
         let more = entries.len() > ROWS;
         entries.truncate(ROWS);
+        // One row more than a page shows was asked for, to know whether there is a next page.
         let rows: Vec<Row> = entries.iter().map(|entry| Row::of(entry, reports)).collect();
         let of = scenario.as_deref().map(|name| format!("&scenario={}", address(name))).unwrap_or_default();
         let values = context! {

@@ -1,4 +1,4 @@
-//! `/scenarios/ID`: one scenario: its text, its parameters, its runs, and its plan for a fleet before anything happens. Contacts no host.
+//! `/scenarios/ID`: one scenario with its text, its parameters, its runs, and a preview of its plan for a fleet. Contacts no host.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `/scenarios`: the scenarios that game days name, and those in folders of scenarios; whether they are right, and how they went last.
+//! `/scenarios`: the scenarios that game days name and those in folders of scenarios, each with its problems and the result of its last run.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::{
 
 /// Number of scenarios on a page.
 const ROWS: usize = 50;
-/// Number of the newest runs among which the last one of a scenario is looked for.
+/// The last run of a scenario is searched among this number of the newest runs.
 pub(super) const NEWEST: usize = 1_000;
 /// Maximum length of the problems of a file in a list, in bytes. Its own page has all of them.
 pub(super) const TOLD_MOST: usize = 1_500;
@@ -46,7 +46,7 @@ struct Row<'a> {
     last: Option<RunRow>,
 }
 
-/// Returns the beginning of a text that has whole lines.
+/// Returns the beginning of a text: as many whole lines as fit into `most` bytes. If the first line is longer, it is cut.
 pub(super) fn beginning(text: &str, most: usize) -> &str {
     let text = text.trim_end();
     if text.len() <= most {
@@ -56,7 +56,7 @@ pub(super) fn beginning(text: &str, most: usize) -> &str {
     start.rfind('\n').map_or(start, |end| &start[..end])
 }
 
-/// Returns the newest run of each scenario.
+/// Returns the newest run of each scenario. `entries` are sorted, the newest first.
 fn newest(entries: &[Entry]) -> HashMap<&str, &Entry> {
     let mut last: HashMap<&str, &Entry> = HashMap::new();
     for entry in entries {
@@ -74,15 +74,15 @@ pub(crate) async fn scenarios(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Answer> {
     let number = asked.map(|Query(asked)| asked.page).unwrap_or_default();
-    let turn = Arc::clone(&app.checks).lock_owned().await;
+    let checks = Arc::clone(&app.checks).lock_owned().await;
     slow(&app, move |app| {
-        // Also held if the client is gone: the check goes on.
-        let turn = turn;
+        // The lock moves into this thread: it stays held if the client closes the connection, because the check goes on.
+        let checks = checks;
         let found = app.outside.inventory().scenarios();
-        drop(turn);
+        drop(checks);
         let runs = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
         let last = newest(&runs.entries);
-        let wrong = found.all.iter().filter(|one| one.check.errors > 0).count();
+        let wrong = found.all.iter().filter(|scenario| scenario.check.errors > 0).count();
         let paging = Paging::of(&number, ROWS, found.all.len());
         let rows: Vec<Row<'_>> = paging
             .part(&found.all)

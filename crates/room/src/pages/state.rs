@@ -1,4 +1,4 @@
-//! The state of a run, as pages show it: where it is, what is in force, how hosts were proven.
+//! The state of a run as pages show it: its attacks and present phase, the faults in force, and the states in which hosts were left.
 
 use firedrill_judge::{
     log::Outcome,
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::row::{colours, glyph};
 use crate::{runs::Course, template::value};
 
-/// Number of hosts and injections that are named.
+/// Maximum number of hosts and of injections that are named.
 const NAMED: usize = 100;
 
 #[derive(Debug, Serialize)]
@@ -39,6 +39,7 @@ struct HostRow {
     remains: String,
 }
 
+/// Returns the attacks of the plan, each with its verdict or its present state in a word, and what there is to say about it.
 fn attacks(course: &Course) -> Vec<AttackRow> {
     let plan = course.plan.iter().flat_map(|plan| plan.attacks.iter().enumerate());
     let current = course.phase.map(|(attack, ..)| attack).or(course.asked.map(|(attack, _)| attack));
@@ -89,12 +90,12 @@ fn hosts(course: &Course) -> Vec<HostRow> {
     rows.collect()
 }
 
-/// Returns how a run ended in a word, as the history has it.
+/// Returns the result of a run in a word, the same as in the history.
 fn word(card: &Scorecard) -> &'static str {
     Exit::of_code(card.exit).above().unwrap_or_else(|| card.verdict.word())
 }
 
-/// Returns the values of a run for templates. Without a card it goes on.
+/// Returns the values of a run for templates. `card` is its score; without one the run goes on.
 pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
     let word = card.map_or("running", word);
     let (story, why) = card.map(|card| (card.story.clone(), card.why.clone())).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! `POST /runs/ID/{pause,resume,skip,step}`: tells a run's coordinator on this machine a person's wish about the attacks to come, or what became of
-//! a step by hand. It never ends or prolongs a fault.
+//! `POST /runs/ID/{pause,resume,skip,step}`: sends a person's wish about the next attacks, or the outcome of a step by hand, to the run's coordinator on
+//! this machine. It never ends or prolongs a fault.
 
 use std::sync::Arc;
 
@@ -31,31 +31,31 @@ use crate::{
 /// The form of a pause.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PauseForm {
-    /// Its maximum.
+    /// The maximum length of the pause, in minutes.
     minutes: u32,
 }
 
 /// The form of a skip.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SkipForm {
-    /// The number of the attack that the page names.
+    /// The number of the attack that the page shows, from 1.
     attack: u32,
 }
 
 /// The form of a step by hand.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StepForm {
-    /// The number of the step that the page names.
+    /// The number of the step that the page shows, from 1.
     step: u32,
-    /// The outcome, as the person says it.
+    /// The outcome that the person reports.
     answer: StepAnswer,
     /// A note; may be empty.
     #[serde(default)]
     note: String,
 }
 
-/// Returns the place of what a form names by its number.
-fn place(number: u32, what: &str) -> Result<usize, Answer> {
+/// Returns the index from 0 for a number of a form, which people count from 1. `what` is the thing that is counted, for the error.
+fn index(number: u32, what: &str) -> Result<usize, Answer> {
     usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or_else(|| {
         let text = format!("The form names no {what}.");
         Answer::new(StatusCode::BAD_REQUEST, text, "Go back, and load the page anew.")
@@ -89,7 +89,7 @@ pub(crate) async fn skip(
     Path(name): Path<String>,
     form: Result<Form<SkipForm>, FormRejection>,
 ) -> Result<Response, Answer> {
-    let wants = fields(form).and_then(|form| Ok(Wants::Skip { attack: Some(place(form.attack, "attack")?) }));
+    let wants = fields(form).and_then(|form| Ok(Wants::Skip { attack: Some(index(form.attack, "attack")?) }));
     steer(&app, who, &name, ("skip", wants)).await
 }
 
@@ -102,12 +102,12 @@ pub(crate) async fn step(
 ) -> Result<Response, Answer> {
     let wants = fields(form).and_then(|StepForm { step, answer, note }| {
         let note = cleaned(joined(&note), TEXT_MOST);
-        Ok(Wants::Step { step: Some(place(step, "step")?), answer, note })
+        Ok(Wants::Step { step: Some(index(step, "step")?), answer, note })
     });
     steer(&app, who, &name, ("step", wants)).await
 }
 
-/// Tells a run a wish. The role is looked at before the form is.
+/// Sends a wish to a run. The role is checked first; an error in the form is told only to a person who may act.
 async fn steer(
     app: &Arc<App>,
     who: Who,
@@ -119,7 +119,7 @@ async fn steer(
     Ok(see(&format!("/runs/{}?done={done}", address(name))))
 }
 
-/// Tells the run of a folder a wish. Returns the word for the page ([`super::run::said`]).
+/// Sends a wish to the run in a folder. Returns the word for the page ([`super::run::said`]).
 pub(crate) async fn steer_as(
     app: &Arc<App>,
     actor: Actor,
@@ -128,12 +128,13 @@ pub(crate) async fn steer_as(
 ) -> Result<String, Answer> {
     let run = run_in(app, name).await?;
     let shared = Arc::clone(app);
-    // A task of its own: a client that is gone does not keep the wish out of the audit log.
+    // A separate task: if the client closes the connection, the audit log still gets the wish.
     let done = tokio::spawn(async move { tell_and_record(&shared, &actor, &run, (what, wants)).await });
     done.await.map_err(|error| Answer::failed(&error))?
 }
 
-/// Returns the outcome of a wish for the audit log, and the word for the page ([`super::run::said`]) or the reason why it was not taken.
+/// Returns the outcome of a wish: for the audit log, and as the word for the page ([`super::run::said`]). In place of the word the error is the reason why
+/// the run did not accept the wish.
 fn outcome(what: &str, told: Told) -> (String, Result<String, String>) {
     match told {
         Told::Taken(text) => (text, Ok(what.to_owned())),
@@ -151,7 +152,7 @@ fn outcome(what: &str, told: Told) -> (String, Result<String, String>) {
     }
 }
 
-/// Tells a run a wish, and writes the outcome into the audit log. Returns the word for the page.
+/// Sends a wish to a run, and writes the outcome into the audit log. Returns the word for the page.
 async fn tell_and_record(
     app: &Arc<App>,
     actor: &Actor,
@@ -174,7 +175,7 @@ mod tests {
         testing::{app, as_willing, session},
     };
 
-    /// A program that keeps what it is told, and replies with what it is given.
+    /// An `Outside` that keeps the wishes that it receives, and always gives the same reply.
     struct Hears(Arc<Mutex<Vec<(String, Wants)>>>, Told);
 
     impl Outside for Hears {
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wish_takes_an_operator_names_the_person_and_is_in_the_audit_log() {
+    async fn only_an_operator_sends_a_wish_which_names_the_person_and_is_in_the_audit_log() {
         let home = tempfile::tempdir().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let reply = Told::Taken("it skips attack 3, \"stop\"".to_owned());
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_became_of_a_step_by_hand_is_told_with_its_note() {
+    async fn the_outcome_of_a_step_by_hand_is_sent_with_its_note() {
         let home = tempfile::tempdir().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let reply = Told::Taken("it records step 2, \"pull the cable\" as done".to_owned());

@@ -1,5 +1,5 @@
-//! `/runs/ID/live`: a run while it goes on, as server-sent events. `state` and `axis` are parts of the page, `over` says that nobody writes the
-//! log any more.
+//! `/runs/ID/live`: the progress of a run as server-sent events for the page. Events `state` and `axis` have parts of the page as HTML; the event `over`
+//! says that no program writes the log any more.
 
 use std::{
     collections::VecDeque,
@@ -34,20 +34,24 @@ use crate::{
     },
 };
 
-/// Time after which a stream without news has a comment, so that proxies keep it, and after which its session is looked at.
+/// A stream without news sends a comment after this time, so that proxies do not close it. The session is checked again as often.
 const COMMENT: Duration = Duration::from_secs(15);
 
-/// A stream, and what its viewer has.
+/// One stream, with the state that its viewer already has.
 struct Viewer {
     app: Arc<App>,
     run: String,
     frames: watch::Receiver<Arc<Frame>>,
     session: i64,
+    /// The number of the last time axis that was sent.
     axis: u64,
+    /// Events that are ready to be sent.
     waiting: VecDeque<Event>,
+    /// Whether no more frames come.
     over: bool,
-    /// The time of the last look at whether the session goes on.
-    looked: Instant,
+    /// The time at which the session was last checked.
+    checked: Instant,
+    /// Counts against the streams that one session may have open; freed when the stream is dropped.
     _place: Place,
 }
 
@@ -58,7 +62,7 @@ impl Viewer {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
-            if self.over || self.looked.elapsed() >= COMMENT && !self.goes_on().await {
+            if self.over || self.checked.elapsed() >= COMMENT && !self.goes_on().await {
                 return None;
             }
             match timeout(COMMENT, self.frames.changed()).await {
@@ -69,15 +73,15 @@ impl Viewer {
         }
     }
 
-    /// Whether the session goes on.
+    /// Checks whether the session goes on.
     async fn goes_on(&mut self) -> bool {
-        self.looked = Instant::now();
+        self.checked = Instant::now();
         let session = self.session;
         let found = blocking(&self.app, move |app| Ok(app.store.goes_on(session, now_s())?)).await;
         matches!(found, Ok(true))
     }
 
-    /// Takes the newest frame.
+    /// Takes the newest frame, and queues its events.
     fn newest(&mut self) {
         let frame = Arc::clone(&self.frames.borrow_and_update());
         self.put(&frame);
@@ -99,11 +103,13 @@ impl Viewer {
     }
 }
 
-/// The number of the record that the viewer has, of the same run; 0 if there is none.
+/// Returns the number of the record that the viewer's browser already has, from the header `Last-Event-ID`; 0 if there is none for this run.
 fn seen(headers: &HeaderMap, run: &str) -> u64 {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or("");
-    let number =
-        last.rsplit_once('/').filter(|(of, _)| *of == run).and_then(|(_, number)| number.parse().ok());
+    let number = last
+        .rsplit_once('/')
+        .filter(|(seen_run, _)| *seen_run == run)
+        .and_then(|(_, number)| number.parse().ok());
     number.unwrap_or(0)
 }
 
@@ -130,10 +136,10 @@ pub(crate) async fn live(
         axis: 0,
         waiting: VecDeque::new(),
         over: false,
-        looked: Instant::now(),
+        checked: Instant::now(),
         _place: place,
     };
-    // A frame is a whole state: who has its number needs none of those before.
+    // A frame is a whole state. A browser that reconnects and has this frame's number needs nothing until the next one.
     let (seq, over) = {
         let now = viewer.frames.borrow();
         (now.seq, now.over)

@@ -1,4 +1,4 @@
-//! Tokens on `/people`: an admin makes and revokes them.
+//! The forms on `/people` by which an admin makes and revokes tokens.
 
 use std::{sync::Arc, time::Duration};
 

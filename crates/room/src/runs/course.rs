@@ -1,4 +1,4 @@
-//! The course of a run, folded from the records of its log: where it is, what is in force, how it ended. Judges nothing.
+//! The course of a run: its present phase, the injections in force, and its end. It is folded from the records of the log. Judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use firedrill_wire::{
 };
 use serde::Serialize;
 
-/// A run, as far as the records that were applied tell.
+/// The state of a run after the records that were applied so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Course {
     /// The run.
@@ -26,21 +26,21 @@ pub(crate) struct Course {
     pub(crate) operator: String,
     /// Wall clock of time 0, RFC 3339 UTC.
     pub(crate) wall: String,
-    /// The phase: attack, phase, and its planned end on the run's clock, in microseconds.
+    /// The phase that goes on: the attack's index in the plan, the phase, and its planned end on the run's clock, in microseconds.
     pub(crate) phase: Option<(usize, Phase, i64)>,
-    /// The attack that waits for people, and how many it needs.
+    /// The attack that waits for approvals, by its index in the plan, and the number of people whose approval it needs.
     pub(crate) asked: Option<(usize, u32)>,
-    /// The people who have approved attacks since these were asked for, with their means, by the attacks' places in the plan.
+    /// For each attack (by its index in the plan) the people who have approved it since the last request, with their means.
     approved: BTreeMap<usize, Vec<String>>,
     /// The pause that goes on.
     pub(crate) paused: Option<Paused>,
-    /// The pause that people have asked for: the attack before which it is, the person, and its maximum.
+    /// The pause that a person has asked for and that has not begun: the person, and its maximum length.
     wanted: Option<(String, Span)>,
-    /// The step between attacks that goes on, or that is to be put back.
+    /// The step between attacks that goes on, or that a person is asked to put back.
     pub(crate) step: Option<StepNow>,
-    /// The attack that people have asked to skip, and the person.
+    /// The attack that a person has asked to skip, by its index in the plan, and the person.
     skip: Option<(usize, String)>,
-    /// The ends of attacks, by their places in the plan.
+    /// The outcomes and verdicts of the attacks that have ended, by their indexes in the plan.
     pub(crate) ended: BTreeMap<usize, (Outcome, Option<Verdict>)>,
     /// The injections that may have left something to undo.
     pub(crate) open: BTreeMap<InjectionId, Open>,
@@ -48,32 +48,32 @@ pub(crate) struct Course {
     pub(crate) lost: BTreeSet<String>,
     /// The final states of hosts.
     pub(crate) hosts: BTreeMap<String, EndState>,
-    /// The end of the run. A log that was completed later has several ends; the last counts.
+    /// The end of the run. A log that was completed later has several ends; the last one counts.
     pub(crate) outcome: Option<RunOutcome>,
-    /// The number and time of the last record.
+    /// The number of the last record.
     pub(crate) seq: u64,
-    /// See [`Self::seq`].
+    /// The latest time of a record, on the run's clock, in microseconds.
     pub(crate) at_us: i64,
-    /// All that was armed: attack, host, kind.
+    /// All injections that were ever armed: the attack's index in the plan, the host, and the fault's kind.
     armed: BTreeMap<InjectionId, (usize, String, String)>,
 }
 
 /// A pause that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Paused {
-    /// The attack before which it is, by its place in the plan.
+    /// The attack before which the run pauses, by its index in the plan.
     pub(crate) attack: usize,
     by: String,
-    /// Its end, if nobody ends it before, on the run's clock, in microseconds.
+    /// The time at which it ends by itself, on the run's clock, in microseconds.
     pub(crate) until_us: i64,
-    /// The same by the coordinator's wall clock.
+    /// The same time by the coordinator's wall clock, RFC 3339 UTC.
     until: String,
 }
 
-/// A step that goes on.
+/// A step between attacks that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StepNow {
-    /// Its end, if nobody ends it before, on the run's clock, in microseconds.
+    /// The time at which it ends by itself, on the run's clock, in microseconds.
     pub(crate) until_us: i64,
     /// The question to a person; `None` while a program runs.
     asks: Option<Asks>,
@@ -87,21 +87,21 @@ pub(crate) struct Asks {
     pub(crate) number: usize,
     pub(crate) name: String,
     pub(crate) text: String,
-    /// Whether it is about putting back what was done.
+    /// Whether the person is asked to put the step back; otherwise, to do it.
     pub(crate) back: bool,
 }
 
-/// The attack that is next: its number from 1, and its name.
+/// The next attack: its number from 1, and its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Next {
     pub(crate) number: usize,
     pub(crate) name: String,
 }
 
-/// An injection that may have an effect.
+/// An injection that is armed or may be in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Open {
-    /// The attack, by its place in the plan.
+    /// The attack, by its index in the plan.
     pub(crate) attack: usize,
     /// The host.
     pub(crate) host: String,
@@ -109,7 +109,7 @@ pub(crate) struct Open {
     pub(crate) kind: String,
     /// Its state.
     pub(crate) state: State,
-    /// Since when, on the run's clock, in microseconds.
+    /// The time at which it came into this state, on the run's clock, in microseconds.
     pub(crate) since_us: i64,
 }
 
@@ -128,7 +128,7 @@ impl Open {
 }
 
 impl Course {
-    /// The course by a log that was read.
+    /// Folds a whole log.
     pub(crate) fn of(log: &Log) -> Self {
         let mut course = Self::default();
         log.records.iter().for_each(|record| course.apply(record));
@@ -155,7 +155,7 @@ impl Course {
             }
             Event::PauseAsked { by, longest, .. } => self.wanted = Some((by.clone(), *longest)),
             Event::Paused { attack, by, until_us, until } => {
-                // A baseline that it ended counts no more.
+                // A pause ends the phase that went on, which can only be a baseline.
                 (self.phase, self.wanted) = (None, None);
                 let (by, until) = (by.clone(), until.clone());
                 self.paused = Some(Paused { attack: *attack, by, until_us: *until_us, until });
@@ -190,8 +190,8 @@ impl Course {
             Event::AttackEnded { attack, outcome, verdict } => {
                 self.ended.insert(*attack, (outcome.clone(), *verdict));
                 (self.asked, self.paused) = (None, None);
-                self.skip.take_if(|(of, _)| of == attack);
-                if self.phase.is_some_and(|(of, ..)| of == *attack) {
+                self.skip.take_if(|(skipped, _)| skipped == attack);
+                if self.phase.is_some_and(|(current, ..)| current == *attack) {
                     self.phase = None;
                 }
             }
@@ -207,6 +207,7 @@ impl Course {
         }
     }
 
+    /// Notes that an injection has changed its state. One that was never armed in this log is ignored.
     fn change(&mut self, injection: &InjectionId, to: State, at_us: i64) {
         if !to.is_open() {
             self.open.remove(injection);
@@ -217,14 +218,15 @@ impl Course {
         }
     }
 
+    /// Describes the step at an index of the plan, which goes on or (`back`) is to be put back; `None` if the plan has no such step.
     fn step_now(&self, place: usize, until_us: i64, back: bool) -> Option<StepNow> {
         let step = self.plan.as_ref()?.steps.get(place)?;
         let (number, name) = (place + 1, step.name.clone());
-        let says = step.does.said();
+        let words = step.does.said();
         if step.does.argv().is_some() {
-            return Some(StepNow { until_us, asks: None, words: format!("step \"{name}\" runs {says}") });
+            return Some(StepNow { until_us, asks: None, words: format!("step \"{name}\" runs {words}") });
         }
-        let text = if back { step.does.undo().unwrap_or_default().to_owned() } else { says };
+        let text = if back { step.does.undo().unwrap_or_default().to_owned() } else { words };
         let words = if back {
             format!("a person is to put back \"{name}\": {text}")
         } else {
@@ -238,15 +240,15 @@ impl Course {
         self.step.as_ref()?.asks.as_ref()
     }
 
-    /// Returns the first attack for which nothing was armed.
+    /// Returns the next attack: the one after the last that was armed or has ended. `None` if there is none, or the run has ended.
     pub(crate) fn next(&self) -> Option<Next> {
         let armed = self.armed.values().map(|(attack, ..)| attack);
-        let place = armed.chain(self.ended.keys()).max().map_or(0, |last| last + 1);
-        let attack = self.plan.as_ref().filter(|_| self.outcome.is_none())?.attacks.get(place)?;
-        Some(Next { number: place + 1, name: attack.name.clone() })
+        let index = armed.chain(self.ended.keys()).max().map_or(0, |last| last + 1);
+        let attack = self.plan.as_ref().filter(|_| self.outcome.is_none())?.attacks.get(index)?;
+        Some(Next { number: index + 1, name: attack.name.clone() })
     }
 
-    /// Says what people have asked for that has not happened yet.
+    /// Returns the wishes of people that the run has not fulfilled yet, each as a sentence.
     pub(crate) fn wishes(&self) -> Vec<String> {
         let pause = self.wanted.as_ref().zip(self.next()).map(|((by, longest), next)| {
             format!("{by} asked for a pause before \"{}\", for at most {longest}.", next.name)
@@ -256,7 +258,7 @@ impl Course {
         pause.into_iter().chain(skip).collect()
     }
 
-    /// Says who has approved an attack, and by which means.
+    /// Returns a clause that names the people who have approved an attack, with their means; `None` if nobody has.
     pub(crate) fn approvals(&self, place: usize) -> Option<String> {
         Some(format!("approved by {}", self.approved.get(&place)?.join(", ")))
     }
@@ -266,12 +268,12 @@ impl Course {
         self.plan.as_ref().map_or("", |plan| &plan.name)
     }
 
-    /// Returns an attack's name.
+    /// Returns the name of the attack at an index of the plan; empty if there is none.
     pub(crate) fn attack(&self, place: usize) -> &str {
         self.plan.as_ref().and_then(|plan| plan.attacks.get(place)).map_or("", |attack| &attack.name)
     }
 
-    /// Says where the run is, for people.
+    /// Returns the present phase of the run, in words.
     pub(crate) fn stage(&self) -> String {
         if let Some(outcome) = &self.outcome {
             return format!("ended: {}", outcome.reason());

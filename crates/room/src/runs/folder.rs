@@ -1,4 +1,4 @@
-//! The folder of a run, by the name in a URL. Nothing outside of the directory of runs is reached by any name.
+//! Finds the folder of a run by the name in a URL, and reads its files. No name leads out of the directory of runs.
 
 use std::{
     ffi::OsStr,
@@ -11,11 +11,11 @@ use firedrill_files::regular;
 
 /// The name of a run's log in its folder.
 pub(crate) const LOG: &str = "events.jsonl";
-/// Maximum length of a log's line, in bytes. The first one has the plan, which is long for large fleets.
+/// Maximum length of a log's line, in bytes. The first line has the plan, which is long for large fleets.
 pub(crate) const LINE_MOST: u64 = 256 << 20;
 
-/// Returns the folder of that name. `None` if the name is more than a name, if there is no such folder, or if it is a link that leads out of
-/// the directory.
+/// Returns the folder with this name. `None` if the text is a path or a hidden name, if there is no such folder, or if it is a link that leads out
+/// of the directory.
 pub(crate) fn find(reports: &Path, name: &str) -> Option<PathBuf> {
     let mut parts = Path::new(name).components();
     let is_name = matches!((parts.next(), parts.next()), (Some(Component::Normal(only)), None) if only == OsStr::new(name));
@@ -27,7 +27,8 @@ pub(crate) fn find(reports: &Path, name: &str) -> Option<PathBuf> {
     (inside && path.is_dir()).then_some(path)
 }
 
-/// Reads a line of a log with its end, in place of what `line` has. At the end of the log it may be half a line, or nothing.
+/// Reads the next line of a log with its line break into `line`, whose old content is dropped. At the end of the log the result may be half a line, or
+/// nothing.
 ///
 /// # Errors
 /// The log cannot be read, or the line is longer than `most` bytes.
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_regular_files_of_some_size_are_read() {
+    fn only_regular_files_up_to_the_maximum_size_are_read() {
         let home = tempfile::tempdir().unwrap();
         let path = |name: &str| home.path().join(name);
         fs::write(path("report.html"), "12345").unwrap();
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_some_length_is_read() {
+    fn a_line_up_to_the_maximum_length_is_read() {
         let (mut log, mut line) = (&b"1234\n12345\nrest"[..], Vec::new());
         read_line(&mut log, 5, &mut line).unwrap();
         assert_eq!(line, b"1234\n");

@@ -1,4 +1,4 @@
-//! The list of runs, from the index over their folders. The index is brought up to date when a page asks and something may have changed.
+//! The list of runs, read from the index over their folders. A request brings the index up to date first if something may have changed.
 
 use std::{
     collections::HashSet,
@@ -14,10 +14,10 @@ use firedrill_judge::log::is_written;
 
 use super::folder::{LOG, find};
 
-/// Time for which the index counts as fresh while no folder comes or goes and no run ends. A stale index is refreshed before the answer if
-/// one of the newest runs has no end, otherwise after it: ended runs change only when somebody collects them again.
+/// Time for which the index is fresh, unless a folder comes or goes or a run ends. A stale index is refreshed before the answer if one of the newest
+/// runs has no end. Otherwise it is refreshed after the answer, because runs that have ended change only when a person collects their logs again.
 const FRESH: Duration = Duration::from_secs(5);
-/// Number of the newest runs among which those that go on are looked for.
+/// The runs that go on are searched among this number of the newest runs.
 const NEWEST: usize = 200;
 
 /// The runs of a directory.
@@ -25,18 +25,23 @@ const NEWEST: usize = 200;
 pub(crate) struct Runs {
     reports: PathBuf,
     index: Arc<Mutex<Option<Index>>>,
+    /// Called with the number of logs before they are read.
     begun: fn(usize),
+    /// [`FRESH`], or another time in tests.
     fresh: Duration,
 }
 
+/// The open index, with what is known of its age.
 #[derive(Debug)]
 struct Index {
     history: History,
+    /// The time of the last refresh.
     at: Instant,
+    /// The directory's modification time at the last refresh.
     changed: Option<SystemTime>,
-    /// Logs of the newest runs that have no end, and that somebody was writing.
+    /// Among the newest runs without an end: the logs that a program was writing at the last refresh.
     going_on: Vec<PathBuf>,
-    /// Those that nobody was writing any more before they were read last. They may still grow: somebody may complete them.
+    /// Among the newest runs without an end: the logs that no program was writing. They may still grow, because a person may complete them.
     dead: HashSet<PathBuf>,
 }
 
@@ -44,7 +49,7 @@ impl Index {
     fn of(history: History, changed: Option<SystemTime>) -> Result<Self, HistoryError> {
         let (going_on, dead) = (Vec::new(), HashSet::new());
         let mut index = Self { history, at: Instant::now(), changed, going_on, dead };
-        index.look()?;
+        index.find_open()?;
         Ok(index)
     }
 
@@ -53,24 +58,26 @@ impl Index {
         !self.going_on.is_empty() || !self.dead.is_empty()
     }
 
-    /// Whether a run has ended, or lost its program, since it was read.
+    /// Whether a run that went on at the last refresh has ended or lost its program since.
     fn is_behind(&self) -> bool {
         self.going_on.iter().any(|log| !is_written(log))
     }
 
-    /// Notes which runs go on. One that has no end and no program may have got its end after it was read, so it is read once more.
-    fn look(&mut self) -> Result<(), HistoryError> {
+    /// Finds the runs without an end. If one has newly lost its program, its end may have been written after the index read it. So the index is
+    /// refreshed once more.
+    fn find_open(&mut self) -> Result<(), HistoryError> {
         let before = std::mem::take(&mut self.dead);
-        self.sort()?;
+        self.sort_open()?;
         if !self.dead.is_subset(&before) {
             self.history.refresh()?;
-            self.sort()?;
+            self.sort_open()?;
         }
         self.at = Instant::now();
         Ok(())
     }
 
-    fn sort(&mut self) -> Result<(), HistoryError> {
+    /// Sorts the newest runs without an end into `going_on` and `dead`.
+    fn sort_open(&mut self) -> Result<(), HistoryError> {
         let newest = self.history.runs(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
         let reports = self.history.reports();
         let open = newest.iter().filter(|entry| !entry.ended);
@@ -80,30 +87,31 @@ impl Index {
         Ok(())
     }
 
+    /// Brings the index up to date. `changed` is the directory's modification time before.
     fn refresh(&mut self, changed: Option<SystemTime>) -> Result<(), HistoryError> {
         let before = count(self.history.reports());
         self.history.refresh()?;
-        self.look()?;
-        // The index is in the directory of runs, so a refresh that writes it changes the directory's time. If no folder came or went, that
-        // was the reason.
-        let same = before.is_some() && count(self.history.reports()) == before;
-        self.changed = if same { changed_at(self.history.reports()) } else { changed };
+        self.find_open()?;
+        // The index lies in the directory of runs, so a refresh that writes it changes the directory's modification time. If no folder came or
+        // went, only the refresh has changed that time, and the new time is kept. Otherwise the old one is kept, so the next request looks again.
+        let unchanged = before.is_some() && count(self.history.reports()) == before;
+        self.changed = if unchanged { changed_at(self.history.reports()) } else { changed };
         Ok(())
     }
 }
 
-/// Returns the number of files and folders in a directory that are not hidden.
+/// Returns the number of files and folders in a directory that are not hidden; `None` if it cannot be read.
 fn count(reports: &Path) -> Option<usize> {
-    let all = fs::read_dir(reports).ok()?.flatten();
-    Some(all.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".")).count())
+    let entries = fs::read_dir(reports).ok()?.flatten();
+    Some(entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".")).count())
 }
 
-/// Returns the time at which a file or a folder came to a directory last, or went.
+/// Returns the modification time of a directory: the last time at which a file or folder in it was made, renamed or removed.
 fn changed_at(reports: &Path) -> Option<SystemTime> {
     fs::metadata(reports).ok()?.modified().ok()
 }
 
-/// Some runs of many.
+/// A part of the list of runs.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     /// The runs that pass the filter, the newest first.
@@ -115,7 +123,7 @@ pub(crate) struct Page {
 }
 
 impl Runs {
-    /// The runs in a directory, which may be made later. `begun` is told the number of logs before they are read.
+    /// Makes a list for a directory, which need not exist yet. `begun` is called with the number of logs before they are read.
     pub(crate) fn of(reports: &Path, begun: fn(usize)) -> Self {
         Self { reports: reports.to_owned(), index: Arc::default(), begun, fresh: FRESH }
     }
@@ -150,7 +158,10 @@ impl Runs {
         Ok(going_on.collect())
     }
 
-    /// Uses the history, up to date. Without a directory there are no runs.
+    /// Calls `ask` with the history, which is up to date. If the directory does not exist, returns the default value, as for no runs.
+    ///
+    /// # Errors
+    /// As [`Self::page`], and those of `ask`.
     pub(crate) fn with<T: Default>(
         &self,
         ask: impl FnOnce(&mut History) -> Result<T, HistoryError>,
@@ -163,10 +174,11 @@ impl Runs {
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = folder.modified().ok();
         if let Some(index) = index.as_mut() {
-            let old = index.at.elapsed() > self.fresh;
-            if index.changed != changed || index.is_behind() || old && index.grows() {
+            let is_stale = index.at.elapsed() > self.fresh;
+            if index.changed != changed || index.is_behind() || is_stale && index.grows() {
                 index.refresh(changed)?;
-            } else if old {
+            } else if is_stale {
+                // The time is set now, so that other requests do not start a refresh, too.
                 index.at = Instant::now();
                 drop(self.refresh_later(changed));
             }
@@ -176,8 +188,8 @@ impl Runs {
         ask(&mut index.insert(Index::of(history, changed)?).history)
     }
 
-    /// Brings the index up to date once its lock is free. After a failure the next request does it again before its answer, and tells the
-    /// error.
+    /// Brings the index up to date in a thread, once the index's lock is free. After a failure the next request refreshes it before its answer, and
+    /// returns the error.
     fn refresh_later(&self, changed: Option<SystemTime>) -> JoinHandle<()> {
         let index = Arc::clone(&self.index);
         std::thread::spawn(move || {
@@ -212,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_has_just_ended_is_never_told_by_what_was_read_before_its_end() {
+    fn the_end_of_a_run_is_seen_at_once() {
         let reports = tempfile::tempdir().unwrap();
         let (mut log, last) = half_a_run(reports.path());
         let runs = Runs { fresh: Duration::MAX, ..Runs::of(reports.path(), |_| {}) };
@@ -225,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_was_written_is_fresh_while_a_run_goes_on() {
+    fn an_index_that_was_refreshed_is_fresh_while_a_run_goes_on() {
         let reports = tempfile::tempdir().unwrap();
         let (mut log, last) = half_a_run(reports.path());
         log.lock().unwrap();
@@ -244,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_an_end_is_looked_at_before_each_answer() {
+    fn with_a_run_without_an_end_a_stale_index_is_refreshed_before_each_answer() {
         let reports = tempfile::tempdir().unwrap();
         let (mut log, last) = half_a_run(reports.path());
         let runs = Runs { fresh: Duration::ZERO, ..Runs::of(reports.path(), |_| {}) };

@@ -1,4 +1,4 @@
-//! The open database.
+//! The open database: opening it, asking it, and its settings. The other files of `store` have the queries of each table.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use crate::error::RoomError;
 
 /// The database's name in the folder of the state.
 const FILE: &str = "room.sqlite";
-/// Time for which another program's transaction is waited for.
+/// Maximum time to wait for the end of another program's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open database. Several programs may have it open.
@@ -30,7 +30,7 @@ impl Store {
         let failed = |source| RoomError::Store { path: path.clone(), source };
         let mut connection = Connection::open(&path).map_err(failed)?;
         connection.busy_timeout(PATIENCE).map_err(failed)?;
-        // A link that was used must stay used after a power loss.
+        // FULL syncs each transaction: a link that was used must stay used after a power loss.
         connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
         connection
             .query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))
@@ -39,7 +39,7 @@ impl Store {
         Ok(Self { connection: Mutex::new(connection), path })
     }
 
-    /// Asks the database.
+    /// Calls `ask` with the connection, under its lock.
     pub(super) fn ask<T>(
         &self,
         ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -48,7 +48,7 @@ impl Store {
         ask(&connection).map_err(|source| RoomError::Store { path: self.path.clone(), source })
     }
 
-    /// Returns a setting.
+    /// Returns a setting; `None` if it was never set.
     pub(crate) fn setting(&self, name: &str) -> Result<Option<String>, RoomError> {
         self.ask(|on| {
             on.query_row("SELECT value FROM settings WHERE name = ?1", params![name], |row| row.get(0))

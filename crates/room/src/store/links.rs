@@ -1,4 +1,4 @@
-//! Login links: each is for one person, once, for a quarter of an hour.
+//! Login links. Each is for one person, works once, and is valid for 15 minutes.
 
 use rusqlite::{OptionalExtension as _, params};
 
@@ -9,7 +9,7 @@ use crate::{error::RoomError, role::Role, secret};
 const LASTS_S: i64 = 15 * 60;
 
 impl Store {
-    /// Makes a link, and returns its secret. Links that are over are forgotten.
+    /// Makes a link for a person with a role, and returns its secret. Links whose time is over are deleted.
     pub(crate) fn make_link(
         &self,
         (name, role): (&str, Role),
@@ -28,7 +28,7 @@ impl Store {
         Ok(secret)
     }
 
-    /// Uses a link up. Returns for whom it was; `None` if there is no such link, or it was used, or its time is over.
+    /// Uses a link up. Returns its person and role; `None` if there is no such link, or it was used, or its time is over.
     pub(crate) fn use_link(&self, secret: &str, now_s: i64) -> Result<Option<(String, Role)>, RoomError> {
         let hash = secret::sha256(secret.as_bytes());
         let found: Option<(String, String)> = self.ask(|on| {

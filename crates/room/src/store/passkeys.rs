@@ -1,4 +1,4 @@
-//! Passkeys of people: public keys alone, and the certificates over them. A server that was taken over finds nothing to sign with.
+//! People's passkeys: only public keys, and their certificates. So an attacker who controls the server finds no key to sign with.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -11,13 +11,13 @@ const MOST: i64 = 20;
 /// A passkey.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Passkey {
-    /// Its number, which is no secret and is never given again.
+    /// Its number. It is no secret, and no other passkey ever gets it.
     pub(crate) id: i64,
     /// The id by which the browser finds it, in base64url.
     pub(crate) credential: String,
     /// The person.
     pub(crate) person: String,
-    /// The role of sessions that it begins.
+    /// The role of the sessions that begin with it.
     pub(crate) role: Role,
     /// The name that the person gave it.
     pub(crate) name: String,
@@ -27,7 +27,7 @@ pub(crate) struct Passkey {
     pub(crate) made_s: i64,
     /// Its last use, in seconds since 1970.
     pub(crate) used_s: Option<i64>,
-    /// The certificate over it in PEM, then the intermediate ones.
+    /// Its certificate in PEM, followed by the intermediate certificates.
     pub(crate) certificate: Option<String>,
 }
 
@@ -41,8 +41,10 @@ pub(crate) struct NewPasskey<'a> {
     pub(crate) public_key: &'a [u8],
 }
 
+/// The columns that [`passkey`] reads, in its order.
 const FIELDS: &str = "id, credential, person, role, name, public_key, made_s, used_s, certificate";
 
+/// Reads a row; `None` if its role is unknown.
 fn passkey(row: &Row<'_>) -> rusqlite::Result<Option<Passkey>> {
     let Ok(role) = row.get::<_, String>(3)?.parse() else { return Ok(None) };
     Ok(Some(Passkey {
@@ -59,7 +61,7 @@ fn passkey(row: &Row<'_>) -> rusqlite::Result<Option<Passkey>> {
 }
 
 impl Store {
-    /// Adds a passkey. Returns its number; `None` if there is one with that id, or the person has too many.
+    /// Adds a passkey. Returns its number; `None` if there is one with the same credential, or the person already has [`MOST`].
     pub(crate) fn add_passkey(&self, new: NewPasskey<'_>, now_s: i64) -> Result<Option<i64>, RoomError> {
         let NewPasskey { credential, person, role, name, public_key } = new;
         self.ask(|on| {
@@ -74,13 +76,13 @@ impl Store {
         })
     }
 
-    /// Returns the passkey of an id.
+    /// Returns the passkey of a credential; `None` if there is none.
     pub(crate) fn passkey(&self, credential: &str) -> Result<Option<Passkey>, RoomError> {
         let sql = format!("SELECT {FIELDS} FROM passkeys WHERE credential = ?1");
         self.ask(|on| Ok(on.query_row(&sql, params![credential], passkey).optional()?.flatten()))
     }
 
-    /// Returns all passkeys in the order of their people and times.
+    /// Returns all passkeys, sorted by person and then by number.
     pub(crate) fn passkeys(&self) -> Result<Vec<Passkey>, RoomError> {
         self.ask(|on| {
             let mut all = on.prepare(&format!("SELECT {FIELDS} FROM passkeys ORDER BY person, id"))?;
@@ -96,7 +98,7 @@ impl Store {
         })
     }
 
-    /// Keeps the certificate over a passkey.
+    /// Stores the certificate of a passkey.
     pub(crate) fn certify_passkey(&self, id: i64, certificate: &str) -> Result<(), RoomError> {
         self.ask(|on| {
             let sql = "UPDATE passkeys SET certificate = ?2 WHERE id = ?1";
@@ -145,8 +147,8 @@ mod tests {
         assert!(store.add_passkey(new("AAAA"), 1_002).unwrap().unwrap() > first);
         for number in 1..MOST {
             let id = number.to_string();
-            let one = NewPasskey { credential: &id, ..new("") };
-            assert!(store.add_passkey(one, 1_003).unwrap().is_some());
+            let further = NewPasskey { credential: &id, ..new("") };
+            assert!(store.add_passkey(further, 1_003).unwrap().is_some());
         }
         assert_eq!(store.add_passkey(new("more"), 1_004).unwrap(), None, "there are too many");
         assert!(store.add_passkey(NewPasskey { person: "bob", ..new("more") }, 1_004).unwrap().is_some());

@@ -6,7 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::RoomError;
 
-/// The steps, in order. `PRAGMA user_version` is the number of those that were done. None is ever changed; new ones are added.
+/// The steps, in order. `PRAGMA user_version` is the number of steps that a database has had. A released step is never changed; new ones are added at
+/// the end.
 const STEPS: [&str; 5] = [
     "
     CREATE TABLE links (
@@ -58,18 +59,18 @@ const STEPS: [&str; 5] = [
         certificate TEXT
     );
 ",
-    // Requests of chats that were taken.
+    // Requests of chats that were already carried out.
     "
     CREATE TABLE sent (digest TEXT PRIMARY KEY, until_s INTEGER NOT NULL) WITHOUT ROWID;
 ",
 ];
 
-/// Brings a database to this version, each step as a whole or not at all.
+/// Brings a database to this version. Each step is one transaction.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RoomError> {
     let failed = |source| RoomError::Store { path: path.to_owned(), source };
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     loop {
-        // The version is read under the lock of the step: two programs may begin at once.
+        // The version is read inside the transaction, because two programs may migrate at the same time.
         let step = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let found: i64 = step.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
         let Some(sql) = usize::try_from(found).ok().and_then(|done| STEPS.get(done)) else {

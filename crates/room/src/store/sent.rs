@@ -1,15 +1,15 @@
-//! Requests of chats that were taken, so that each does something once.
+//! Remembers the requests of chats that were carried out, so that a repeated request does nothing.
 
 use rusqlite::params;
 
 use super::Store;
 use crate::error::RoomError;
 
-/// Time for which a request is remembered after it is too old, in seconds: a clock may be set back.
+/// A request is remembered for this time after it has become too old, in seconds: if the clock is set back, it could seem new again.
 const MARGIN_S: i64 = 24 * 3600;
 
 impl Store {
-    /// Remembers a request that is too old after `until_s`. Returns whether it is the first one with this digest.
+    /// Remembers a request. Returns whether it is the first one with this digest. After `until_s` the request is too old to be accepted.
     pub(crate) fn is_first(&self, digest: &str, until_s: i64, now_s: i64) -> Result<bool, RoomError> {
         self.ask(|on| {
             on.execute("DELETE FROM sent WHERE until_s < ?1", params![now_s])?;
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_the_first_once_also_for_the_next_server() {
+    fn a_request_is_the_first_only_once_even_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         assert!(store.is_first("a", 1_300, 1_000).unwrap() && store.is_first("b", 1_300, 1_000).unwrap());

@@ -1,4 +1,4 @@
-//! Sessions: a random cookie each, of which only the digest is stored. They end when nobody used them for 12 hours, and after 7 days.
+//! Sessions. Each has a random cookie, of which only the digest is stored. A session ends after 12 hours without a request, and after 7 days at the latest.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -9,9 +9,9 @@ use crate::{error::RoomError, role::Role, secret};
 const IDLE_S: i64 = 12 * 3_600;
 /// Time after its beginning at which a session ends, in seconds.
 const MOST_S: i64 = 7 * 24 * 3_600;
-/// The time of the last request is written when it is this much later than the one that is stored, in seconds.
+/// The time of the last request is stored again only when the stored time is this old, in seconds. This saves a write for most requests.
 const COARSE_S: i64 = 60;
-/// Maximum length of what a browser says of itself, in characters.
+/// Maximum length of the header `User-Agent` that is stored, in characters.
 const AGENT_MOST: usize = 120;
 
 /// A session that has not ended.
@@ -23,19 +23,21 @@ pub(crate) struct Session {
     pub(crate) name: String,
     /// The person's role.
     pub(crate) role: Role,
-    /// The browser's name, as it says.
+    /// The header `User-Agent` of its browser.
     pub(crate) agent: String,
     /// Its beginning, in seconds since 1970.
     pub(crate) began_s: i64,
-    /// The last request, exact to a minute.
+    /// The time of the last request, exact to a minute, in seconds since 1970.
     pub(crate) seen_s: i64,
 }
 
+/// The columns that [`session`] reads, in its order.
 const FIELDS: &str = "id, name, role, agent, began_s, seen_s";
-/// The sessions that go on at ?1.
+/// The condition in SQL for a session that goes on at the time `?1`. The numbers are [`IDLE_S`] and [`MOST_S`].
 const GOES_ON: &str = "seen_s > ?1 - 43200 AND began_s > ?1 - 604800";
-const _: () = assert!(IDLE_S == 43_200 && MOST_S == 604_800, "as in the text above");
+const _: () = assert!(IDLE_S == 43_200 && MOST_S == 604_800, "as in `GOES_ON`");
 
+/// Reads a row; `None` if its role is unknown.
 fn session(row: &Row<'_>) -> rusqlite::Result<Option<Session>> {
     let Ok(role) = row.get::<_, String>(2)?.parse() else { return Ok(None) };
     let (id, name, agent) = (row.get(0)?, row.get(1)?, row.get(3)?);
@@ -43,7 +45,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Option<Session>> {
 }
 
 impl Store {
-    /// Begins a session, and returns the secret for its cookie. Sessions that have ended are forgotten.
+    /// Begins a session, and returns the secret for its cookie. Sessions that have ended are deleted.
     pub(crate) fn begin(
         &self,
         (name, role): (&str, Role),
@@ -63,7 +65,7 @@ impl Store {
         Ok(secret)
     }
 
-    /// Returns the session of a cookie, and notes that it was used.
+    /// Returns the session with a cookie's secret, and stores that it was used. `None` if there is none, or it has ended.
     pub(crate) fn session(&self, secret: &str, now_s: i64) -> Result<Option<Session>, RoomError> {
         let hash = secret::sha256(secret.as_bytes());
         self.ask(|on| {
@@ -126,16 +128,19 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_was_ended_is_none() {
+    fn a_session_can_be_ended_before_its_time() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let cookie = store.begin(("alice", Role::Viewer), "a browser", NOW).unwrap();
         let other = store.begin(("bob", Role::Admin), "\u{1b}[31m", NOW).unwrap();
-        // As after a restart.
+        // The store is opened again, as after a restart.
         drop(store);
         let store = Store::open(folder.path()).unwrap();
         let sessions = store.sessions(NOW).unwrap();
-        assert_eq!(sessions.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["bob", "alice"]);
+        assert_eq!(
+            sessions.iter().map(|session| session.name.as_str()).collect::<Vec<_>>(),
+            ["bob", "alice"]
+        );
         assert!(!sessions[0].agent.contains('\u{1b}'));
         assert!(store.goes_on(sessions[1].id, NOW).unwrap());
         assert!(store.end(sessions[1].id).unwrap());

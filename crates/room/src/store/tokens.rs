@@ -1,17 +1,17 @@
-//! Tokens of programs: each has a name, a role and an end. Only its digest is stored.
+//! Tokens of programs. Each has a name, a role and an end. Only the digest of its secret is stored.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::database::Store;
 use crate::{error::RoomError, role::Role, secret};
 
-/// The time of the last use is written when it is this much later than the one that is stored, in seconds.
+/// The time of the last use is stored again only when the stored time is this old, in seconds. This saves a write for most requests.
 const COARSE_S: i64 = 60;
 
 /// A token that was not revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
-    /// Its number, which is no secret and is never given again.
+    /// Its number. It is no secret, and no other token ever gets it.
     pub(crate) id: i64,
     /// Its name.
     pub(crate) name: String,
@@ -23,7 +23,7 @@ pub(crate) struct Token {
     pub(crate) made_s: i64,
     /// The time at which it ends, in seconds since 1970.
     pub(crate) until_s: i64,
-    /// The last use, exact to a minute.
+    /// The time of the last use, exact to a minute, in seconds since 1970; `None` if it was never used.
     pub(crate) used_s: Option<i64>,
     /// The game days that it may start.
     pub(crate) starts: Vec<String>,
@@ -38,10 +38,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) starts: &'a [String],
 }
 
+/// The columns that [`token`] reads, in its order.
 const FIELDS: &str = "id, name, role, made_by, made_s, until_s, used_s, starts";
-/// The tokens that work at ?1.
+/// The condition in SQL for a token that is valid at the time `?1`.
 const WORKS: &str = "until_s > ?1 AND made_s <= ?1";
 
+/// Reads a row; `None` if its role is unknown.
 fn token(row: &Row<'_>) -> rusqlite::Result<Option<Token>> {
     let Ok(role) = row.get::<_, String>(2)?.parse() else { return Ok(None) };
     let (id, name, made_by) = (row.get(0)?, row.get(1)?, row.get(3)?);
@@ -51,7 +53,7 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Option<Token>> {
 }
 
 impl Store {
-    /// Makes a token, and returns its secret; `None` if one that has not ended has the name.
+    /// Makes a token, and returns its secret; `None` if another token with this name has not ended yet. The times are its beginning and its end.
     pub(crate) fn make_token(
         &self,
         Wanted { name, role, starts }: Wanted<'_>,
@@ -71,7 +73,7 @@ impl Store {
         Ok((made > 0).then_some(secret))
     }
 
-    /// Returns the token of a secret if it works, and notes that it was used.
+    /// Returns the token of a secret if it is valid, and stores that it was used.
     pub(crate) fn token(&self, secret: &str, now_s: i64) -> Result<Option<Token>, RoomError> {
         let hash = secret::sha256(secret.as_bytes());
         self.ask(|on| {
@@ -86,7 +88,7 @@ impl Store {
         })
     }
 
-    /// Whether the token of a number works.
+    /// Whether the token with a number is valid.
     pub(crate) fn token_works(&self, id: i64, now_s: i64) -> Result<bool, RoomError> {
         let sql = format!("SELECT 1 FROM tokens WHERE {WORKS} AND id = ?2");
         self.ask(|on| Ok(on.query_row(&sql, params![now_s, id], |_| Ok(())).optional()?.is_some()))
@@ -101,7 +103,7 @@ impl Store {
         })
     }
 
-    /// Revokes the token of a name. Returns whether there was one.
+    /// Revokes the token with a name. Returns whether there was one.
     pub(crate) fn revoke(&self, name: &str) -> Result<bool, RoomError> {
         self.ask(|on| Ok(on.execute("DELETE FROM tokens WHERE name = ?1", params![name])? > 0))
     }

@@ -1,4 +1,4 @@
-//! Accepts connections, and limits how many there are and how long they are silent.
+//! Accepts connections. Limits their number, and the time for which a client may send or take nothing.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,11 +12,11 @@ use tokio::{
 };
 use tower_service::Service as _;
 
-/// Maximum number of connections. Others wait.
+/// Maximum number of open connections. Further ones wait to be accepted.
 const CONNECTIONS: usize = 1_024;
-/// Time in which the head of a request arrives.
+/// Maximum time for the head of a request to arrive.
 const HEAD: Duration = Duration::from_secs(15);
-/// Time after which a peer is given up that acknowledges nothing of what was sent, in milliseconds.
+/// A connection is closed if the client acknowledges none of the sent data for this time, in milliseconds.
 const NO_PROGRESS_MS: u32 = 30_000;
 
 /// The address that a request comes from.
@@ -36,12 +36,13 @@ pub(crate) async fn accept(listener: TcpListener, router: Router) {
                     drop(place);
                 });
             }
-            // Most likely no descriptor is left.
+            // Most likely the process has no free file descriptor. A pause avoids a busy loop until one is free.
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
+/// Serves the requests of one connection.
 async fn connection(stream: TcpStream, from: SocketAddr, router: Router) {
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, NO_PROGRESS_MS);
@@ -58,6 +59,6 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    // A connection that breaks harms no other, and its peer knows.
+    // An error ends only this connection, and the client notices it by itself.
     let _ = served.await;
 }

@@ -1,4 +1,4 @@
-//! Answers: pages, and pages about what went wrong.
+//! Makes HTTP responses: pages, and pages about errors.
 
 use std::{error::Error, iter::successors};
 
@@ -11,11 +11,13 @@ use minijinja::{Value, context};
 
 use crate::{error::RoomError, store::Session, template};
 
-/// A request cannot be answered as it was meant. People see it as a page.
+/// An error as the answer to a request. People see it as a page; the API makes a problem of it (`problem.rs`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// The error, as a sentence.
     pub(crate) text: String,
+    /// The next step, as a sentence.
     pub(crate) help: String,
     /// The time after which the client may ask again, in seconds.
     pub(crate) retry_after_s: Option<u32>,
@@ -26,6 +28,7 @@ impl Answer {
         Self { status, text: text.into(), help: help.into(), retry_after_s: None }
     }
 
+    /// Returns the answer for a run that does not exist.
     pub(crate) fn no_run(name: &str) -> Self {
         let name = firedrill_wire::text::clean(name, 80);
         Self::new(
@@ -35,7 +38,7 @@ impl Answer {
         )
     }
 
-    /// The request was right, and the server failed.
+    /// Returns the answer to a valid request on which the server failed.
     pub(crate) fn failed(error: &(dyn Error + 'static)) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -44,7 +47,7 @@ impl Answer {
         )
     }
 
-    /// The request was right, and the program around the control room failed, for this reason.
+    /// Returns the answer to a valid request on which the program around the control room failed. `why` is its reason.
     pub(crate) fn outside(why: String) -> Self {
         Self::failed(&std::io::Error::other(why))
     }
@@ -86,7 +89,7 @@ impl IntoResponse for Answer {
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        // The API answers by it, and not by the page.
+        // For requests to the API, `problem::for_program` replaces the page by this value.
         response.extensions_mut().insert(self);
         response
     }
@@ -94,11 +97,11 @@ impl IntoResponse for Answer {
 
 /// Returns an error and its causes as one text.
 pub(crate) fn whole(error: &(dyn Error + 'static)) -> String {
-    let all = successors(Some(error), |error| (*error).source());
-    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let chain = successors(Some(error), |error| (*error).source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Returns a page for a person.
+/// Returns a page as a response; see [`template::render`].
 pub(crate) fn page(
     name: &str,
     about: (&str, &str),
@@ -113,21 +116,21 @@ fn html(text: String) -> Response {
     typed("text/html; charset=utf-8", text)
 }
 
-/// Returns a text of a kind.
+/// Returns a text as a response with a content type.
 pub(crate) fn typed(kind: &'static str, text: impl Into<Body>) -> Response {
     let mut response = Response::new(text.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
-/// Keeps proxies from holding a stream back.
+/// Tells proxies not to buffer a stream.
 pub(crate) fn unbuffered(mut stream: Response) -> Response {
     stream.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     stream
 }
 
-/// Sends the browser to another page of ours, which it gets.
-pub(crate) fn see(place: &str) -> Response {
-    let Ok(place) = HeaderValue::from_str(place) else { return StatusCode::BAD_REQUEST.into_response() };
-    (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
+/// Returns a redirect to another page of the control room, which the browser loads by GET.
+pub(crate) fn see(address: &str) -> Response {
+    let Ok(address) = HeaderValue::from_str(address) else { return StatusCode::BAD_REQUEST.into_response() };
+    (StatusCode::SEE_OTHER, [(header::LOCATION, address)]).into_response()
 }

@@ -1,4 +1,4 @@
-//! Rules for all requests: where a POST comes from, how long a request takes, what pages may load.
+//! The rules for all requests: a POST must come from a page of this server, a request has a maximum time, and pages may load only files of this server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,19 +19,19 @@ use crate::{
     chat::{MATTERMOST, SLACK},
 };
 
-/// Time until a request is answered; streams begin within it.
+/// Maximum time until the response to a request begins. A stream may go on for longer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The policy of pages: they load only files of this server, and run no script or style of their own text.
+/// The content security policy of pages: they load only files of this server. Scripts and styles inside a page's text do nothing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 
-/// Answers a request by these rules.
+/// Answers a request by these rules: checks its origin, limits its time, and sets the security headers.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    // The API knows no cookie: no page of somebody else can make a browser send a token.
+    // The API ignores cookies, and a foreign page cannot make a browser send a token. So the origin does not matter.
     let is_api = path.starts_with(API);
-    // Chats prove by a secret who sends.
+    // Requests of chats prove their sender by a secret.
     let is_chat = path == SLACK || path == MATTERMOST;
     let mut response = if is_safe || is_api || is_chat || is_ours(request.headers(), &app.origin) {
         match timeout(PATIENCE, next.run(request)).await {
@@ -60,7 +60,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     };
     default(header::CONTENT_SECURITY_POLICY, POLICY);
     default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    // A stricter policy would take the origin from our own forms.
+    // With `no-referrer` browsers would send the origin `null` for the forms of our own pages.
     default(header::REFERRER_POLICY, "same-origin");
     default(header::CACHE_CONTROL, "no-store");
     default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
@@ -68,7 +68,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
-/// Whether a request that changes something comes from our own pages: the browser says so, or an older browser names our origin.
+/// Whether a request comes from our own pages. Browsers say so in the header `Sec-Fetch-Site`; an older browser without it names the page's origin.
 fn is_ours(headers: &HeaderMap, origin: &str) -> bool {
     match headers.get("sec-fetch-site") {
         Some(site) => site == "same-origin",
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_own_pages_change_something() {
+    fn only_requests_of_our_own_pages_are_ours() {
         let ours = "http://127.0.0.1:7788";
         for (site, origin, wanted) in [
             (Some("same-origin"), None, true),

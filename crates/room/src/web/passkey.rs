@@ -1,4 +1,4 @@
-//! The answer of a passkey, in a form that the script of a page has filled.
+//! Reads and verifies the answer of a passkey, which the script of a page has put into a form.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use firedrill_approval::{Answer as Signed, PasskeyError, verify};
@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::answer::Answer;
 
-/// The next step where a form of a passkey is not as our script fills it.
+/// The next step for a form that our script has not filled, or not correctly.
 const AGAIN: &str = "Go back, load the page anew, and try again. Passkeys need JavaScript.";
 
-/// The fields that a passkey's answer fills; all in base64url.
+/// The fields of the form, all in base64url.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Fields {
     #[serde(default)]
@@ -21,15 +21,15 @@ pub(crate) struct Fields {
     authenticator_data: String,
     #[serde(default)]
     client_data: String,
-    /// Of an answer that signs.
+    /// Empty for a new passkey.
     #[serde(default)]
     signature: String,
-    /// Of a new passkey.
+    /// Only for a new passkey; otherwise empty.
     #[serde(default)]
     public_key: String,
 }
 
-/// The same in bytes.
+/// The decoded fields.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) authenticator_data: Vec<u8>,
@@ -40,10 +40,10 @@ pub(crate) struct Parts {
 }
 
 impl Fields {
-    /// Decodes them.
+    /// Decodes the fields.
     ///
     /// # Errors
-    /// No script has filled them, or something else did.
+    /// A needed field is empty, or a field is not in base64url.
     pub(crate) fn parts(&self) -> Result<Parts, Answer> {
         if self.credential.is_empty() || self.client_data.is_empty() {
             return Err(bad("The browser sent no passkey."));
@@ -70,16 +70,16 @@ impl Parts {
         }
     }
 
-    /// Verifies that a key signed a challenge on a page of that origin.
+    /// Verifies that a key has signed a challenge on a page of an origin.
     ///
     /// # Errors
-    /// It did not; the reason in words.
+    /// The signature is not valid, or was made for another challenge or origin: the reason in words.
     pub(crate) fn verify(&self, public_key: &[u8], challenge: &[u8], origin: &str) -> Result<(), String> {
         ours(verify(self.signed(), public_key, challenge), origin)
     }
 }
 
-/// Checks that an answer was given on a page of that origin.
+/// Checks that a verified answer was given on a page of our origin. `answer` has the page's origin.
 pub(crate) fn ours(answer: Result<String, PasskeyError>, origin: &str) -> Result<(), String> {
     match answer {
         Ok(from) if from == origin => Ok(()),
@@ -88,7 +88,7 @@ pub(crate) fn ours(answer: Result<String, PasskeyError>, origin: &str) -> Result
     }
 }
 
-/// Returns an answer to a form that is not as our script fills it.
+/// Returns the answer to a form that our script has not filled, or not correctly.
 pub(crate) fn bad(text: impl Into<String>) -> Answer {
     Answer::new(StatusCode::BAD_REQUEST, text, AGAIN)
 }

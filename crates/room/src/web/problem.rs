@@ -1,4 +1,4 @@
-//! Errors of the API: `application/problem+json` (RFC 9457).
+//! Converts error answers to requests of the API into `application/problem+json` (RFC 9457).
 
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, Method, StatusCode, header};
@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::answer::{Answer, typed};
 
-/// The beginning of the API's addresses.
+/// The prefix of the API's paths.
 pub(crate) const API: &str = "/api/";
-/// The type of errors.
+/// The content type of errors.
 pub(crate) const PROBLEM: &str = "application/problem+json";
 
 /// An error: what was tried, what is wrong, and what to do next.
@@ -29,7 +29,7 @@ pub(crate) struct Problem {
     help: String,
 }
 
-/// Returns an answer of the API: one that tells of an error tells it as a problem.
+/// Replaces the body of an error response by a problem. Other responses stay as they are.
 pub(crate) fn for_program(mut response: Response, method: &Method, path: &str) -> Response {
     let answer = response.extensions_mut().remove::<Answer>();
     let status = response.status();
@@ -54,7 +54,7 @@ pub(crate) fn for_program(mut response: Response, method: &Method, path: &str) -
     response
 }
 
-/// Returns the answer for a request that was refused before any code of ours saw it.
+/// Returns the answer for a request that the web framework has refused before our code saw it.
 fn of_framework(status: StatusCode) -> Answer {
     let reason = status.canonical_reason().unwrap_or("refused");
     Answer::new(

@@ -1,4 +1,4 @@
-//! Limits how often failures of an address to log in are answered and recorded. Nobody who has a link is kept out.
+//! Limits the number of failed logins per address. Only failures are limited: a valid link, passkey or token always works.
 
 use std::{
     collections::HashMap,
@@ -7,25 +7,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Failures that an address may have at once, and the time after which one of them is forgotten.
+/// Maximum number of failures of an address that are not forgotten yet.
 const MOST: u32 = 10;
+/// One failure of an address is forgotten after each such time.
 const FORGET: Duration = Duration::from_secs(6);
-/// Maximum number of addresses that are remembered.
+/// Maximum number of addresses that are remembered. If more addresses fail at once, all are forgotten, to bound the memory.
 const ADDRESSES: usize = 4_096;
 
 /// The failures of each address.
 #[derive(Debug, Default)]
 pub(crate) struct Tries(Mutex<HashMap<IpAddr, Failures>>);
 
-/// Failures, the last of which was at that time.
+/// The failures of an address.
 #[derive(Clone, Copy, Debug)]
-struct Failures(u32, Instant);
+struct Failures {
+    /// Their number at the time of the last one.
+    count: u32,
+    last: Instant,
+}
 
 impl Failures {
-    /// Returns those that are not forgotten.
+    /// Returns the number of failures that are not forgotten.
     fn left(self, now: Instant) -> u32 {
-        let forgotten = now.saturating_duration_since(self.1).as_secs() / FORGET.as_secs();
-        self.0.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
+        let forgotten = now.saturating_duration_since(self.last).as_secs() / FORGET.as_secs();
+        self.count.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
     }
 }
 
@@ -36,7 +41,7 @@ impl Tries {
         all.get(&from).is_none_or(|failures| failures.left(now) < MOST)
     }
 
-    /// Remembers a failure.
+    /// Remembers a failure of an address.
     pub(crate) fn failed(&self, from: IpAddr, now: Instant) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= ADDRESSES {
@@ -45,8 +50,8 @@ impl Tries {
         if all.len() >= ADDRESSES {
             all.clear();
         }
-        let failures = all.entry(from).or_insert(Failures(0, now));
-        *failures = Failures(failures.left(now) + 1, now);
+        let failures = all.entry(from).or_insert(Failures { count: 0, last: now });
+        *failures = Failures { count: failures.left(now) + 1, last: now };
     }
 }
 

@@ -1,4 +1,4 @@
-//! The session of a request's cookie, and the things that it may do.
+//! The session that belongs to a request's cookie, the check of its role, and the threads for blocking work.
 
 use std::sync::Arc;
 
@@ -12,23 +12,23 @@ use http::{Method, StatusCode, header, request::Parts};
 use super::answer::{Answer, see};
 use crate::{actor::Actor, app::App, clock::now_s, role::Role, store::Session};
 
-/// Number of pages that take long and are made at once.
+/// Maximum number of slow pages that are made at once.
 pub(crate) const SLOW: usize = 16;
-/// Time after which a client asks again for a page that was not made, in seconds.
+/// Time after which a client may ask again for a page that was not made, in seconds.
 const RETRY_AFTER_S: u32 = 5;
 
 /// The session that a request belongs to.
 pub(crate) struct Who(pub(crate) Session);
 
-/// Returns the value of a cookie.
+/// Returns the value of a cookie; `None` if the request does not have it.
 fn cookie<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
-    let all = parts.headers.get_all(header::COOKIE).iter();
-    let pairs = all.filter_map(|header| header.to_str().ok()).flat_map(|header| header.split(';'));
+    let headers = parts.headers.get_all(header::COOKIE).iter();
+    let pairs = headers.filter_map(|header| header.to_str().ok()).flat_map(|header| header.split(';'));
     let mut found = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| *key == name);
     found.next().map(|(_, value)| value)
 }
 
-/// Does what blocks: a database, files.
+/// Runs blocking work (database, files) in a separate thread.
 pub(crate) async fn blocking<T: Send + 'static>(
     app: &Arc<App>,
     work: impl FnOnce(&App) -> Result<T, Answer> + Send + 'static,
@@ -38,10 +38,10 @@ pub(crate) async fn blocking<T: Send + 'static>(
     done.map_err(|error| Answer::failed(&error))?
 }
 
-/// Makes a page that takes long, by [`blocking`]. At most [`SLOW`] are made at once, so that logins and halts find a thread.
+/// Makes a slow page by [`blocking`]. At most [`SLOW`] pages are made at once, so that threads are left for logins and halts.
 ///
 /// # Errors
-/// Too many are made at the moment, or the work failed.
+/// The maximum number of pages is being made, or the work failed.
 pub(crate) async fn slow<T: Send + 'static>(
     app: &Arc<App>,
     work: impl FnOnce(&App) -> Result<T, Answer> + Send + 'static,
@@ -55,7 +55,7 @@ pub(crate) async fn slow<T: Send + 'static>(
         )
     })?;
     blocking(app, move |app| {
-        // Also held if the client is gone: the thread is not free before the work is done.
+        // The permit moves into the thread, and is held until the work is done, even if the client closes the connection.
         let _place = place;
         work(app)
     })
@@ -72,7 +72,7 @@ impl FromRequestParts<Arc<App>> for Who {
         };
         match found {
             Ok(Some(session)) => Ok(Self(session)),
-            // A page that was asked for leads to the login; nothing else does.
+            // Only a GET is sent to the login: the data of a POST would be lost there.
             Ok(None) if parts.method == Method::GET => Err(see("/login")),
             Ok(None) => Err(Answer::new(
                 StatusCode::UNAUTHORIZED,
@@ -86,7 +86,7 @@ impl FromRequestParts<Arc<App>> for Who {
 }
 
 impl Who {
-    /// Whether the person may do what takes that role. A refusal is written into the audit log.
+    /// Checks that the person has at least a role. `what` and `on` are the action and its object; a refusal is written with them into the audit log.
     pub(crate) async fn may(
         &self,
         app: &Arc<App>,
@@ -99,7 +99,7 @@ impl Who {
     }
 }
 
-/// Whether somebody may do what takes that role. A refusal is written into the audit log.
+/// Checks that an actor has at least a role. `what` and `on` are the action and its object; a refusal is written with them into the audit log.
 pub(crate) async fn may(
     app: &Arc<App>,
     actor: &Actor,
@@ -141,7 +141,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn slow_pages_hold_up_no_halt() {
+    async fn slow_pages_do_not_delay_a_halt() {
         let folder = tempfile::tempdir().unwrap();
         let app = app(folder.path(), Arc::new(Willing)).await;
         std::fs::create_dir_all(app.runs.reports().join("friday-7f3a")).unwrap();
@@ -161,7 +161,7 @@ mod tests {
             begins.await.unwrap();
             ends.push(end);
         }
-        // Clients that are gone free no thread.
+        // A client that goes away does not free its thread.
         let gone = pages.remove(0);
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());

@@ -1,4 +1,4 @@
-//! `alertmanager`: API v2 of Prometheus' Alertmanager, and of what answers as it does.
+//! `alertmanager`: alerts of Prometheus' Alertmanager, and of systems with the same API (version 2).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -37,7 +37,7 @@ impl Form for Alertmanager {
     }
 }
 
-/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+/// Written by hand: a derived implementation would print texts that may be secrets.
 impl fmt::Debug for Alertmanager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, bearer, headers, ca_file, secrets } = &self.without_secrets();
@@ -95,20 +95,20 @@ impl Alerts for Alertmanager {
     }
 }
 
-/// Returns the part of a question that names the alert's labels.
+/// Returns the query string of a request, with a filter for the alert's name and each label.
 pub(super) fn filters(query: &AlertQuery) -> String {
     let name = std::iter::once(("alertname", &query.name));
-    let all = name.chain(query.labels.iter().map(|(name, value)| (name.as_str(), value)));
-    let all: Vec<String> = all
+    let labels = name.chain(query.labels.iter().map(|(name, value)| (name.as_str(), value)));
+    let filters: Vec<String> = labels
         .map(|(name, value)| format!("filter={}", encoded(&format!("{name}={}", quoted(value)))))
         .collect();
-    all.join("&")
+    filters.join("&")
 }
 
-/// The beginning of the time that stands where there is none.
+/// The beginning of the zero time of Go, which Alertmanager writes if there is no time.
 const NEVER: &str = "0001-01-01T00:00:00";
 
-/// An alert of API v2. Times that are absent are tolerated: Grafana's answer is older in parts.
+/// An alert of API v2. Times may be missing, because Grafana answers by an older version of the API in parts.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Alert {
@@ -127,33 +127,33 @@ struct Status {
     silenced_by: Vec<String>,
     #[serde(default)]
     inhibited_by: Vec<String>,
-    /// Time intervals in which nobody is told, from 0.28 on.
+    /// Time intervals that mute the alert; from Alertmanager 0.28 on.
     #[serde(default)]
     muted_by: Vec<String>,
 }
 
-/// Reads an answer. It has no alert that is over: `endsAt` lies in the future, and moves on each time that the alert is sent again.
-/// `startsAt` is the time at which its sender, such as Prometheus, saw it fire, by the sender's clock, so it is only shown.
+/// Reads an answer. It contains only alerts that are not over: `endsAt` is in the future, and moves on each time that the alert is sent again.
+/// `startsAt` is by the clock of the sender, such as Prometheus, so it is only shown. `source` is the name of the system, for messages.
 pub(super) fn firing(
-    of: &str,
+    source: &str,
     query: &AlertQuery,
     status: u16,
     body: &[u8],
 ) -> Result<Vec<AlertSeen>, String> {
-    let all: Vec<Alert> = json(of, status, body)?;
+    let alerts: Vec<Alert> = json(source, status, body)?;
     let wanted = |alert: &&Alert| {
         alert.labels.get("alertname") == Some(&query.name)
             && query.labels.iter().all(|(name, value)| alert.labels.get(name) == Some(value))
-            // It was taken, and not looked at for silences yet.
+            // An unprocessed alert was not checked for silences yet; it does not count until it is.
             && alert.status.state != "unprocessed"
     };
-    Ok(all.iter().filter(wanted).map(Alert::seen).collect())
+    Ok(alerts.iter().filter(wanted).map(Alert::seen).collect())
 }
 
 impl Alert {
     fn seen(&self) -> AlertSeen {
         let Status { state, silenced_by, inhibited_by, muted_by } = &self.status;
-        let first = |all: &[String]| all.first().map(|one| shown(one));
+        let first = |ids: &[String]| ids.first().map(|id| shown(id));
         let hushed = first(silenced_by)
             .map(|id| format!("silenced (silence {id})"))
             .or_else(|| first(inhibited_by).map(|id| format!("inhibited by the alert {id}")))
@@ -164,7 +164,7 @@ impl Alert {
             what: shown(&what(&self.labels)),
             since_us: self.starts_at.as_deref().and_then(rfc3339_us),
             precise_to_us: None,
-            // A time that cannot be read may have come already.
+            // A time that cannot be read becomes 0: it may be past already.
             forgotten_us: self
                 .ends_at
                 .as_deref()
@@ -175,7 +175,7 @@ impl Alert {
     }
 }
 
-/// Returns an alert in words, by its labels.
+/// Returns an alert for people, with its labels. Labels without information are left out.
 pub(super) fn what(labels: &BTreeMap<String, String>) -> String {
     let name = labels.get("alertname").cloned().unwrap_or_default();
     let hidden = ["alertname", "alertstate", "__name__"];
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_not_looked_at_for_silences_does_not_fire_yet_and_unknown_states_tell_nobody() {
+    fn an_unprocessed_alert_does_not_fire_and_one_in_an_unknown_state_is_hushed() {
         let with = |state: &str| {
             let text = String::from_utf8(ANSWER.to_vec())
                 .expect("text")
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_in_any_zone_is_read_and_one_that_cannot_be_read_may_have_come() {
+    fn an_end_in_any_zone_is_read_and_an_unreadable_one_counts_as_past() {
         let ends = |at: &str| {
             let text = format!(
                 r#"[{{"labels":{{"alertname":"x"}},"fingerprint":"1","endsAt":"{at}","status":{{"state":"active"}}}}]"#
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_names_the_labels_and_escapes_them() {
+    fn a_request_has_a_filter_for_each_label_with_its_value_escaped() {
         let am: Alertmanager =
             serde_json::from_str(r#"{"url":"http://a:9093/am/"}"#).expect("its parameters");
         let asked = am.ask(&query("Zone\"D\\", &[("zone", "a b")]));
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_what_the_source_says() {
+    fn errors_contain_the_text_of_the_source() {
         let why = |status, body: &[u8]| {
             firing("an Alertmanager", &query("x", &[]), status, body).expect_err("a refusal")
         };

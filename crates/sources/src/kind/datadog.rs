@@ -1,16 +1,16 @@
-//! `datadog`: monitors of Datadog, by its API v1.
+//! `datadog`: monitors of Datadog as alerts, by its API v1.
 
 use std::{collections::BTreeMap, fmt};
 
-use firedrill_wire::probe::{Field, Form as _, HttpProbe, Refusal, Secret};
+use firedrill_wire::probe::{Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Kind, Metrics, Way, path_only, prometheus::encoded};
+use super::{Form, Kind, Metrics, Way, path_only, prometheus::encoded, secrets_at};
 use crate::alert::{AlertQuery, AlertSeen, Alerts, json, shown};
 
-/// The most by which this machine's clock and Datadog's are taken to differ, in seconds.
+/// Assumed maximum difference between this machine's clock and Datadog's, in seconds.
 const CLOCKS_S: i64 = 60;
-/// Most monitors in one answer.
+/// Maximum number of monitors in an answer.
 const MOST: usize = 100;
 
 /// Datadog.
@@ -44,7 +44,7 @@ impl Form for Datadog {
     }
 }
 
-/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+/// Written by hand: a derived implementation would print texts that may be secrets.
 impl fmt::Debug for Datadog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, api_key, app_key, ca_file } = &self.without_secrets();
@@ -76,15 +76,8 @@ impl Kind for Datadog {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let mut wrong = path_only(&self.request(), "Datadog", "{ url = \"https://api.datadoghq.eu\" }");
-        for key in ["api_key", "app_key"] {
-            let own = Field::request(&["secrets", key]);
-            wrong
-                .iter_mut()
-                .filter(|one| one.field == own)
-                .for_each(|one| one.field = Field::request(&[key]));
-        }
-        wrong
+        let wrong = path_only(&self.request(), "Datadog", "{ url = \"https://api.datadoghq.eu\" }");
+        secrets_at(wrong, &["api_key", "app_key"])
     }
 
     fn metrics(&self) -> Option<&dyn Metrics> {
@@ -119,21 +112,21 @@ impl Alerts for Datadog {
     }
 }
 
-/// Returns the seconds since 1970.
+/// Returns the present time in seconds since 1970.
 fn now_s() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.ok().and_then(|now| i64::try_from(now.as_secs()).ok()).unwrap_or(0)
 }
 
-/// Reads an answer that came at that time.
+/// Reads an answer that came at `now_s`, in seconds since 1970.
 fn firing(query: &AlertQuery, status: u16, body: &[u8], now_s: i64) -> Result<Vec<AlertSeen>, String> {
-    let all: Vec<Monitor> = json("Datadog", status, body)?;
-    if all.len() >= MOST {
+    let monitors: Vec<Monitor> = json("Datadog", status, body)?;
+    if monitors.len() >= MOST {
         return Err(format!("{MOST} monitors or more have that text in their names; give the whole name"));
     }
-    let named: Vec<&Monitor> = all.iter().filter(|monitor| monitor.name == query.name).collect();
+    let named: Vec<&Monitor> = monitors.iter().filter(|monitor| monitor.name == query.name).collect();
     if named.is_empty() {
-        // A monitor that does not exist cannot fire: that is an error of the question, not an alert that stayed away.
+        // A monitor that does not exist cannot fire. The question is wrong, and this must not look like an alert that did not fire.
         return Err(format!("there is no monitor `{}`", shown(&query.name)));
     }
     Ok(named.into_iter().flat_map(|monitor| monitor.firing(query, now_s)).collect())
@@ -161,35 +154,36 @@ struct Downtime {
 }
 
 impl Downtime {
-    /// Whether it may silence a group. The list has active ones only, by Datadog's own clock.
+    /// Whether it may silence a group. Datadog lists only downtimes that are active by its own clock, so times are not checked.
     fn hushes(&self, group: &str) -> bool {
         let scopes: Vec<&str> = match &self.scope {
-            serde_json::Value::String(one) => vec![one],
-            serde_json::Value::Array(all) => all.iter().filter_map(serde_json::Value::as_str).collect(),
+            serde_json::Value::String(scope) => vec![scope],
+            serde_json::Value::Array(scopes) => scopes.iter().filter_map(serde_json::Value::as_str).collect(),
             _ => Vec::new(),
         };
         scopes.iter().all(|scope| may_cover(scope, group))
     }
 }
 
-/// Whether an end, in seconds since 1970, is certainly past. None, and 0, is no end.
+/// Whether an end, in seconds since 1970, is certainly past. `None` and 0 mean that there is no end.
 fn is_past(end: Option<i64>, now_s: i64) -> bool {
     end.is_some_and(|end| end > 0 && end < now_s.saturating_sub(CLOCKS_S))
 }
 
-/// Whether a scope, tags of which all are wanted, may cover a group. A group has only the tags that its monitor is grouped by: of others
-/// nobody knows, so they may cover it.
+/// Whether a scope may cover a group. A scope is a list of tags, all of which a covered group must have. A group's name has only the tags by which its
+/// monitor is grouped. Whether it has other tags is not known, so a scope with such tags may cover it.
 fn may_cover(scope: &str, group: &str) -> bool {
+    // Other texts may be expressions of Datadog, such as `(a OR b)`, which are not evaluated here.
     let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "_-./".contains(c));
     scope.split(',').map(str::trim).all(|wanted| {
         let Some((key, value)) = wanted.split_once(':').filter(|(key, value)| plain(key) && plain(value))
         else {
             return true;
         };
-        let mut own =
+        let mut tags_of_key =
             group.split(',').filter_map(|tag| tag.trim().split_once(':')).filter(|(name, _)| *name == key);
-        let first = own.next();
-        first.is_none_or(|(_, has)| has == value || own.any(|(_, has)| has == value))
+        let first = tags_of_key.next();
+        first.is_none_or(|(_, has)| has == value || tags_of_key.any(|(_, has)| has == value))
     })
 }
 
@@ -207,12 +201,13 @@ struct Group {
 
 #[derive(Default, Deserialize)]
 struct Options {
-    /// Scopes that are muted, each until a time.
+    /// Scopes that are muted, each with the time until which it is, or `null`.
     #[serde(default)]
     silenced: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 impl Monitor {
+    /// Returns the groups of the monitor that fire and have the query's labels as tags.
     fn firing(&self, query: &AlertQuery, now_s: i64) -> Vec<AlertSeen> {
         let has = |group: &str| {
             query
@@ -220,19 +215,19 @@ impl Monitor {
                 .iter()
                 .all(|(name, value)| group.split(',').any(|tag| tag.trim() == format!("{name}:{value}")))
         };
-        let alert = |state: &Option<String>| state.as_deref() == Some("Alert");
+        let is_alert = |state: &Option<String>| state.as_deref() == Some("Alert");
         if self.state.groups.is_empty() {
-            // Without groups there is the state of the whole, and nothing says since when.
-            let fires = alert(&self.overall_state) && query.labels.is_empty();
+            // A monitor without groups has only an overall state, without a time.
+            let fires = is_alert(&self.overall_state) && query.labels.is_empty();
             return fires.then(|| self.seen("*", None, now_s)).into_iter().collect();
         }
-        let groups = self.state.groups.iter().filter(|(name, group)| alert(&group.status) && has(name));
+        let groups = self.state.groups.iter().filter(|(name, group)| is_alert(&group.status) && has(name));
         groups.map(|(name, group)| self.seen(name, group.last_triggered_ts, now_s)).collect()
     }
 
     fn seen(&self, group: &str, since: Option<i64>, now_s: i64) -> AlertSeen {
-        let mut downtimes = self.matching_downtimes.iter().filter(|one| one.hushes(group));
-        let downtime = downtimes.next().map(|one| match one.id {
+        let mut downtimes = self.matching_downtimes.iter().filter(|downtime| downtime.hushes(group));
+        let downtime = downtimes.next().map(|downtime| match downtime.id {
             Some(id) => format!("silenced (downtime {id})"),
             None => "silenced (a downtime)".to_owned(),
         });
@@ -262,7 +257,7 @@ mod tests {
     /// beyond them get status 429 (<https://docs.datadoghq.com/api/latest/rate-limits/>).
     const ANSWER: &str = include_str!("contracts/datadog.json");
 
-    /// Shortly after the alerts of the answer.
+    /// A time shortly after the alerts of the answer, in seconds since 1970.
     const NOW_S: i64 = 1_795_695_000;
 
     fn dog() -> Datadog {
@@ -288,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_downtime_hushes_what_it_covers_while_it_lasts() {
+    fn a_downtime_or_a_mute_hushes_the_groups_that_it_may_cover() {
         let with = |downtime: &str, silenced: &str| {
             let answer = ANSWER
                 .replacen(r#""matching_downtimes": []"#, &format!(r#""matching_downtimes": [{downtime}]"#), 1)
@@ -306,7 +301,7 @@ mod tests {
         ] {
             assert_eq!(with(&format!(r#"{{"id":7,"scope":{scope}}}"#), ""), hushed, "{scope}");
         }
-        // The list has active ones, whatever this machine's clock says of them.
+        // Listed downtimes count even if they are not active by this machine's clock.
         for active in [r#""start":1795600000,"end":1795690000"#, r#""start":1795700000"#] {
             assert_eq!(with(&format!(r#"{{"id":7,"scope":["*"],{active}}}"#), ""), hushed, "{active}");
         }
@@ -319,12 +314,12 @@ mod tests {
     }
 
     #[test]
-    fn a_monitor_that_does_not_exist_is_no_alert_that_stayed_away() {
+    fn a_monitor_that_does_not_exist_is_an_error() {
         assert_eq!(seen(ANSWER, "Checkout", &[]), Err("there is no monitor `Checkout`".to_owned()));
     }
 
     #[test]
-    fn a_question_has_the_keys_only_as_names() {
+    fn a_request_has_the_names_of_the_keys_and_not_the_keys() {
         let asked = dog().ask(&AlertQuery { name: "Checkout errors".to_owned(), labels: BTreeMap::new() });
         assert_eq!(
             asked.url,

@@ -1,4 +1,4 @@
-//! `grafana`: the Alertmanager that Grafana has inside, for alerts that Grafana itself evaluates.
+//! `grafana`: alerts that Grafana itself evaluates, by its built-in Alertmanager.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::alert::{AlertQuery, AlertSeen, Alerts};
 
-/// Grafana's own alerts, from Grafana 9 on. Alerts of a Prometheus that Grafana only shows are asked for at that Prometheus.
+/// Grafana's own alerts, from Grafana 9 on. For alerts that Grafana only shows, name the Prometheus that evaluates them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Grafana {
@@ -42,7 +42,7 @@ impl Form for Grafana {
     }
 }
 
-/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+/// Written by hand: a derived implementation would print texts that may be secrets.
 impl fmt::Debug for Grafana {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, bearer, headers, ca_file, secrets } = &self.without_secrets();
@@ -113,7 +113,7 @@ mod tests {
     const ANSWER: &[u8] = include_bytes!("contracts/grafana.json");
 
     #[test]
-    fn answers_are_those_of_an_alertmanager() {
+    fn answers_have_the_format_of_an_alertmanager() {
         let grafana: Grafana =
             serde_json::from_str(r#"{"url":"https://g/grafana"}"#).expect("its parameters");
         let labels = [("severity".to_owned(), "page".to_owned())].into();

@@ -1,4 +1,4 @@
-//! `json`: anything that answers HTTP with JSON in which points stand: a time and a value each.
+//! `json`: any system that answers HTTP requests with JSON that contains points, each with a time and a value.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -53,7 +53,7 @@ pub struct Json {
     /// The length of time that a point describes.
     #[serde(default)]
     pub window: Span,
-    /// Whether a point's time is the end of what it describes, or the start.
+    /// Whether a point's time is the end or the start of the time that it describes.
     #[serde(default)]
     pub stamp: Stamp,
 }
@@ -79,14 +79,14 @@ pub enum Unit {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stamp {
-    /// The end of what it describes.
+    /// The end of the time that the point describes.
     #[default]
     End,
-    /// The start of what it describes, as for most services that roll up.
+    /// The start of the time that the point describes, as in most services that aggregate.
     Start,
 }
 
-/// The names that a question fills in.
+/// The names in braces that a question replaces.
 const FILLED: [&str; 5] = ["query", "from", "to", "from_ms", "to_ms"];
 
 impl Json {
@@ -94,6 +94,7 @@ impl Json {
         "GET".to_owned()
     }
 
+    /// Returns the length of time that a point describes, in microseconds.
     fn window(&self) -> i64 {
         i64::try_from(self.window.as_micros()).unwrap_or(i64::MAX)
     }
@@ -108,7 +109,7 @@ impl Form for Json {
     }
 }
 
-/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+/// Written by hand: a derived implementation would print texts that may be secrets.
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.without_secrets();
@@ -174,9 +175,10 @@ impl Metrics for Json {
     }
 
     fn invalid_query(&self, query: &str) -> Vec<(String, String)> {
-        let named = |text: &String| text.contains("{query}");
-        let used = named(&self.url) || self.body.as_ref().is_some_and(named);
+        let has_place = |text: &String| text.contains("{query}");
+        let used = has_place(&self.url) || self.body.as_ref().is_some_and(has_place);
         let mut wrong = Vec::new();
+        // Wrong are a place without a query, and a query without a place.
         if query.is_empty() == used {
             wrong.push(if used {
                 (
@@ -201,7 +203,7 @@ impl Metrics for Json {
         false
     }
 
-    /// Points have times of their own, which tell their age.
+    /// The times of points show their age, so no further question is needed.
     fn behind_query(&self, _: &[&str]) -> Option<String> {
         None
     }
@@ -214,8 +216,9 @@ impl Questions for Json {
 
     fn question(&self, question: &Question) -> HttpProbe {
         let Question { query, from_us, until_us, step_us: _ } = question;
-        // A point that is stamped with its start may have begun before the asked time.
+        // A point with the time of its start may have begun before the asked time.
         let from_us = from_us.saturating_sub(self.window());
+        // Times are widened to whole units. The query is filled in last, so that braces in it are not replaced.
         let fill = |text: &str, query: &str| {
             text.replace("{from}", &from_us.div_euclid(1_000_000).to_string())
                 .replace("{to}", &until_us.saturating_add(999_999).div_euclid(1_000_000).to_string())
@@ -239,23 +242,23 @@ impl Questions for Json {
         }
         let value: Value = serde_json::from_slice(body)
             .map_err(|_| format!("the answer is not JSON: {}", excerpt(&String::from_utf8_lossy(body))))?;
-        let mut all = Vec::new();
-        for list in found(&value, &self.points) {
+        let mut series = Vec::new();
+        for list in at_pointer(&value, &self.points) {
             let list = list
                 .as_array()
                 .ok_or_else(|| format!("what stands at `{}` is not a list of points", self.points))?;
             let points: Result<Vec<Option<Point>>, String> =
                 list.iter().map(|point| self.point(point)).collect();
             let asked = |point: &Point| (question.from_us..=question.until_us).contains(&point.at_us);
-            all.push(points?.into_iter().flatten().filter(asked).collect());
+            series.push(points?.into_iter().flatten().filter(asked).collect());
         }
-        // A point stands for the time since the one before it, with the slack that gaps of one series have.
-        Ok(merged_apart(all, question.step_us.saturating_add(question.step_us / 2)))
+        // A point counts for the time since the one before it, up to one and a half steps, which is also the limit for gaps of a single series.
+        Ok(merged_apart(series, question.step_us.saturating_add(question.step_us / 2)))
     }
 }
 
 impl Json {
-    /// Reads a point; `None` for one that has no value, which says that there was no measurement.
+    /// Reads a point; `None` if it has no value, because nothing was measured.
     fn point(&self, point: &Value) -> Result<Option<Point>, String> {
         let at = |pointer: &str| point.pointer(pointer).filter(|value| !value.is_null());
         let Some(value) = at(&self.value) else { return Ok(None) };
@@ -269,19 +272,20 @@ impl Json {
     }
 }
 
-/// Returns a text as it stands in JSON, without its quotes.
+/// Returns a text escaped for JSON, without the quotes around it.
 fn within_text(text: &str) -> String {
     let quoted = Value::from(text).to_string();
     quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
 
-/// A number, or one that is written as a text.
+/// Reads a number, which may be written as a text.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
 impl Unit {
     #[expect(clippy::cast_possible_truncation, reason = "a float is cut at the ends of the range")]
+    /// Reads a time in this unit, in microseconds since 1970.
     fn micros(self, value: &Value) -> Option<i64> {
         let each = match self {
             Self::S => 1e6,
@@ -296,11 +300,11 @@ impl Unit {
     }
 }
 
-/// Returns what stands at a pointer, in which `*` stands for every entry.
-fn found<'v>(value: &'v Value, pointer: &str) -> Vec<&'v Value> {
-    let mut all = vec![value];
+/// Returns the values at a pointer, in which `*` means every entry.
+fn at_pointer<'v>(value: &'v Value, pointer: &str) -> Vec<&'v Value> {
+    let mut values = vec![value];
     for step in pointer.split('/').skip(1) {
-        all = all
+        values = values
             .into_iter()
             .flat_map(|value| match (step, value) {
                 ("*", Value::Array(entries)) => entries.iter().collect::<Vec<_>>(),
@@ -309,7 +313,7 @@ fn found<'v>(value: &'v Value, pointer: &str) -> Vec<&'v Value> {
             })
             .collect();
     }
-    all
+    values
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, fmt};
 use firedrill_wire::probe::{Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Kind, Metrics, Way, path_only, prometheus::encoded, token_at};
+use super::{Form, Kind, Metrics, Way, path_only, prometheus::encoded, secrets_at};
 use crate::alert::{AlertQuery, AlertSeen, Alerts, json, rfc3339_us, shown};
 
-/// Most alerts in one answer.
+/// Maximum number of alerts in an answer.
 const MOST: usize = 100;
 
 /// Opsgenie, or the alerts of Jira Service Management by the same API.
@@ -42,7 +42,7 @@ impl Form for Opsgenie {
     }
 }
 
-/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+/// Written by hand: a derived implementation would print texts that may be secrets.
 impl fmt::Debug for Opsgenie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, token, search, ca_file } = &self.without_secrets();
@@ -69,7 +69,8 @@ impl Kind for Opsgenie {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        token_at(path_only(&self.request(), "Opsgenie", "{ url = \"https://api.opsgenie.com\" }"))
+        let wrong = path_only(&self.request(), "Opsgenie", "{ url = \"https://api.opsgenie.com\" }");
+        secrets_at(wrong, &["token"])
     }
 
     fn metrics(&self) -> Option<&dyn Metrics> {
@@ -98,7 +99,7 @@ impl Alerts for Opsgenie {
         if answer.data.len() >= MOST || answer.paging.is_some_and(|paging| paging.next.is_some()) {
             return Err(format!("{MOST} alerts or more are open; a `search` asks for fewer"));
         }
-        Ok(answer.data.iter().filter(|one| one.fits(query)).map(Alert::seen).collect())
+        Ok(answer.data.iter().filter(|alert| alert.fits(query)).map(Alert::seen).collect())
     }
 
     fn labels(&self) -> Option<&'static [&'static str]> {
@@ -200,13 +201,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_cut_says_nothing() {
+    fn an_incomplete_answer_is_an_error() {
         let cut = ANSWER.replace("\"first\"", "\"next\"");
         assert!(seen(&cut, "", &[]).expect_err("cut").contains("100 alerts or more"));
     }
 
     #[test]
-    fn a_question_has_the_token_only_as_a_name() {
+    fn a_request_has_the_name_of_the_token_and_not_the_token() {
         let query = AlertQuery { name: "x".to_owned(), labels: BTreeMap::new() };
         let asked = genie(Some("tag:shop")).ask(&query);
         assert_eq!(

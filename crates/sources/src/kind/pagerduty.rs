@@ -1,15 +1,15 @@
-//! `pagerduty`: incidents of PagerDuty, by its REST API v2.
+//! `pagerduty`: incidents of PagerDuty, read through its REST API v2.
 
 use std::{collections::BTreeMap, fmt};
 
 use firedrill_wire::probe::{Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Kind, Metrics, Way, path_only, prometheus::encoded, token_at};
+use super::{Form, Kind, Metrics, Way, path_only, prometheus::encoded, secrets_at};
 use crate::alert::{AlertQuery, AlertSeen, Alerts, json, rfc3339_us, shown};
 
-/// Most incidents in one answer.
-const MOST: usize = 100;
+/// The most incidents in one answer.
+const MOST_INCIDENTS: usize = 100;
 
 /// PagerDuty.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -43,7 +43,7 @@ impl Form for PagerDuty {
     }
 }
 
-/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+/// Written by hand: a derived implementation would print texts that may be secrets.
 impl fmt::Debug for PagerDuty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, token, services, ca_file } = &self.without_secrets();
@@ -57,6 +57,7 @@ impl fmt::Debug for PagerDuty {
 }
 
 impl PagerDuty {
+    /// Returns a request for the bare URL, with the headers that every question has.
     fn request(&self) -> HttpProbe {
         let headers = BTreeMap::from([
             ("Authorization".to_owned(), "Token token={token}".to_owned()),
@@ -73,7 +74,8 @@ impl Kind for PagerDuty {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        token_at(path_only(&self.request(), "PagerDuty", "{ url = \"https://api.pagerduty.com\" }"))
+        let wrong = path_only(&self.request(), "PagerDuty", "{ url = \"https://api.pagerduty.com\" }");
+        secrets_at(wrong, &["token"])
     }
 
     fn metrics(&self) -> Option<&dyn Metrics> {
@@ -86,14 +88,14 @@ impl Kind for PagerDuty {
 }
 
 impl Alerts for PagerDuty {
-    /// Asks for all open incidents, however old: one that was open already takes further events in, and no new one is made.
+    /// Asks for all open incidents, however old: PagerDuty adds new events to an incident that is open already, without a new incident.
     fn ask(&self, _: &AlertQuery) -> HttpProbe {
         let base = self.url.trim_end_matches('/');
         let services: String =
             self.services.iter().map(|id| format!("&service_ids%5B%5D={}", encoded(id))).collect();
         let url = format!(
             "{base}/incidents?date_range=all&statuses%5B%5D=triggered&statuses%5B%5D=acknowledged&sort_by=created_at%3Adesc\
-             &limit={MOST}{services}"
+             &limit={MOST_INCIDENTS}{services}"
         );
         HttpProbe { url, ..self.request() }
     }
@@ -102,10 +104,10 @@ impl Alerts for PagerDuty {
         let answer: Answer = json("PagerDuty", status, body)?;
         if answer.more {
             return Err(format!(
-                "more than {MOST} incidents are open; give the ids of `services` to ask for fewer"
+                "more than {MOST_INCIDENTS} incidents are open; give the ids of `services` to ask for fewer"
             ));
         }
-        Ok(answer.incidents.iter().filter(|one| one.fits(query)).map(Incident::seen).collect())
+        Ok(answer.incidents.iter().filter(|incident| incident.fits(query)).map(Incident::seen).collect())
     }
 
     fn labels(&self) -> Option<&'static [&'static str]> {
@@ -120,6 +122,7 @@ impl Alerts for PagerDuty {
 #[derive(Deserialize)]
 struct Answer {
     incidents: Vec<Incident>,
+    /// Whether there are more incidents than the answer has.
     #[serde(default)]
     more: bool,
 }
@@ -143,17 +146,18 @@ struct Service {
 }
 
 impl Incident {
+    /// Whether the incident is open, and of those that `query` is about.
     fn fits(&self, query: &AlertQuery) -> bool {
         let has = |(name, wanted): (&String, &String)| match name.as_str() {
             "service" => {
                 let service = self.service.as_ref();
-                service.is_some_and(|one| one.id == *wanted || one.summary.as_ref() == Some(wanted))
+                service.is_some_and(|own| own.id == *wanted || own.summary.as_ref() == Some(wanted))
             }
             "urgency" => self.urgency.as_ref() == Some(wanted),
             "incident_key" => self.incident_key.as_ref() == Some(wanted),
             _ => false,
         };
-        // A person who has acknowledged it was notified of it.
+        // An acknowledged incident counts: a person was notified of it.
         let open = ["triggered", "acknowledged"].contains(&self.status.as_str());
         open && self.title.contains(&query.name) && query.labels.iter().all(has)
     }
@@ -180,22 +184,25 @@ mod tests {
     /// (<https://support.pagerduty.com/docs/rest-api-rate-limits>).
     const ANSWER: &str = include_str!("contracts/pagerduty.json");
 
-    fn duty() -> PagerDuty {
+    fn pagerduty() -> PagerDuty {
         let text = r#"{"token":{"secret_env":"PD"},"services":["PIJ90N7"]}"#;
         serde_json::from_str(text).expect("its parameters")
     }
 
     fn seen(answer: &str, name: &str, labels: &[(&str, &str)]) -> Result<Vec<AlertSeen>, String> {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        duty().firing(&AlertQuery { name: name.to_owned(), labels }, 200, answer.as_bytes())
+        pagerduty().firing(&AlertQuery { name: name.to_owned(), labels }, 200, answer.as_bytes())
     }
 
     #[test]
     fn an_open_incident_fires_since_it_was_created() {
-        let [one] =
+        let [incident] =
             seen(ANSWER, "is on fire", &[("urgency", "high")]).expect("an answer").try_into().expect("one");
-        assert_eq!((one.id.as_str(), one.what.as_str()), ("PT4KHLK", "The server is on fire."));
-        assert_eq!((one.since_us, one.precise_to_us), (rfc3339_us("2015-10-06T21:30:42Z"), Some(1_000_000)));
+        assert_eq!((incident.id.as_str(), incident.what.as_str()), ("PT4KHLK", "The server is on fire."));
+        assert_eq!(
+            (incident.since_us, incident.precise_to_us),
+            (rfc3339_us("2015-10-06T21:30:42Z"), Some(1_000_000))
+        );
         for labels in [("service", "My Mail Service"), ("service", "PIJ90N7")] {
             assert_eq!(seen(ANSWER, "", &[labels]).expect("an answer").len(), 1, "{labels:?}");
         }
@@ -208,20 +215,20 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_cut_says_nothing() {
+    fn an_answer_with_only_some_of_the_incidents_is_refused() {
         let cut = ANSWER.replace("\"more\": false", "\"more\": true");
         assert!(seen(&cut, "fire", &[]).expect_err("cut").contains("more than 100"));
     }
 
     #[test]
-    fn a_question_has_the_token_only_as_a_name() {
-        let asked = duty().ask(&AlertQuery { name: "x".to_owned(), labels: BTreeMap::new() });
+    fn a_question_has_a_placeholder_and_not_the_token() {
+        let asked = pagerduty().ask(&AlertQuery { name: "x".to_owned(), labels: BTreeMap::new() });
         assert_eq!(
             asked.url,
             "https://api.pagerduty.com/incidents?date_range=all&statuses%5B%5D=triggered&statuses%5B%5D=acknowledged\
              &sort_by=created_at%3Adesc&limit=100&service_ids%5B%5D=PIJ90N7"
         );
         assert_eq!(asked.headers["Authorization"], "Token token={token}");
-        assert!(asked.parsed().is_ok() && duty().invalid().is_empty());
+        assert!(asked.parsed().is_ok() && pagerduty().invalid().is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! `prometheus`: the HTTP API of Prometheus. A question is a range query, so that moments that nobody could ask about in time are
-//! asked about later.
+//! `prometheus`: the HTTP API of Prometheus. A question is a range query: so moments can be asked about later that could not be asked
+//! about in time.
 
 mod alerts;
 mod answers;
@@ -45,9 +45,11 @@ pub struct Prometheus {
     pub secrets: BTreeMap<String, Secret>,
 }
 
-/// The header that says how the body is written.
+/// The header with the body's media type.
 const CONTENT_TYPE: &str = "Content-Type";
+/// The media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
+
 impl Form for Prometheus {
     const EXAMPLE: &'static str = "{ url = \"http://10.1.0.9:9090\" }";
 
@@ -57,7 +59,7 @@ impl Form for Prometheus {
     }
 }
 
-/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+/// Written by hand: a derived implementation would print texts that may be secrets.
 impl fmt::Debug for Prometheus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, bearer, headers, ca_file, secrets } = &self.without_secrets();
@@ -72,6 +74,7 @@ impl fmt::Debug for Prometheus {
 }
 
 impl Prometheus {
+    /// Returns a request for the bare URL, with the headers that every question has.
     fn request(&self) -> HttpProbe {
         let Self { url, bearer, headers, ca_file, secrets } = self.clone();
         HttpProbe { headers, bearer, ca_file, secrets, ..HttpProbe::get(url) }
@@ -127,22 +130,24 @@ impl Metrics for Prometheus {
         true
     }
 
-    /// A value itself has no age: `rate(x[1m])` goes on for a minute after the last scrape, and a plain selector for five. So the age
-    /// of the series behind it is asked for, at the same moments; the oldest series counts. A target that is gone leaves no old series,
-    /// because its series end with a mark, so series are counted, too. A function over a range leaves out series sooner than a selector
-    /// does, so those that it sees are counted as well. One query tells all, so all are of one state of the data.
+    /// A value does not show its age: `rate(x[1m])` has values until a minute after the last scrape, and a plain selector until five
+    /// minutes after it. So the query asks for the age of the oldest series that each selector reads, at the same moments.
+    ///
+    /// The age shows nothing about a target that is gone, because Prometheus marks the end of its series and returns them no more. So
+    /// the query counts series, too: those that each selector finds, and those that each function over a range uses, which may be
+    /// fewer. It is one query, so that ages and counts are from the same state of the data.
     fn behind_query(&self, queries: &[&str]) -> Option<String> {
-        let all: BTreeSet<Read> = queries.iter().flat_map(|query| reads::reads(query)).collect();
+        let reads: BTreeSet<Read> = queries.iter().flat_map(|query| reads::reads(query)).collect();
         let named = |text: String, name: String| {
             format!("label_replace({text}, \"{BEHIND}\", \"{name}\", \"\", \"\")")
         };
-        let of = |(place, read): (usize, Read)| {
-            let count = named(read.count(), format!("{COUNT}{place}"));
+        let part = |(index, read): (usize, Read)| {
+            let count = named(read.count(), format!("{COUNT}{index}"));
             let Read::Selector(selector) = read else { return count };
             let age = format!("max(time() - timestamp({selector}))");
-            format!("{} or {count}", named(age, format!("{AGE}{place}")))
+            format!("{} or {count}", named(age, format!("{AGE}{index}")))
         };
-        let parts: Vec<String> = all.into_iter().enumerate().map(of).collect();
+        let parts: Vec<String> = reads.into_iter().enumerate().map(part).collect();
         (!parts.is_empty()).then(|| parts.join(" or "))
     }
 
@@ -224,22 +229,22 @@ mod tests {
 
     #[test]
     fn the_data_behind_queries_are_the_oldest_age_and_the_series_of_each_selector() {
-        let of = |queries: &[&str]| prometheus("http://p:9090").behind_query(queries);
+        let behind_query = |queries: &[&str]| prometheus("http://p:9090").behind_query(queries);
         assert_eq!(
-            of(&["sum(rate(x[1m]))"]).as_deref(),
+            behind_query(&["sum(rate(x[1m]))"]).as_deref(),
             Some(
                 "label_replace(max(time() - timestamp(x)), \"firedrill\", \"age-0\", \"\", \"\") or \
                  label_replace(count(x), \"firedrill\", \"count-0\", \"\", \"\") or \
                  label_replace(count(count_over_time(x[1m]) >= 2), \"firedrill\", \"count-1\", \"\", \"\")"
             )
         );
-        let both = of(&["a / b", "b"]).expect("two selectors");
+        let both = behind_query(&["a / b", "b"]).expect("two selectors");
         assert!(
             both.contains("count(a), \"firedrill\", \"count-0\"")
                 && both.contains("timestamp(b)), \"firedrill\", \"age-1\"")
         );
         assert_eq!(both.matches("count(").count(), 2, "{both}");
-        assert_eq!(of(&["vector(1)"]), None);
+        assert_eq!(behind_query(&["vector(1)"]), None);
         let answer = br#"{"status":"success","data":{"resultType":"matrix","result":[
             {"metric":{"firedrill":"age-0"},"values":[[10,"0.5"],[11,"1.5"]]},
             {"metric":{"firedrill":"age-1"},"values":[[10,"2.5"]]},
@@ -248,12 +253,13 @@ mod tests {
         let question =
             Question { query: both, from_us: 10_000_000, until_us: 11_000_000, step_us: 1_000_000 };
         let read = behind(&question, 200, answer).expect("an answer");
-        let all: Vec<_> = read.iter().map(|one| (one.at_us, one.age, one.series.as_slice())).collect();
-        assert_eq!(all, [(10_000_000, Some(2.5), &[4, 1][..]), (11_000_000, Some(1.5), &[3, 0])]);
+        let moments: Vec<_> =
+            read.iter().map(|moment| (moment.at_us, moment.age, moment.series.as_slice())).collect();
+        assert_eq!(moments, [(10_000_000, Some(2.5), &[4, 1][..]), (11_000_000, Some(1.5), &[3, 0])]);
     }
 
     #[test]
-    fn counts_and_moments_that_were_not_asked_for_take_no_memory() {
+    fn counts_and_moments_that_were_not_asked_for_are_left_out() {
         let query = prometheus("http://p:9090").behind_query(&["rate(x[10s])"]).expect("a selector");
         let question = Question { query, from_us: 10_000_000, until_us: 12_000_000, step_us: 1_000_000 };
         let answer = br#"{"status":"success","data":{"resultType":"matrix","result":[
@@ -261,12 +267,12 @@ mod tests {
             {"metric":{"firedrill":"count-1"},"values":[[12,"2"]]},
             {"metric":{"firedrill":"count-999"},"values":[[10,"1"],[11,"1"]]}]}}"#;
         let read = behind(&question, 200, answer).expect("an answer");
-        let all: Vec<_> = read.iter().map(|one| (one.at_us, one.series.as_slice())).collect();
-        assert_eq!(all, [(10_001_000, &[4, 0][..]), (12_000_000, &[3, 2])]);
+        let moments: Vec<_> = read.iter().map(|moment| (moment.at_us, moment.series.as_slice())).collect();
+        assert_eq!(moments, [(10_001_000, &[4, 0][..]), (12_000_000, &[3, 2])]);
     }
 
     #[test]
-    fn a_url_with_a_query_and_secrets_in_clear() {
+    fn a_url_with_a_query_is_refused_and_headers_with_secrets_are_hidden() {
         assert_eq!(prometheus("http://p:9090").invalid(), []);
         assert_eq!(prometheus("http://p:9090/?x=1").invalid().len(), 1);
         let mut tenant = prometheus("http://p:9090");

@@ -14,10 +14,10 @@ use crate::{
     statsd::{Listener, Query, Reads, Selector, Wanted},
 };
 
-/// The longest silence of a sender that is alive, unless the source sets another.
+/// The longest silence of a sender that counts as alive, unless the source sets another.
 const ALIVE_WITHIN: Span = Span::secs(5);
-/// The longest silence that may be set. Each attack waits that long for its verdict.
-const LONGEST: Span = Span::secs(300);
+/// The longest silence that may be set. The verdict of each attack waits that long.
+const LONGEST_ALIVE_WITHIN: Span = Span::secs(300);
 
 /// Packets of StatsD, and of DogStatsD. The coordinator listens for them by UDP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -50,6 +50,7 @@ pub enum SignedGauges {
 }
 
 impl SignedGauges {
+    /// Whether the number is a change of the value.
     const fn is_change(self) -> bool {
         matches!(self, Self::Change)
     }
@@ -68,6 +69,7 @@ impl Statsd {
         ALIVE_WITHIN
     }
 
+    /// Returns the address to which packets are passed on; `None` if there is none or it is not valid.
     fn forward(&self) -> Option<SocketAddr> {
         self.forward.as_ref()?.parse().ok()
     }
@@ -80,7 +82,7 @@ impl Kind for Statsd {
 
     fn invalid(&self) -> Vec<Refusal> {
         let mut wrong = Vec::new();
-        let mut address = |key: &str, text: &str| {
+        let mut check_address = |key: &str, text: &str| {
             let field = Field::request(&[key]);
             match text.parse::<SocketAddr>() {
                 Err(_) => wrong.push(Refusal::new(
@@ -98,23 +100,23 @@ impl Kind for Statsd {
                 Ok(_) => {}
             }
         };
-        address("listen", &self.listen);
+        check_address("listen", &self.listen);
         if let Some(forward) = &self.forward {
-            address("forward", forward);
+            check_address("forward", forward);
         }
         let listen = self.listen.parse::<SocketAddr>().ok();
-        let own = |to: SocketAddr| {
+        let is_own = |to: SocketAddr| {
             listen.is_some_and(|at| {
                 at.port() == to.port()
                     && (at.ip() == to.ip() || at.ip().is_unspecified() && to.ip().is_loopback())
             })
         };
-        if self.forward().is_some_and(own) {
+        if self.forward().is_some_and(is_own) {
             let what = "packets are passed on to where they come in, and would never end";
             let help = "forward = \"127.0.0.1:8125\", or what else the daemon listens on";
             wrong.push(Refusal::new(Field::request(&["forward"]), what, "the same as `listen`", help));
         }
-        if self.alive_within < Span::secs(1) || self.alive_within > LONGEST {
+        if self.alive_within < Span::secs(1) || self.alive_within > LONGEST_ALIVE_WITHIN {
             let what = format!("a sender counts as alive for {} after a packet", self.alive_within);
             let help = "\"5s\" is usual; a little longer than the interval at which clients send";
             wrong.push(Refusal::new(Field::request(&["alive_within"]), what, "from 1s to 5m", help));
@@ -153,11 +155,11 @@ impl Listens for Statsd {
 
     fn open(&self, queries: &[&str]) -> Result<Listener, String> {
         let wrong = |text: &str| format!("`{text}` is not an address with a port");
-        let mut read = Vec::new();
+        let mut parsed = Vec::new();
         for query in queries {
             let query = Query::parse(query)?;
-            if !read.contains(&query) {
-                read.push(query);
+            if !parsed.contains(&query) {
+                parsed.push(query);
             }
         }
         Listener::open(Wanted {
@@ -165,7 +167,7 @@ impl Listens for Statsd {
             forward: self.forward.as_ref().map(|to| to.parse().map_err(|_| wrong(to))).transpose()?,
             within: self.alive_within.0,
             changes: self.signed_gauges.is_change(),
-            queries: read,
+            queries: parsed,
         })
     }
 }
@@ -180,17 +182,17 @@ impl Metrics for Statsd {
     }
 
     fn written(&self, text: &str, written: &Written<'_>) -> String {
-        let of = |text: &str, tags: &BTreeMap<String, String>| {
-            Selector::parse(text).map(|mut one| {
-                one.tags.extend(tags.clone());
-                one
+        let selector = |text: &str, tags: &BTreeMap<String, String>| {
+            Selector::parse(text).map(|mut selector| {
+                selector.tags.extend(tags.clone());
+                selector
             })
         };
         let reads = written.value.map(Reads::parse);
         let default = if written.part { Reads::Count } else { Reads::Total };
-        let alive_by = written.alive_by.map(|text| of(text, &BTreeMap::new()));
-        let alive_by = alive_by.or_else(|| written.total.map(|text| of(text, written.tags)));
-        match (of(text, written.tags), reads.unwrap_or(Some(default)), alive_by.transpose()) {
+        let alive_by = written.alive_by.map(|text| selector(text, &BTreeMap::new()));
+        let alive_by = alive_by.or_else(|| written.total.map(|text| selector(text, written.tags)));
+        match (selector(text, written.tags), reads.unwrap_or(Some(default)), alive_by.transpose()) {
             (Ok(of), Some(reads), Ok(alive_by)) => Query {
                 reads,
                 alive_by: alive_by.filter(|by| *by != of || written.alive_by.is_some()),
@@ -198,7 +200,7 @@ impl Metrics for Statsd {
                 every: written.every,
             }
             .to_string(),
-            // `wrong` says what is wrong with it.
+            // `wrong` names the error.
             _ => text.to_owned(),
         }
     }
@@ -209,7 +211,7 @@ impl Metrics for Statsd {
         if let Err(why) = Selector::parse(text) {
             wrong.push(("statsd", why, name.to_owned()));
         }
-        // The rest is the same for both parts of a share.
+        // For a share, this is called for both parts, which have the rest in common.
         if written.part && written.total.is_some() {
             return wrong;
         }
@@ -278,7 +280,7 @@ impl Metrics for Statsd {
         Some(queries.join("\n"))
     }
 
-    /// The series of a StatsD source are senders, or gauges.
+    /// The series of a StatsD source are its senders, or for [`Reads::Last`] its gauges.
     fn missing(&self, query: &str) -> Missing {
         match Query::parse(query).map(|query| query.reads) {
             Ok(Reads::Count | Reads::Rate | Reads::Total | Reads::Unique | Reads::Max) => Missing::AtLeast,

@@ -9,14 +9,14 @@ pub(super) enum Line<'p> {
     Skipped,
 }
 
-/// Values of a metric. Each of them is a number, except those of a set.
+/// Values of a metric, all of which are numbers, except those of a set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Metric<'p> {
     pub(super) name: &'p str,
     pub(super) form: Form,
     /// The values as they were sent, separated by colons.
     values: &'p str,
-    /// The share of events that was sent.
+    /// The share of events that was sent, above 0 and at most 1.
     pub(super) rate: f64,
     /// The tags as they were sent, separated by commas.
     tags: &'p str,
@@ -32,13 +32,14 @@ pub(super) enum Form {
     Set,
 }
 
-/// A line that cannot be read, with the name of its metric if it has one.
+/// A line that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed<'p> {
+    /// The name of its metric; `None` if it has none.
     pub(super) name: Option<&'p str>,
 }
 
-/// A value of a gauge.
+/// A value that is a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Number {
     pub(super) value: f64,
@@ -62,12 +63,13 @@ pub(super) fn line(bytes: &[u8]) -> Result<Line<'_>, Malformed<'_>> {
     metric(name, rest).map(Line::Metric).ok_or(Malformed { name: Some(name) })
 }
 
-/// Returns the name of a line that is no text as a whole.
+/// Returns the name in a line that is not UTF-8 as a whole; `None` if it has none.
 fn name_of(bytes: &[u8]) -> Option<&str> {
     let end = bytes.iter().position(|byte| *byte == b':')?;
     std::str::from_utf8(&bytes[..end]).ok().filter(|name| !name.is_empty())
 }
 
+/// Reads the part of a line after the name and the colon; `None` if it is malformed.
 fn metric<'p>(name: &'p str, rest: &'p str) -> Option<Metric<'p>> {
     let mut fields = rest.split('|');
     let values = fields.next()?;
@@ -85,13 +87,13 @@ fn metric<'p>(name: &'p str, rest: &'p str) -> Option<Metric<'p>> {
         } else if let Some(text) = field.strip_prefix('#') {
             tags = text;
         } else if field.starts_with('T') {
-            // It is about another time than that of its arrival.
+            // A time: the values are not those of the line's arrival.
             return None;
         }
     }
     let metric = Metric { name, form, values, rate, tags };
-    let sound = form == Form::Set || values.split(':').all(|value| number(value).is_some());
-    (sound && !values.is_empty()).then_some(metric)
+    let valid = form == Form::Set || values.split(':').all(|value| number(value).is_some());
+    (valid && !values.is_empty()).then_some(metric)
 }
 
 fn number(text: &str) -> Option<Number> {
@@ -100,20 +102,20 @@ fn number(text: &str) -> Option<Number> {
 }
 
 impl<'p> Metric<'p> {
-    /// Returns the values; none of a set.
+    /// Returns the values that are numbers; none for a set.
     pub(super) fn numbers(&self) -> impl Iterator<Item = Number> + use<'p> {
         let values = if self.form == Form::Set { "" } else { self.values };
         values.split(':').filter_map(number)
     }
 
-    /// Returns the value of a set.
+    /// Returns the value of a set, which may be any text.
     pub(super) const fn member(&self) -> &'p str {
         self.values
     }
 
-    /// Whether it has a tag. A tag without a colon has the value `""`.
+    /// Whether the metric has a tag with a value. A tag without a colon has the value `""`.
     pub(super) fn has(&self, tag: &str, value: &str) -> bool {
-        self.tags().any(|one| one.split_once(':').unwrap_or((one, "")) == (tag, value))
+        self.tags().any(|own| own.split_once(':').unwrap_or((own, "")) == (tag, value))
     }
 
     /// Returns the tags.
@@ -147,14 +149,14 @@ mod tests {
             ("size:1e3|h", Form::Timing, vec![1000.0], 1.0),
         ] {
             let metric = read(text);
-            let numbers: Vec<f64> = metric.numbers().map(|one| one.value).collect();
+            let numbers: Vec<f64> = metric.numbers().map(|number| number.value).collect();
             assert_eq!((metric.form, numbers, metric.rate), (form, values, rate), "{text}");
         }
         let set = read("users:a:b|s|#x");
         assert_eq!((set.member(), set.numbers().count()), ("a:b", 0));
-        let change: Vec<bool> =
-            ["q:+1|g", "q:-1|g", "q:1|g"].map(|text| read(text).numbers().all(|one| one.signed)).into();
-        assert_eq!(change, [true, true, false]);
+        let signed: Vec<bool> =
+            ["q:+1|g", "q:-1|g", "q:1|g"].map(|text| read(text).numbers().all(|number| number.signed)).into();
+        assert_eq!(signed, [true, true, false]);
     }
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn events_and_checks_are_skipped_and_the_name_of_what_cannot_be_read_is_told() {
+    fn events_and_checks_are_skipped_and_malformed_lines_keep_their_name() {
         for text in ["_e{5,4}:title|text|#a", "_sc|redis|0|#a"] {
             assert_eq!(line(text.as_bytes()), Ok(Line::Skipped), "{text}");
         }
@@ -203,24 +205,24 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(Line::Metric(metric)) = line(&bytes) {
-                prop_assert!(metric.numbers().all(|one| one.value.is_finite()));
+                prop_assert!(metric.numbers().all(|number| number.value.is_finite()));
                 prop_assert!(metric.rate > 0.0 && metric.rate <= 1.0);
                 let _ = (metric.tags().count(), metric.has("a", "b"), metric.member());
             }
         }
 
         #[test]
-        fn what_looks_like_a_line_is_read_without_a_panic(text in "[a-z.]{0,3}:?[-+0-9.e:]{0,6}\\|?(c|g|ms|h|d|s|q)?(\\|[@#cT][a-z0-9.:,]{0,6}){0,3}") {
+        fn almost_valid_lines_are_read_without_a_panic(text in "[a-z.]{0,3}:?[-+0-9.e:]{0,6}\\|?(c|g|ms|h|d|s|q)?(\\|[@#cT][a-z0-9.:,]{0,6}){0,3}") {
             let _ = line(text.as_bytes());
         }
 
         #[test]
-        fn a_counter_is_read_as_it_was_written(name in "[a-zA-Z_.-]{1,20}", value in -1e9f64..1e9, tag in "[a-z]{1,5}", of in "[a-z:]{0,5}") {
-            let text = format!("{name}:{value}|c|#{tag}:{of}");
+        fn a_counter_is_read_as_it_was_written(name in "[a-zA-Z_.-]{1,20}", value in -1e9f64..1e9, tag in "[a-z]{1,5}", tag_value in "[a-z:]{0,5}") {
+            let text = format!("{name}:{value}|c|#{tag}:{tag_value}");
             let metric = read(&text);
             prop_assert_eq!(metric.name, name.as_str());
-            prop_assert_eq!(metric.numbers().map(|one| one.value).collect::<Vec<_>>(), vec![value]);
-            prop_assert!(metric.has(&tag, &of));
+            prop_assert_eq!(metric.numbers().map(|number| number.value).collect::<Vec<_>>(), vec![value]);
+            prop_assert!(metric.has(&tag, &tag_value));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Receives the packets of StatsD in a thread of its own, so that none of them waits for other work.
+//! Receives the packets of StatsD in a separate thread, so that none of them waits for other work.
 
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -20,21 +20,22 @@ use super::{
 };
 use crate::points::{Behind, Point};
 
-/// Size of the kernel's buffer of packets that are not read yet.
+/// Size of the kernel's buffer for packets that are not read yet, in bytes.
 pub(super) const BUFFER: usize = 8 << 20;
-/// The longest packet.
+/// Size of the longest packet, in bytes.
 const PACKET: usize = 65_536;
-/// The longest time between two looks at the packets that the kernel dropped.
+/// The longest time between two looks at the kernel's count of dropped packets, in microseconds.
 const LOOK_US: i64 = 10_000;
 /// The longest time between two looks while no packet arrives, and the longest time until the thread notices that it must end.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// The questions of a listener, and its address.
+/// The address of a listener, and its questions.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) listen: SocketAddr,
-    /// The address that each packet is passed on to.
+    /// The address that each packet is passed on to; `None` if packets are not passed on.
     pub(crate) forward: Option<SocketAddr>,
+    /// The longest silence of a sender that counts as alive.
     pub(crate) within: Duration,
     /// Whether a sign before a gauge's value means a change.
     pub(crate) changes: bool,
@@ -44,8 +45,11 @@ pub(crate) struct Wanted {
 /// A listener. It ends when it is dropped.
 pub struct Listener {
     store: Arc<Mutex<Store>>,
+    /// Whether the thread has to end.
     ends: Arc<AtomicBool>,
+    /// The address that it listens on.
     at: SocketAddr,
+    /// Size of the kernel's buffer in bytes, as the kernel counts it.
     buffer: usize,
 }
 
@@ -65,7 +69,7 @@ impl Listener {
     /// Opens the socket and starts the thread that reads it.
     ///
     /// # Errors
-    /// The address cannot be listened on; a clause for people, with what to do.
+    /// The address cannot be listened on. The text is for people, with advice.
     pub(crate) fn open(wanted: Wanted) -> Result<Self, String> {
         Self::with_buffer(wanted, BUFFER)
     }
@@ -92,25 +96,25 @@ impl Listener {
         Ok(Self { store, ends, at, buffer })
     }
 
-    /// Returns the address.
+    /// Returns the address that it listens on.
     #[must_use]
     pub const fn at(&self) -> SocketAddr {
         self.at
     }
 
-    /// Returns the size of the kernel's buffer, as the kernel counts it.
+    /// Returns the size of the kernel's buffer in bytes, as the kernel counts it.
     #[must_use]
     pub const fn buffer(&self) -> usize {
         self.buffer
     }
 
-    /// Returns counts of all that arrived.
+    /// Returns counts of all packets and lines that arrived.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.store().counts()
     }
 
-    /// Returns the reason why a question has no value, in words, if no packet answered it.
+    /// Returns the reason why a question has no value, in words; `None` if a packet answered it.
     pub(crate) fn missing(&self, query: &str) -> Option<String> {
         self.store().missing(query)
     }
@@ -136,23 +140,26 @@ impl Listener {
     }
 }
 
+/// Locks the store. A panic of another thread does not matter.
 fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
     store.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The listener's clock, which counts from the machine's boot.
+/// Reads the listener's clock, which counts from the machine's boot.
 fn now_us() -> i64 {
     i64::try_from(clock::boot_us()).unwrap_or(i64::MAX)
 }
 
-/// The thread that reads.
+/// The state of the thread that reads.
 struct Reader {
     socket: UdpSocket,
+    /// The socket by which packets are passed on.
     onward: Option<UdpSocket>,
     store: Arc<Mutex<Store>>,
     ends: Arc<AtomicBool>,
-    /// Number of packets that the kernel had dropped by the last look, and the time of that look.
+    /// Number of packets that the kernel had dropped by the last look.
     lost: u32,
+    /// Time of that look.
     looked_us: i64,
 }
 
@@ -181,9 +188,9 @@ impl Reader {
         }
     }
 
-    /// Records the packets that the kernel dropped since the last look. All packets that arrived up to `read_us` were read.
+    /// Records how many packets the kernel dropped since the last look, and that all packets that arrived up to `read_us` were read.
     fn look(&mut self, read_us: i64) {
-        // Without the count nothing tells whether packets were dropped, so no moment counts as read.
+        // Packets may have been dropped if the count is not known, so no moment counts as read.
         let Ok(lost) = socket::lost(&self.socket) else { return };
         let now = now_us();
         let mut store = lock(&self.store);

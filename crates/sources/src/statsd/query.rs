@@ -10,7 +10,7 @@ use super::line::{Form, Metric};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selector {
     pub(crate) name: String,
-    /// Tags that they must have. One without a value has the value `""`.
+    /// The tags that the metrics must have. A tag without a value has the value `""`.
     pub(crate) tags: BTreeMap<String, String>,
 }
 
@@ -19,11 +19,11 @@ pub(crate) struct Selector {
 pub(crate) enum Reads {
     /// The sum of a counter, or the number of timings.
     Count,
-    /// The same a second.
+    /// [`Reads::Count`] per second.
     Rate,
     /// The sum since the listener began.
     Total,
-    /// The value of a gauge at the end.
+    /// The value of a gauge at the end of the interval.
     Last,
     /// The lowest value of a gauge or of timings.
     Min,
@@ -31,26 +31,28 @@ pub(crate) enum Reads {
     Max,
     /// The mean of timings.
     Mean,
-    /// Number of different values of a set.
+    /// Number of distinct values of a set.
     Unique,
     /// A percentile of timings, in thousandths of one per cent.
     Percentile(u32),
 }
 
-/// One question.
+/// A question about one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Query {
     pub(crate) reads: Reads,
+    /// The metrics that it is about.
     pub(crate) of: Selector,
+    /// Length of an interval.
     pub(crate) every: Span,
-    /// Metrics whose packets show that the sender is alive.
+    /// The metrics whose packets show that a sender is alive; `None` if `of` does.
     pub(crate) alive_by: Option<Selector>,
 }
 
-/// The words between a question and the metric that shows that its sender is alive.
+/// The words between a question and the metrics that show that a sender is alive.
 const ALIVE_BY: &str = " alive by ";
-/// All values but percentiles.
-const NAMED: [(&str, Reads); 8] = [
+/// The names of all values but percentiles.
+const NAMES: [(&str, Reads); 8] = [
     ("count", Reads::Count),
     ("rate", Reads::Rate),
     ("total", Reads::Total),
@@ -62,9 +64,9 @@ const NAMED: [(&str, Reads); 8] = [
 ];
 
 impl Reads {
-    /// Reads the name of a value.
+    /// Reads the name of a value, such as `rate` or `p99.9`; `None` if there is no such value.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if let Some((_, reads)) = NAMED.iter().find(|(name, _)| *name == text) {
+        if let Some((_, reads)) = NAMES.iter().find(|(name, _)| *name == text) {
             return Some(*reads);
         }
         let digits = text.strip_prefix('p')?;
@@ -78,11 +80,11 @@ impl Reads {
             1..=3 => format!("{decimals:0<3}").parse().ok()?,
             _ => return None,
         };
-        let all = whole * 1_000 + decimals;
-        (1..=100_000).contains(&all).then_some(Self::Percentile(all))
+        let thousandths = whole * 1_000 + decimals;
+        (1..=100_000).contains(&thousandths).then_some(Self::Percentile(thousandths))
     }
 
-    /// Whether it can be read from metrics of a type.
+    /// Whether the value can be read from metrics of a type.
     pub(super) const fn fits(self, form: Form) -> bool {
         match self {
             Self::Count | Self::Rate | Self::Total => matches!(form, Form::Counter | Form::Timing),
@@ -93,8 +95,8 @@ impl Reads {
         }
     }
 
-    /// The types that it can be read from, for messages.
-    pub(crate) const fn of(self) -> &'static str {
+    /// Returns the types that the value can be read from, for messages.
+    pub(crate) const fn types(self) -> &'static str {
         match self {
             Self::Count | Self::Rate | Self::Total => "counters (c) and timings (ms, h, d)",
             Self::Last => "gauges (g)",
@@ -108,14 +110,14 @@ impl Reads {
 impl fmt::Display for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Percentile(all) => write!(f, "p{}", f64::from(*all) / 1_000.0),
-            other => f.write_str(NAMED.iter().find(|(_, one)| one == other).map_or("", |(name, _)| name)),
+            Self::Percentile(thousandths) => write!(f, "p{}", f64::from(*thousandths) / 1_000.0),
+            other => f.write_str(NAMES.iter().find(|(_, reads)| reads == other).map_or("", |(name, _)| name)),
         }
     }
 }
 
 impl Selector {
-    /// Reads `name` or `name{tag="value", …}`. The error is a sentence.
+    /// Reads `name` or `name{tag="value", …}`. The error is a clause for people.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let (name, tags) = match text.split_once('{') {
@@ -134,19 +136,19 @@ impl Selector {
         Ok(Self { name, tags })
     }
 
-    /// Whether a metric is one of them.
+    /// Whether the selector selects a metric.
     pub(super) fn fits(&self, metric: &Metric<'_>) -> bool {
         self.name == metric.name && self.tags.iter().all(|(tag, value)| metric.has(tag, value))
     }
 }
 
-/// Reads `tag="value", …}`.
+/// Reads the tags after the brace, `tag="value", …}`; `None` if they are malformed or a tag comes twice.
 fn tags(mut rest: &str) -> Option<BTreeMap<String, String>> {
-    let mut all = BTreeMap::new();
+    let mut tags = BTreeMap::new();
     loop {
         rest = rest.trim_start();
         if let Some(after) = rest.strip_prefix('}') {
-            return after.trim().is_empty().then_some(all);
+            return after.trim().is_empty().then_some(tags);
         }
         let (tag, after) = rest.split_once('=')?;
         let mut chars = after.trim_start().strip_prefix('"')?.char_indices();
@@ -162,7 +164,7 @@ fn tags(mut rest: &str) -> Option<BTreeMap<String, String>> {
         let tag = tag.trim();
         if tag.is_empty()
             || tag.contains(['"', '{', '}', ',', ':'])
-            || all.insert(tag.to_owned(), value).is_some()
+            || tags.insert(tag.to_owned(), value).is_some()
         {
             return None;
         }
@@ -178,25 +180,26 @@ impl fmt::Display for Selector {
             return Ok(());
         }
         let quoted = |value: &String| value.replace('\\', "\\\\").replace('"', "\\\"");
-        let all: Vec<String> =
+        let tags: Vec<String> =
             self.tags.iter().map(|(tag, value)| format!("{tag}=\"{}\"", quoted(value))).collect();
-        write!(f, "{{{}}}", all.join(", "))
+        write!(f, "{{{}}}", tags.join(", "))
     }
 }
 
 impl Query {
-    /// Reads a question as it is displayed. The error is a sentence.
+    /// Reads a question as [`fmt::Display`] writes it. The error is a clause for people.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        // The text of a tag may have these words, too.
+        // The value of a tag may have these words, too, so each place is tried.
         let parts = text.match_indices(ALIVE_BY).map(|(at, words)| (&text[..at], &text[at + words.len()..]));
-        let mut both = parts.filter_map(|(question, alive_by)| {
+        let mut queries = parts.filter_map(|(question, alive_by)| {
             let alive_by = Some(Selector::parse(alive_by).ok()?);
-            Self::parse_one(question).ok().map(|query| Self { alive_by, ..query })
+            Self::parse_question(question).ok().map(|query| Self { alive_by, ..query })
         });
-        both.next().map_or_else(|| Self::parse_one(text), Ok)
+        queries.next().map_or_else(|| Self::parse_question(text), Ok)
     }
 
-    fn parse_one(question: &str) -> Result<Self, String> {
+    /// Reads a question without ` alive by …`.
+    fn parse_question(question: &str) -> Result<Self, String> {
         let wrong = || format!("`{question}` is not a question to StatsD");
         let (reads, rest) = question.split_once('(').ok_or_else(wrong)?;
         let (of, every) = rest.strip_suffix("])").and_then(|rest| rest.rsplit_once('[')).ok_or_else(wrong)?;
@@ -212,7 +215,7 @@ impl Query {
         })
     }
 
-    /// Returns the length of time that a value describes.
+    /// Returns the length of time that a value is about; zero if it is about a moment, or about all the time since the beginning.
     pub(crate) fn window(&self) -> Span {
         if matches!(self.reads, Reads::Last | Reads::Total) { Span::ZERO } else { self.every }
     }
@@ -249,9 +252,10 @@ mod tests {
 
     #[test]
     fn names_may_have_tags() {
-        let read = Selector::parse("checkout.requests{code=\"ok\", zone = \"a\\\"b\"}").expect("a selector");
-        assert_eq!((read.name.as_str(), read.tags["code"].as_str()), ("checkout.requests", "ok"));
-        assert_eq!(read.tags["zone"], "a\"b");
+        let selector =
+            Selector::parse("checkout.requests{code=\"ok\", zone = \"a\\\"b\"}").expect("a selector");
+        assert_eq!((selector.name.as_str(), selector.tags["code"].as_str()), ("checkout.requests", "ok"));
+        assert_eq!(selector.tags["zone"], "a\"b");
         for wrong in
             ["", "a b", "a:b", "a{", "a{b}", "a{b=c}", "a{b=\"c\"", "a{b=\"c\"}x", "a{b=\"1\",b=\"2\"}"]
         {

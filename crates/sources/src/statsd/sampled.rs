@@ -1,5 +1,5 @@
-//! Bounds of the truth where a client sends only a share of its events (`@0.1`). The lines that were not sent may decide, so a value
-//! that is made from the others is an estimate.
+//! Bounds of the truth if a client sends only a share of its events (`@0.1`). A value that is made from the lines that were sent is
+//! only an estimate.
 //!
 //! Each bound is wrong with a probability of at most [`DOUBT`], by the Chernoff bound of the binomial distribution.
 
@@ -8,25 +8,27 @@ use super::query::Reads;
 /// The probability with which the truth may lie beyond a bound.
 const DOUBT: f64 = 0.01;
 
-/// The sample rates and the highest value that were seen of a metric.
+/// The sample rates and the highest count that were seen of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sampling {
-    /// The lowest and the highest rate below 1.
+    /// The lowest rate below 1.
     low: f64,
+    /// The highest rate below 1.
     high: f64,
-    /// The highest value of a line.
+    /// The highest count of a line.
     most: f64,
 }
 
-/// The lines of one interval that were sent with a sample rate.
+/// The lines of one interval: those with a sample rate below 1, and the sum of the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Lines {
-    /// Their number, and the sum of their counts, without the sample rate.
+    /// Number of lines with a sample rate below 1.
     count: f64,
+    /// The sum of their counts as they were sent, not multiplied by the inverse of the rate.
     sum: f64,
-    /// The lowest count of a line.
+    /// The lowest of their counts; `None` if there is no such line.
     least: Option<f64>,
-    /// The sum of what all other lines count.
+    /// The sum of the counts of all other lines.
     exact: f64,
 }
 
@@ -44,7 +46,7 @@ impl Lines {
 }
 
 impl Sampling {
-    /// Adds a line with a rate below 1, and the most that a value of it counts.
+    /// Adds a line with a rate below 1, and the highest count among its values.
     pub(super) fn with(seen: Option<Self>, rate: f64, counts: f64) -> Self {
         let Self { low, high, most } = seen.unwrap_or(Self { low: rate, high: rate, most: counts });
         Self { low: low.min(rate), high: high.max(rate), most: most.max(counts) }
@@ -59,7 +61,7 @@ impl Sampling {
         (lines, seconds): (&Lines, f64),
         ranks: impl Fn(f64) -> Option<f64>,
     ) -> (f64, f64) {
-        let any = (f64::NEG_INFINITY, f64::INFINITY);
+        let unbounded = (f64::NEG_INFINITY, f64::INFINITY);
         match reads {
             Reads::Count | Reads::Rate => {
                 let (least, most) = self.counted(lines);
@@ -68,14 +70,15 @@ impl Sampling {
             }
             Reads::Unique | Reads::Max => (value, f64::INFINITY),
             Reads::Min => (f64::NEG_INFINITY, value),
-            Reads::Percentile(all) => {
-                let (low, high) = shares(lines.count, f64::from(all) / 100_000.0);
-                (low.and_then(&ranks).unwrap_or(any.0), high.and_then(&ranks).unwrap_or(any.1))
+            Reads::Percentile(thousandths) => {
+                let (low, high) = shares(lines.count, f64::from(thousandths) / 100_000.0);
+                (low.and_then(&ranks).unwrap_or(unbounded.0), high.and_then(&ranks).unwrap_or(unbounded.1))
             }
-            Reads::Mean | Reads::Last | Reads::Total => any,
+            Reads::Mean | Reads::Last | Reads::Total => unbounded,
         }
     }
 
+    /// Returns the bounds of the sum of all counts, of lines that were sent and of those that were not.
     fn counted(&self, lines: &Lines) -> (f64, f64) {
         let (least, _) = events(lines.count, self.high);
         let (_, most) = events(lines.count, self.low);
@@ -85,20 +88,21 @@ impl Sampling {
     }
 }
 
-/// Returns the logarithm of the bound on how likely a binomial count is as far from its mean as this one.
-fn unlikely(count: f64, of: f64, rate: f64) -> f64 {
-    let part = |is: f64, wanted: f64| if is > 0.0 { is * (is / wanted).ln() } else { 0.0 };
-    part(count, of * rate) + part(of - count, of * (1.0 - rate))
+/// Returns the negative logarithm of the Chernoff bound: of the probability that a binomial count is at least as far from its mean as
+/// `count`, on the same side. `trials` is the number of events, of which each counts with the probability `rate`.
+fn unlikely(count: f64, trials: f64, rate: f64) -> f64 {
+    let part = |actual: f64, mean: f64| if actual > 0.0 { actual * (actual / mean).ln() } else { 0.0 };
+    part(count, trials * rate) + part(trials - count, trials * (1.0 - rate))
 }
 
-/// Returns the lowest and the highest likely number of events, of which `sent` were sent.
+/// Returns the lowest and the highest likely number of events, of which `sent` were sent at a sample rate.
 fn events(sent: f64, rate: f64) -> (f64, f64) {
     let doubt = -DOUBT.ln();
     let mean = sent / rate;
     if !mean.is_finite() {
         return (sent, f64::INFINITY);
     }
-    let likely = |all: f64| unlikely(sent, all, rate) <= doubt;
+    let likely = |events: f64| unlikely(sent, events, rate) <= doubt;
     let mut beyond = mean.max(1.0) * 2.0;
     while likely(beyond) && beyond.is_finite() {
         beyond *= 2.0;
@@ -106,7 +110,7 @@ fn events(sent: f64, rate: f64) -> (f64, f64) {
     (edge(mean, sent, likely), edge(mean, beyond, likely))
 }
 
-/// Returns the shares of sent timings between which a share of all timings lies. There is none where too few were sent.
+/// Returns the shares of the sent timings between which a share of all timings lies. Each is `None` if too few were sent for it.
 fn shares(sent: f64, share: f64) -> (Option<f64>, Option<f64>) {
     let doubt = -DOUBT.ln();
     let likely = |part: f64| unlikely(part * sent, sent, share) <= doubt;
@@ -115,8 +119,8 @@ fn shares(sent: f64, share: f64) -> (Option<f64>, Option<f64>) {
     (low, high)
 }
 
-/// Finds by bisection where `likely` ends between `inside`, where it holds, and `outside`. Returns the outer end, so that a bound is
-/// too wide rather than too narrow.
+/// Finds by bisection where `likely` ceases to hold between `inside`, where it holds, and `outside`. Returns the outer end of the last
+/// step, so that a bound is too wide rather than too narrow.
 fn edge(inside: f64, outside: f64, likely: impl Fn(f64) -> bool) -> f64 {
     let (mut inside, mut outside) = (inside, outside);
     if likely(outside) {
@@ -140,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_sent_widens_a_count() {
+    fn the_bounds_of_a_count_include_events_that_were_not_sent() {
         let (least, most) = events(0.0, 0.1);
         assert!(least == 0.0 && (40.0..50.0).contains(&most), "0.9 to the power of 44 is 1 %: {most}");
         let (least, most) = events(100.0, 0.1);
@@ -162,13 +166,13 @@ mod tests {
     }
 
     proptest! {
-        /// The exact tails of the binomial distribution are below what is allowed.
+        /// Compares with the exact tails of the binomial distribution.
         #[test]
-        fn a_bound_is_hardly_ever_wrong(all in 1_u32..200, rate in 0.02_f64..0.9) {
-            let n = f64::from(all);
+        fn the_truth_lies_beyond_a_bound_with_at_most_the_allowed_probability(events_count in 1_u32..200, rate in 0.02_f64..0.9) {
+            let n = f64::from(events_count);
             let mut chance = (n * (1.0 - rate).ln()).exp();
             let (mut below, mut above) = (0.0, 0.0);
-            for sent in 0..=all {
+            for sent in 0..=events_count {
                 let k = f64::from(sent);
                 let (least, most) = events(k, rate);
                 if most < n {

@@ -1,5 +1,5 @@
-//! The knowledge of a listener: its questions, the senders of their metrics, the packets that were lost, and counts of all that arrived.
-//! Only what is asked for is kept, so its memory is bounded by the questions.
+//! The data of a listener: its questions, the senders of their metrics, the packets that were lost, and counts of all that arrived. Only
+//! data that a question needs are kept, so the questions bound the memory.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -22,23 +22,28 @@ const DROPS: usize = 1_000;
 /// Number of names that are kept for messages.
 const NAMES: usize = 200;
 
-/// The knowledge of a listener. Times are microseconds of the listener's clock.
+/// The data of a listener. Times are microseconds of the listener's clock.
 pub(super) struct Store {
     tracks: Vec<Track>,
-    /// The questions by the names of the metrics that they are about.
+    /// The indexes of the questions in `tracks`, by the names of the metrics that they need.
     by_name: HashMap<String, Vec<usize>>,
     senders: HashMap<SocketAddr, Stream>,
     /// Periods in which packets were dropped, each with their number, in order.
     drops: VecDeque<(i64, i64, u64)>,
+    /// The longest silence of a sender that counts as alive.
     within_us: i64,
+    /// Whether a sign before a gauge's value means a change.
     changes: bool,
+    /// The time at which the listener began.
     began_us: i64,
+    /// All packets that arrived up to this time were read.
     read_us: i64,
     counts: Counts,
+    /// Names of metrics that no question is about, for messages.
     names: BTreeSet<String>,
 }
 
-/// Counts of all that arrived.
+/// Counts of all packets and lines that arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Packets that were read.
@@ -49,7 +54,7 @@ pub struct Counts {
     pub skipped: u64,
     /// Lines that could not be read.
     pub malformed: u64,
-    /// The first of these, without what may be a secret.
+    /// The first line that could not be read, without texts that may be secrets; `None` if there is none.
     pub first_malformed: Option<String>,
     /// Packets that the kernel dropped before they were read.
     pub dropped: u64,
@@ -58,15 +63,15 @@ pub struct Counts {
 }
 
 impl Store {
-    /// `changes` says whether a sign before a gauge's value means a change.
+    /// Returns a store without data. `changes` says whether a sign before a gauge's value means a change.
     pub(super) fn new(queries: Vec<Query>, within_us: i64, changes: bool, began_us: i64) -> Self {
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
-        for (place, query) in queries.iter().enumerate() {
-            let by = query.alive_by.as_ref().map(|one| &one.name);
-            for name in std::iter::once(&query.of.name).chain(by) {
-                let all = by_name.entry(name.clone()).or_default();
-                if !all.contains(&place) {
-                    all.push(place);
+        for (index, query) in queries.iter().enumerate() {
+            let alive_by = query.alive_by.as_ref().map(|selector| &selector.name);
+            for name in std::iter::once(&query.of.name).chain(alive_by) {
+                let indexes = by_name.entry(name.clone()).or_default();
+                if !indexes.contains(&index) {
+                    indexes.push(index);
                 }
             }
         }
@@ -99,7 +104,7 @@ impl Store {
         }
     }
 
-    /// Takes a line; `ends` says that its packet ends with it.
+    /// Takes a line. `ends` says whether its packet ends with it.
     fn line(&mut self, at_us: i64, from: SocketAddr, bytes: &[u8], ends: bool) {
         let metric = match line(bytes) {
             Ok(Line::Metric(metric)) => metric,
@@ -107,15 +112,15 @@ impl Store {
             Err(malformed) => return self.malformed(at_us, bytes, malformed, ends),
         };
         self.counts.metrics += 1;
-        let Some(places) = self.by_name.get(metric.name) else {
+        let Some(indexes) = self.by_name.get(metric.name) else {
             if self.names.len() < NAMES && !self.names.contains(metric.name) {
                 self.names.insert(metric.name.to_owned());
             }
             return;
         };
         let mut follows = false;
-        for place in places {
-            let Some(track) = self.tracks.get_mut(*place) else { continue };
+        for index in indexes {
+            let Some(track) = self.tracks.get_mut(*index) else { continue };
             follows |= track.take(&metric, (at_us, self.within_us), from, self.changes);
         }
         if follows && !self.senders.contains_key(&from) {
@@ -123,8 +128,8 @@ impl Store {
         }
     }
 
-    /// Takes a line that cannot be read. A packet may be cut at its sender's maximum size: then its last line may be the beginning of any
-    /// longer name.
+    /// Takes a line that cannot be read. A sender may cut a packet at its maximum size. So a last line without a colon may be the
+    /// beginning of any longer name.
     fn malformed(&mut self, at_us: i64, bytes: &[u8], malformed: Malformed<'_>, ends: bool) {
         self.counts.malformed += 1;
         let shown = || firedrill_wire::hide::line(&excerpt(&String::from_utf8_lossy(bytes)));
@@ -132,14 +137,14 @@ impl Store {
         let cut = ends && !bytes.contains(&b':');
         for track in &mut self.tracks {
             let name = track.query.of.name.as_str();
-            let own = malformed.name == Some(name) || cut && name.as_bytes().starts_with(bytes);
-            if own {
+            let is_own = malformed.name == Some(name) || cut && name.as_bytes().starts_with(bytes);
+            if is_own {
                 track.unreadable(at_us);
             }
         }
     }
 
-    /// Follows a sender. If there are too many, the one that was silent the longest is removed.
+    /// Follows a sender. If there are too many, the one that has been silent for the longest time is removed.
     fn follow(&mut self, at_us: i64, from: SocketAddr) {
         if self.senders.len() >= SENDERS {
             let oldest =
@@ -159,7 +164,7 @@ impl Store {
             && let Some((from, _, earlier)) = self.drops.pop_front()
             && let Some(next) = self.drops.front_mut()
         {
-            // The two are told as one, which lasts from the beginning of the first to the end of the second.
+            // The two oldest periods become one, from the beginning of the first to the end of the second.
             next.0 = next.0.min(from);
             next.2 = next.2.saturating_add(earlier);
         }
@@ -181,43 +186,43 @@ impl Store {
         self.counts.clone()
     }
 
-    /// Returns the points of a question at moments.
+    /// Returns the points of a question at the given moments. Leaves out moments without a value.
     pub(super) fn points(
         &mut self,
         query: &str,
         moments: impl Iterator<Item = i64>,
     ) -> Result<Vec<Point>, String> {
-        let (place, read_us) = (self.place(query)?, self.read_us);
-        self.tracks[place].advance(read_us);
+        let (index, read_us) = (self.index(query)?, self.read_us);
+        self.tracks[index].advance(read_us);
         let dropped = |from_us: i64, until_us: i64| dropped(&self.drops, from_us, until_us);
         let known = self.known(&dropped);
-        Ok(moments.filter_map(|at_us| self.tracks[place].point(at_us, known)).collect())
+        Ok(moments.filter_map(|at_us| self.tracks[index].point(at_us, known)).collect())
     }
 
-    /// Returns the data behind questions at moments. `queries` has a question on each line.
+    /// Returns the data behind questions at the given moments. `queries` has a question on each line.
     pub(super) fn behind(
         &mut self,
         queries: &str,
         moments: impl Iterator<Item = i64>,
     ) -> Result<Vec<Behind>, String> {
-        let places: Vec<usize> = queries.lines().map(|query| self.place(query)).collect::<Result<_, _>>()?;
+        let indexes: Vec<usize> = queries.lines().map(|query| self.index(query)).collect::<Result<_, _>>()?;
         let read_us = self.read_us;
-        places.iter().for_each(|place| self.tracks[*place].advance(read_us));
+        indexes.iter().for_each(|index| self.tracks[*index].advance(read_us));
         let dropped = |from_us: i64, until_us: i64| dropped(&self.drops, from_us, until_us);
         let known = self.known(&dropped);
-        let one = |at_us: i64| {
+        let behind = |at_us: i64| {
             let (ages, series): (Vec<_>, Vec<_>) =
-                places.iter().map(|place| self.tracks[*place].behind(at_us, known)).unzip();
-            // One without any data has no age, and neither have all.
-            let age = ages.into_iter().collect::<Option<Vec<f64>>>();
-            Behind { at_us, age: age.and_then(|all| all.into_iter().reduce(f64::max)), series }
+                indexes.iter().map(|index| self.tracks[*index].behind(at_us, known)).unzip();
+            // If a question has no data, its age is not known, so the highest age is not known either.
+            let ages = ages.into_iter().collect::<Option<Vec<f64>>>();
+            Behind { at_us, age: ages.and_then(|ages| ages.into_iter().reduce(f64::max)), series }
         };
-        Ok(moments.map(one).collect())
+        Ok(moments.map(behind).collect())
     }
 
-    /// Returns the reason why a question has no value, in words, if no packet answered it.
+    /// Returns the reason why a question has no value, in words; `None` if a packet answered it.
     pub(super) fn missing(&self, query: &str) -> Option<String> {
-        let missing = self.tracks[self.place(query).ok()?].missing()?;
+        let missing = self.tracks[self.index(query).ok()?].missing()?;
         let Counts { packets, .. } = self.counts;
         if packets == 0 {
             return Some(format!("{missing}; no packet arrived"));
@@ -232,18 +237,20 @@ impl Store {
         })
     }
 
-    fn place(&self, query: &str) -> Result<usize, String> {
-        let place = self.tracks.iter().position(|track| track.query.to_string() == query);
-        place.ok_or_else(|| format!("nobody listens for {query}"))
+    /// Returns the index of a question in `tracks`.
+    fn index(&self, query: &str) -> Result<usize, String> {
+        let index = self.tracks.iter().position(|track| track.query.to_string() == query);
+        index.ok_or_else(|| format!("nobody listens for {query}"))
     }
 
+    /// Returns the store's data that a track needs.
     fn known<'s>(&'s self, dropped: &'s dyn Fn(i64, i64) -> u64) -> Known<'s> {
         let Self { senders, began_us, read_us, within_us, .. } = self;
         Known { senders, began_us: *began_us, read_us: *read_us, within_us: *within_us, dropped }
     }
 }
 
-/// Returns the number of packets that were dropped in periods that overlap a period.
+/// Returns the number of packets that were dropped in periods that overlap the time between two moments.
 fn dropped(drops: &VecDeque<(i64, i64, u64)>, from_us: i64, until_us: i64) -> u64 {
     let touching = drops.iter().rev().take_while(|(_, until, _)| *until >= from_us);
     touching.filter(|(from, ..)| *from <= until_us).map(|(_, _, packets)| packets).sum()

@@ -1,4 +1,4 @@
-//! Evaluates one question over the packets, interval by interval. Times are microseconds of the listener's clock.
+//! Answers one question from the packets, interval by interval. Times are microseconds of the listener's clock.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -16,14 +16,14 @@ use super::{
 };
 use crate::points::{Lacks, Point};
 
-/// Number of intervals that are kept: those of the longest question, and of the longest `lag`.
+/// Number of intervals that are kept: enough for the longest question with the longest `lag`.
 pub(super) const KEPT: usize = 1_300;
 /// Maximum number of senders of one question.
 pub(super) const SENDERS: usize = 10_000;
-/// Uncertainty of a packet's time. A packet that arrived less than this before the open interval counts in that interval.
+/// Uncertainty of a packet's time, in microseconds. A packet that arrived less than this before the open interval counts in that interval.
 const EDGE_US: i64 = 10_000;
 
-/// Facts about all packets that an answer depends on.
+/// Facts about all packets, on which an answer depends.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'s> {
     pub(super) senders: &'s HashMap<SocketAddr, Stream>,
@@ -31,34 +31,36 @@ pub(super) struct Known<'s> {
     pub(super) began_us: i64,
     /// Time up to which all packets that arrived were read.
     pub(super) read_us: i64,
-    /// The longest silence of a sender that is alive.
+    /// The longest silence of a sender that counts as alive.
     pub(super) within_us: i64,
-    /// Number of packets that were dropped in a time.
+    /// Returns the number of packets that were dropped between two moments.
     pub(super) dropped: &'s dyn Fn(i64, i64) -> u64,
 }
 
-/// One question.
+/// The data of one question.
 pub(super) struct Track {
     pub(super) query: Query,
+    /// Length of an interval.
     every_us: i64,
-    /// Number of the interval that is not over.
+    /// Index of the interval that is not over.
     open: i64,
     interval: Interval,
-    /// Whether anything of the open interval is not in `over`.
+    /// Whether a line arrived in the open interval.
     touched: bool,
+    /// The intervals that are over, each with its index, in order.
     over: VecDeque<(i64, Over)>,
     gauges: Gauges,
-    /// The type of its metrics.
+    /// The type of its metrics; `None` until one is known.
     form: Option<Form>,
     /// The sum of all intervals that are over.
     total: f64,
     /// Whether its counter ever had a negative value.
     falls: bool,
-    /// The sample rates that it was ever sent with; `None` as long as all was sent.
+    /// The sample rates with which the metric was ever sent; `None` if all its events were sent.
     sampling: Option<Sampling>,
-    /// The senders of the metric; not filled if a named metric shows that they are alive.
+    /// The senders of the metric; empty if another metric (`alive_by`) shows that they are alive.
     senders: HashSet<SocketAddr>,
-    /// The metric that shows that its sender is alive, if one is named.
+    /// The packets of the metric (`alive_by`) that shows that senders are alive; `None` if none was sent or the question names no such metric.
     alive_by: Option<Stream>,
     hasher: RandomState,
 }
@@ -66,15 +68,19 @@ pub(super) struct Track {
 /// The result of an interval that is over.
 #[derive(Default)]
 struct Over {
+    /// `None` if there is no value, such as the mean of no timings.
     value: Option<Value>,
-    /// The bounds of the truth where only a share of all events was sent.
+    /// The bounds of the truth if only a share of all events was sent; `None` if all were sent.
     sampled: Option<(f64, f64)>,
     /// The sum of all intervals up to its end.
     total: f64,
+    /// Number of lines that could not be read.
     unreadable: u64,
     /// Number of lines that were read after its end.
     late: u64,
+    /// Whether there were metrics of another type.
     other_form: bool,
+    /// Whether any value arrived.
     heard: bool,
 }
 
@@ -99,7 +105,7 @@ impl Track {
         }
     }
 
-    /// Adds a metric with the question's name. Returns whether its sender must be followed.
+    /// Takes a metric with one of the question's names. Returns whether its sender has to be followed.
     pub(super) fn take(
         &mut self,
         metric: &Metric<'_>,
@@ -107,15 +113,15 @@ impl Track {
         from: SocketAddr,
         changes: bool,
     ) -> bool {
-        let own = self.query.of.fits(metric);
-        let shows = self.query.alive_by.as_ref().is_some_and(|one| own || one.fits(metric));
-        if shows {
+        let is_own = self.query.of.fits(metric);
+        let shows_life = self.query.alive_by.as_ref().is_some_and(|alive_by| is_own || alive_by.fits(metric));
+        if shows_life {
             self.alive_by.get_or_insert_with(|| Stream::new(at_us)).heard(at_us, within_us);
         }
-        if !own {
+        if !is_own {
             return false;
         }
-        // A late line counts here, too: events that were not read may be negative as well.
+        // This applies to late lines, too: it shows whether events that were not read may be negative.
         self.falls |= metric.form == Form::Counter && metric.numbers().any(|number| number.value < 0.0);
         if metric.rate < 1.0 {
             let most = metric.numbers().map(|number| counts(metric, number.value)).fold(0.0, f64::max);
@@ -153,17 +159,17 @@ impl Track {
         self.gauges.lost(at_us, at_us, Lost { lines: 1, ..Lost::default() });
     }
 
-    /// Records that packets were dropped between two moments. Earlier ones may still be read, so no interval ends.
+    /// Records that packets were dropped between two moments. Ends no interval, as earlier packets may still be read.
     pub(super) fn dropped(&mut self, from_us: i64, until_us: i64, packets: u64) {
         self.gauges.lost(from_us, until_us, Lost { packets, ..Lost::default() });
     }
 
-    /// Whether something arrived in an interval that is over.
+    /// Whether a line arrived in an interval that is over.
     const fn is_late(&self, at_us: i64) -> bool {
         at_us.saturating_add(EDGE_US) < self.open.saturating_mul(self.every_us)
     }
 
-    /// A line arrived in an interval that is over, whose value may have been told already. It counts in no other.
+    /// Records a line that arrived in an interval that is over, whose value may have been given out. It counts in no other interval.
     fn late(&mut self, at_us: i64) {
         let index = at_us.div_euclid(self.every_us);
         let next = self.over.partition_point(|(at, _)| *at < index);
@@ -179,6 +185,7 @@ impl Track {
         self.gauges.late(at_us);
     }
 
+    /// Removes the oldest interval if there are too many.
     fn forget_oldest(&mut self) {
         if self.over.len() > KEPT {
             self.over.pop_front();
@@ -190,7 +197,7 @@ impl Track {
         self.senders.remove(from);
     }
 
-    /// Ends the open interval if a time is after it.
+    /// Ends the open interval if a moment is after it.
     pub(super) fn advance(&mut self, at_us: i64) {
         let index = at_us.div_euclid(self.every_us);
         if index <= self.open {
@@ -202,6 +209,7 @@ impl Track {
         self.open = index;
     }
 
+    /// Ends the open interval and keeps its result.
     #[expect(clippy::cast_precision_loss, reason = "an interval is short")]
     fn end(&mut self) {
         let interval = std::mem::take(&mut self.interval);
@@ -236,8 +244,12 @@ impl Track {
         if self.query.alive_by.is_some() {
             return u32::from(self.alive_by.as_ref().is_some_and(lives));
         }
-        let count =
-            self.senders.iter().filter_map(|one| known.senders.get(one)).filter(|one| lives(one)).count();
+        let count = self
+            .senders
+            .iter()
+            .filter_map(|from| known.senders.get(from))
+            .filter(|sender| lives(sender))
+            .count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
@@ -246,7 +258,8 @@ impl Track {
         self.query.reads == Reads::Last || self.form == Some(Form::Gauge)
     }
 
-    /// Returns the known values of a gauge that a point at a moment is made of, and the number of series.
+    /// Returns the values of gauges for a point at a moment, whether series were left out, and the number of series. `None` if nothing is
+    /// known of the interval.
     fn gauge(&self, at_us: i64, known: Known<'_>) -> Option<(Values, bool, u32)> {
         let state = self.gauges.at(at_us.div_euclid(self.every_us) - 1, known.dropped)?;
         let values = match self.query.reads {
@@ -256,7 +269,8 @@ impl Track {
         Some((values, state.is_full, state.series))
     }
 
-    /// Returns the age of its oldest data at a moment, in seconds, and the number of series or of living senders behind it.
+    /// Returns the age of the oldest data at a moment, in seconds, and the number of series or of living senders. The age is `None` if
+    /// there are no data.
     pub(super) fn behind(&self, at_us: i64, known: Known<'_>) -> (Option<f64>, u32) {
         if !self.is_gauge() {
             return (Some(0.0), self.alive(at_us, known));
@@ -267,7 +281,7 @@ impl Track {
             .map_or((None, 0), |(values, _, series)| (Some(age(values.oldest_us)), series))
     }
 
-    /// Returns the point at a moment; `None` if nothing tells what it was.
+    /// Returns the point at a moment; `None` if nothing is known of its interval.
     pub(super) fn point(&self, at_us: i64, known: Known<'_>) -> Option<Point> {
         let index = at_us.div_euclid(self.every_us) - 1;
         let from_us = at_us - self.every_us;
@@ -275,7 +289,7 @@ impl Track {
             return None;
         }
         let last = self.over.partition_point(|(at, _)| *at <= index).checked_sub(1);
-        let last = last.and_then(|place| self.over.get(place));
+        let last = last.and_then(|index| self.over.get(index));
         let own = last.filter(|(at, _)| *at == index).map(|(_, over)| over);
         if own.is_some_and(|own| own.other_form) {
             return Some(Point {
@@ -315,20 +329,20 @@ impl Track {
         Some(Point { sampled, ..Point::between(at_us, value, value) })
     }
 
-    /// Returns the value of an interval in which nothing was sent, although its sender was alive.
+    /// Returns the value of an interval in which no packet was sent although the sender was alive; `None` if it has none.
     fn zero(&self) -> Option<Value> {
         let counts = matches!(self.query.reads, Reads::Count | Reads::Rate | Reads::Unique | Reads::Total);
         counts.then_some(Value { low: 0.0, high: 0.0, is_full: false })
     }
 
-    /// Returns the bounds of that value where only a share of all events is sent.
+    /// Returns the bounds of [`Self::zero`] if only a share of all events is sent; `None` if all are sent.
     #[expect(clippy::cast_precision_loss, reason = "an interval is short")]
     fn sampled_zero(&self) -> Option<(f64, f64)> {
-        let nothing = (&Lines::default(), self.every_us as f64 / 1e6);
-        Some(self.sampling?.bounds(self.query.reads, self.zero()?.high, nothing, |_| None))
+        let no_lines = (&Lines::default(), self.every_us as f64 / 1e6);
+        Some(self.sampling?.bounds(self.query.reads, self.zero()?.high, no_lines, |_| None))
     }
 
-    /// Returns the bounds of a value of which some packets or lines are missing.
+    /// Returns the bounds of a value for which packets or lines are missing.
     fn bounds(&self, value: Value, sampled: Option<(f64, f64)>) -> (f64, f64) {
         let reads = self.query.reads;
         if matches!(reads, Reads::Count | Reads::Rate) && self.falls {
@@ -340,6 +354,7 @@ impl Track {
         (low, if high > least { least } else { high })
     }
 
+    /// Returns the point of gauges at a moment; `None` if nothing is known of its interval.
     fn gauge_point(&self, at_us: i64, known: Known<'_>) -> Option<Point> {
         let (Values { low, high, open, lost, .. }, is_full, series) = self.gauge(at_us, known)?;
         let lacks = match lost {
@@ -354,7 +369,7 @@ impl Track {
         let number = |value: f64| if value.is_finite() { value } else { f64::NAN };
         let (low, high) = (number(low), number(high));
         let (low, high) = match (self.query.reads, lacks) {
-            // A value that is missing may be the higher or the lower one.
+            // A missing value may be higher than the maximum or lower than the minimum.
             (Reads::Max, Some(_)) => (f64::NAN, high),
             (Reads::Min, Some(_)) => (low, f64::NAN),
             (_, Some(Lacks::Sampled)) => (f64::NAN, f64::NAN),
@@ -365,12 +380,12 @@ impl Track {
         Some(Point { lacks, series, ..Point::between(at_us, low, high) })
     }
 
-    /// Returns the reason why the question has no value, in words, if no packet answered it. The run asks before any harm.
+    /// Returns the reason why the question has no value, in words; `None` if a packet answered it. The run asks for it before the first attack.
     pub(super) fn missing(&self) -> Option<String> {
         let Query { reads, of, .. } = &self.query;
         let heard = self.form.is_some();
         if !heard && (self.interval.other_form || self.over.iter().any(|(_, over)| over.other_form)) {
-            return Some(format!("`{of}` is of another type: `{reads}` is read from {}", reads.of()));
+            return Some(format!("`{of}` is of another type: `{reads}` is read from {}", reads.types()));
         }
         if heard || self.over.iter().any(|(_, over)| over.heard) {
             return None;

@@ -1,4 +1,4 @@
-//! The question what some faults would do, and its answer.
+//! The question about the effects of some faults, and its answer.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{Clock, Problem};
 use crate::{Fault, InjectionId, Span, fault::PeerTable, text};
 
-/// Asks what some faults would do. Reads only. As JSON it holds each list of peers once ([`PeerTable`]).
+/// Asks for the effects of some faults, and changes nothing. In JSON it holds each list of peers once ([`PeerTable`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepare {
-    /// The plan that they are part of.
+    /// The digest of the plan that they are part of.
     pub plan_digest: String,
     /// Environment of the scenario, for the policy (`prod`, `ci`, …).
     pub environment: Option<String>,
     /// The injections.
     pub injections: Vec<PrepareOne>,
-    /// Nothing of it will be armed: the agent answers and keeps nothing. Older agents do not know this field and treat it as
-    /// any other run.
+    /// Whether nothing of it will be armed, so that the agent answers and keeps nothing. Older agents do not know this field and treat
+    /// the run like any other.
     pub only_look: bool,
     /// The approvals that the run has so far. An agent whose policy asks for some verifies them.
     pub approvals: Vec<Signed>,
@@ -38,53 +38,54 @@ struct PrepareBody<'a> {
     environment: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "PeerTable::is_empty")]
     peer_sets: PeerTable,
-    #[serde(deserialize_with = "of_one_run")]
+    #[serde(deserialize_with = "at_most_of_run")]
     injections: Vec<PrepareOne>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     only_look: bool,
-    #[serde(default, skip_serializing_if = "<[Signed]>::is_empty", deserialize_with = "a_few")]
+    #[serde(default, skip_serializing_if = "<[Signed]>::is_empty", deserialize_with = "at_most_approvals")]
     approvals: Cow<'a, [Signed]>,
 }
 
 /// Reads at most [`Signed::MOST`] approvals.
-fn a_few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, [Signed]>, D::Error> {
-    let all = Vec::<Signed>::deserialize(deserializer)?;
-    if all.len() > Signed::MOST {
+fn at_most_approvals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, [Signed]>, D::Error> {
+    let approvals = Vec::<Signed>::deserialize(deserializer)?;
+    if approvals.len() > Signed::MOST {
         let most = Signed::MOST;
-        return Err(de::Error::custom(format_args!("{} approvals; an agent takes {most}", all.len())));
+        return Err(de::Error::custom(format_args!("{} approvals; an agent takes {most}", approvals.len())));
     }
-    Ok(all.into())
+    Ok(approvals.into())
 }
 
-/// Reads at most as many injections as an agent takes of one run: those after them take no memory.
-fn of_one_run<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PrepareOne>, D::Error> {
-    struct OfOneRun;
-    impl<'de> de::Visitor<'de> for OfOneRun {
+/// Reads at most as many injections as an agent takes of one run. Further ones take no memory.
+fn at_most_of_run<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PrepareOne>, D::Error> {
+    struct AtMostOfRun;
+    impl<'de> de::Visitor<'de> for AtMostOfRun {
         type Value = Vec<PrepareOne>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a list of injections")
         }
         fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut all = Vec::new();
-            while let Some(one) = seq.next_element()? {
-                if all.len() == Prepare::MOST_OF_RUN {
+            let mut injections = Vec::new();
+            while let Some(injection) = seq.next_element()? {
+                if injections.len() == Prepare::MOST_OF_RUN {
                     return Err(de::Error::custom(format_args!(
                         "more than {} injections in one question, and an agent takes so many of one run; put some of them into another run",
                         Prepare::MOST_OF_RUN
                     )));
                 }
-                all.push(one);
+                injections.push(injection);
             }
-            Ok(all)
+            Ok(injections)
         }
     }
-    deserializer.deserialize_seq(OfOneRun)
+    deserializer.deserialize_seq(AtMostOfRun)
 }
 
 impl Serialize for Prepare {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut injections = self.injections.clone();
-        let peer_sets = PeerTable::gather(injections.iter_mut().flat_map(|one| one.fault.selectors_mut()));
+        let peer_sets =
+            PeerTable::gather(injections.iter_mut().flat_map(|injection| injection.fault.selectors_mut()));
         let environment = self.environment.as_deref().map(Cow::Borrowed);
         let plan_digest = Cow::Borrowed(self.plan_digest.as_str());
         let only_look = self.only_look;
@@ -97,7 +98,7 @@ impl Serialize for Prepare {
 impl<'de> Deserialize<'de> for Prepare {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut body = PrepareBody::deserialize(deserializer)?;
-        let peers = body.injections.iter_mut().flat_map(|one| one.fault.selectors_mut());
+        let peers = body.injections.iter_mut().flat_map(|injection| injection.fault.selectors_mut());
         body.peer_sets.bind_plain(peers).map_err(de::Error::custom)?;
         Ok(Self {
             plan_digest: body.plan_digest.into_owned(),
@@ -118,7 +119,7 @@ pub struct PrepareOne {
     pub fault: Fault,
     /// Duration of the hold.
     pub hold: Span,
-    /// The proof that the approvals are about it: the neighbours on its way to the root of the tree of the plan's faults.
+    /// The proof that the approvals cover the fault: the neighbours on its way to the root of the tree of the plan's faults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proof: Vec<String>,
 }
@@ -203,32 +204,32 @@ pub enum Prepared {
         claims: Vec<Claim>,
         /// Effects, each a sentence for people: `drop packets to and from 10.9.0.2 (table inet fd_…)`.
         effects: Vec<String>,
-        /// The actions of its undo, each a sentence; empty where it cannot be undone.
+        /// The actions of its undo, each a sentence; empty if it cannot be undone.
         undo: Vec<String>,
         /// The parts that still end it if the agent dies: `kernel`, `guardian`, `service manager`.
         switches: Vec<String>,
-        /// Things that people should know beforehand: what is exempt, what the fault will not reach.
+        /// Remarks that people should know beforehand, such as exempt traffic, or targets that the fault will not reach.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
         /// Number of people, other than the one who arms it, whose approval the host's policy asks for.
         #[serde(default, skip_serializing_if = "crate::is_default")]
         wants: u32,
-        /// The approvals that it asks for and that are missing so far, in words.
+        /// The missing approvals, in words; `None` if none is missing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lacks: Option<String>,
-        /// A fingerprint of the state that the answer is based on; arming is refused when the state has changed.
+        /// A fingerprint of the state on which the answer is based. Arming is refused if the state has changed.
         fingerprint: String,
     },
     /// It will not be done.
     Refused(Problem),
 }
 
-/// Something on a host that an injection touches, such as `unit:checkout`.
+/// An object of a host that an injection touches, such as `unit:checkout`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Claim {
     /// The object, as `class:name`.
     pub what: String,
-    /// Whether others may touch it at the same time.
+    /// Whether other injections may touch it at the same time.
     #[serde(default)]
     pub shared: bool,
 }
@@ -239,13 +240,13 @@ mod tests {
     use crate::fault::{NetBlock, PeerSet};
 
     fn prepare(to: &[PeerSet]) -> Prepare {
-        let one = |(number, to): (usize, &PeerSet)| PrepareOne {
+        let injection = |(number, to): (usize, &PeerSet)| PrepareOne {
             id: format!("run-1-{number}").parse().expect("an id"),
             fault: Fault::NetBlock(NetBlock { to: to.clone(), ..NetBlock::default() }),
             hold: Span::secs(1),
             proof: Vec::new(),
         };
-        let injections = to.iter().enumerate().map(one).collect();
+        let injections = to.iter().enumerate().map(injection).collect();
         Prepare {
             plan_digest: "d".to_owned(),
             environment: None,
@@ -257,26 +258,26 @@ mod tests {
 
     #[test]
     fn a_question_has_each_list_of_peers_once() {
-        let all =
+        let peers =
             PeerSet::from((0..1_000).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect::<Vec<_>>());
-        let one = serde_json::to_string(&prepare(std::slice::from_ref(&all))).expect("prints");
-        let many = prepare(&std::iter::repeat_n(all, 50).collect::<Vec<_>>());
+        let single = serde_json::to_string(&prepare(std::slice::from_ref(&peers))).expect("prints");
+        let many = prepare(&std::iter::repeat_n(peers, 50).collect::<Vec<_>>());
         let text = serde_json::to_string(&many).expect("prints");
-        assert!(text.len() < one.len() + 50 * 200, "{} and {} bytes", one.len(), text.len());
-        assert!(!one.contains("peer_sets"), "an older agent reads it");
+        assert!(text.len() < single.len() + 50 * 200, "{} and {} bytes", single.len(), text.len());
+        assert!(!single.contains("peer_sets"), "an older agent reads it");
         assert_eq!(serde_json::from_str::<Prepare>(&text).expect("reads"), many);
     }
 
     #[test]
-    fn a_question_of_more_injections_than_a_run_has_is_refused_with_the_bound() {
+    fn a_question_with_more_injections_than_a_run_may_have_is_refused() {
         let to = PeerSet::from(vec!["10.0.0.1".to_owned()]);
         let read = |count: usize| {
             let ask = prepare(&vec![to.clone(); count]);
             serde_json::from_str::<Prepare>(&serde_json::to_string(&ask).expect("prints"))
         };
         assert_eq!(read(Prepare::MOST_OF_RUN).expect("reads").injections.len(), Prepare::MOST_OF_RUN);
-        let told = read(Prepare::MOST_OF_RUN + 1).expect_err("too many").to_string();
-        assert!(told.contains("more than 1000 injections"), "{told}");
+        let error = read(Prepare::MOST_OF_RUN + 1).expect_err("too many").to_string();
+        assert!(error.contains("more than 1000 injections"), "{error}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct AgentStatus {
     pub version: String,
     /// Its clocks.
     pub clock: Clock,
-    /// The name of whoever halted it, if it is halted.
+    /// The name of the person who halted it; `None` if it is not halted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted_by: Option<String>,
     /// The open injections.
@@ -34,11 +34,11 @@ pub struct Doctor {
     pub version: String,
     /// The kernel's release.
     pub kernel: String,
-    /// One line for each thing that was looked at.
+    /// The findings, one for each object that was examined.
     pub findings: Vec<Finding>,
 }
 
-/// One thing that was looked at.
+/// The result for one object that was examined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The object: `nftables owner tables`, `foreign qdisc on eth0`, `runit`, …
@@ -47,7 +47,7 @@ pub struct Finding {
     pub grade: Grade,
     /// The observation.
     pub detail: String,
-    /// The remedy, where there is one.
+    /// The remedy; empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
 }
@@ -56,18 +56,18 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Grade {
-    /// As wanted.
+    /// All is as it should be.
     Good,
-    /// Good to know.
+    /// A remark.
     Note,
-    /// Some kinds will be refused.
+    /// A part is missing, so some kinds of faults will be refused.
     Missing,
-    /// Something is wrong.
+    /// A fault of the host.
     Bad,
 }
 
 impl Grade {
-    /// A sign for people.
+    /// Returns a sign for people.
     #[must_use]
     pub const fn mark(self) -> &'static str {
         match self {
@@ -84,10 +84,10 @@ impl Grade {
 pub struct EndState {
     /// Clean, dirty, stuck or unproven.
     pub state: HostState,
-    /// Remains of this run, and differences in what it claimed; if unproven, the reasons.
+    /// Remains of this run, and differences in resources that it claimed; if unproven, the reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ours: Vec<String>,
-    /// Changes that others made meanwhile.
+    /// Changes by others in the meantime.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<String>,
     /// Number of objects that were compared.
@@ -98,14 +98,14 @@ pub struct EndState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostState {
-    /// Nothing of ours remains, and each claimed resource has the value it had before.
+    /// Nothing of the run remains, and each claimed resource has the value that it had before.
     Clean,
-    /// Something of ours remains, or a claimed resource has another value.
+    /// Something of the run remains, or a claimed resource has another value.
     Dirty,
     /// An undo failed after its retries.
     Stuck,
-    /// Replaced, or never came back.
+    /// The host was replaced, or never came back.
     Gone,
-    /// Could not be asked, or nobody can tell whose doing it is that something differs.
+    /// The host could not be asked, or it is not known who caused a difference.
     Unproven,
 }

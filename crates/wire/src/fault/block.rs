@@ -11,7 +11,7 @@ on_traffic! {
     /// `net-block`: drop or reject traffic with some peers. The control path, SSH, loopback, neighbour discovery and DHCP
     /// are never blocked.
     NetBlock, "Direction::default" => Direction::Both, |block: &Self| block.connections;
-    /// The fate of the packets: dropped, or rejected with an answer.
+    /// Whether the packets are dropped, or rejected with an answer.
     #[serde(default)]
     how: Refuse,
     /// Only packets of some connections: `new` ones, or `replies`.

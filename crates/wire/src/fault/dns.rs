@@ -1,4 +1,4 @@
-//! `net-dns`: what the host is told about names, in some zones only.
+//! `net-dns`: DNS answers are dropped, delayed or falsified, in some zones only.
 
 use std::net::IpAddr;
 
@@ -10,55 +10,55 @@ use super::{
 };
 use crate::{RefusalCode, Span, Touches};
 
-/// The fate of an answer.
+/// The change of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DnsHow {
-    /// It never comes: whoever asked waits for its time-out.
+    /// The answer never comes: the program that asked waits for its time-out.
     Drop,
-    /// It comes late, by `delay`.
+    /// The answer comes late, by `delay`.
     Delay,
-    /// It says that there is no such name.
+    /// The answer says that there is no such name.
     Nxdomain,
-    /// It says that the server failed.
+    /// The answer says that the server failed.
     Servfail,
-    /// It names other addresses: those of `address`.
+    /// The answer has other addresses: those of `address`.
     WrongAddress,
 }
 
 /// `net-dns`: drop, delay or falsify the DNS answers that the host (or what it forwards for) gets, over UDP and TCP, in some
-/// zones only. Loopback is reached too, where a local resolver answers; its cache and those of programs are not.
+/// zones only. Answers of a local resolver on loopback are included; those from its cache and from caches of programs are not changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetDns {
-    /// The zones: each name, and all below it; `"."` is everything.
+    /// The zones: each name, and all names below it; `"."` means all names.
     #[serde(deserialize_with = "super::net::one_or_many")]
     #[schemars(with = "super::net::OneOrMany<String>")]
     pub zones: Vec<String>,
-    /// The fate of answers about them.
+    /// The change of answers about names in the zones.
     pub how: DnsHow,
     /// Delay of the answers; only with `how = "delay"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Span>,
-    /// The addresses that are named in place of the right ones; only with `how = "wrong-address"`. Unless given 192.0.2.1 and
-    /// 2001:db8::1, which nobody has.
+    /// The addresses in place of the right ones; only with `how = "wrong-address"`. By default 192.0.2.1 and 2001:db8::1, which no host has.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "super::net::OneOrMany<IpAddr>")]
     pub address: Vec<IpAddr>,
-    /// The servers whose answers are meant, as in `net-block`; none means all.
+    /// The servers whose answers are changed, as in `net-block`; all servers if it is left out.
     #[serde(default, skip_serializing_if = "PeerSet::is_empty")]
     #[schemars(with = "super::net::OneOrMany<String>")]
     pub to: PeerSet,
-    /// A service of the host, as in `service-stop`: only answers that its processes get, told by its cgroup (v2), and followed
-    /// when it is restarted. Where a local resolver asks for it, that one's answers are another's.
+    /// A service of the host, as in `service-stop`: only answers to its processes are changed. They are found by the service's cgroup (v2),
+    /// also after a restart. If a local resolver asks for the service, the answers are those of the resolver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
 }
 
 impl NetDns {
-    /// Servers answer from there.
+    /// The port from which servers answer.
     const PORTS: [PortRange; 1] = [PortRange { first: 53, last: 53 }];
 
+    /// Returns the change as a participle, for people.
     const fn done(&self) -> &'static str {
         match self.how {
             DnsHow::Drop => "dropped",
@@ -126,6 +126,7 @@ impl Kind for NetDns {
     }
 }
 
+/// Whether a text may be the name of a zone.
 fn is_zone(zone: &str) -> bool {
     if zone == "." {
         return true;
@@ -144,7 +145,7 @@ impl OnTraffic for NetDns {
         Traffic { to, remote_ports: &Self::PORTS, service, ..Traffic::all(Direction::In) }
     }
     fn engine(&self) -> Engine {
-        // The kernel knows nothing about names.
+        // The kernel does not read names in packets.
         Engine::UserSpace
     }
 }
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_is_told() {
+    fn impossible_parameters_are_refused_with_a_code() {
         let code = |json: &str| {
             serde_json::from_str::<NetDns>(json).expect(json).invalid().map(|invalid| invalid.code)
         };

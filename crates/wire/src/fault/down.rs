@@ -8,19 +8,19 @@ use super::{
 };
 use crate::{RefusalCode, Touches};
 
-/// `net-down`: set a network interface down; up again afterwards, with the addresses and routes that the kernel dropped.
-/// One that carries the agent's or an SSH connection is refused, unless `cut_off` says that this is meant.
+/// `net-down`: set a network interface down; up again afterwards, with the addresses and routes that the kernel dropped. An interface
+/// that carries the agent's connection or an SSH connection is refused, unless `cut_off` allows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetDown {
     /// The interface's name on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
-    /// In place of a name: peers, and the interface that has the route to them. As in other faults on traffic.
+    /// Peers, as in other faults on traffic: the interface with the route to them is set down. Only without `interface`.
     #[serde(default, skip_serializing_if = "PeerSet::is_empty")]
     #[schemars(with = "super::net::OneOrMany<String>")]
     pub to: PeerSet,
-    /// Also where nobody can reach the host then: its agent sets the interface up again by itself.
+    /// Whether the interface may be set down even if the host cannot be reached then. Its agent sets the interface up again by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut_off: bool,
 }
@@ -59,7 +59,7 @@ impl Kind for NetDown {
         let Self { interface, to: _, cut_off: _ } = self;
         match interface {
             Some(name) => Touches { interfaces: vec![name.clone()], ..Touches::default() },
-            // Which interface leads to some peers is not known before the host has looked.
+            // Only the host can find the interface that leads to some peers.
             None => Touches::all(),
         }
     }

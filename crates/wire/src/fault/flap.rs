@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{RefusalCode, Span, Touches};
 
-/// The bounds of both times. A shorter time leaves no room for what the kernel does at each change.
+/// The shortest time down or up. The kernel's work at each change needs some time.
 const SHORTEST: Span = Span::millis(100);
+/// The longest time down or up.
 const LONGEST: Span = Span::secs(3600);
 
 /// `net-flap`: set a network interface down and up again, over and over; up at the end, with the addresses and routes that the
-/// kernel dropped. It begins with down. One that carries the agent's or an SSH connection is refused.
+/// kernel dropped. It begins with down. An interface that carries the agent's connection or an SSH connection is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetFlap {

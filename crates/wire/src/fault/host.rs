@@ -49,7 +49,7 @@ impl Kind for HostIsolate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostReboot {
-    /// The agent must answer again within this time; takes the place of the attack's hold.
+    /// The time within which the agent has to answer again. It replaces the attack's hold.
     pub back_within: Span,
 }
 
@@ -106,11 +106,11 @@ impl Kind for HostPoweroff {
     }
 }
 
-/// `region-kill`: every host that the attack's target has goes at the same instant.
+/// `region-kill`: every host of the attack's target is cut off or powered off at the same instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegionKill {
-    /// The way in which each host of the region goes.
+    /// Whether the hosts are cut off or powered off.
     #[serde(default)]
     pub how: RegionHow,
 }
@@ -118,11 +118,11 @@ pub struct RegionKill {
 impl Kind for RegionKill {
     fn about(&self) -> About<'_> {
         let (isolated, off) = (HostIsolate::default(), HostPoweroff {});
-        let of_each = match self.how {
+        let of_host = match self.how {
             RegionHow::Isolate => isolated.about(),
             RegionHow::Poweroff => off.about(),
         };
-        let About { end, host, scope: _, ramp, effect, late, trial: _ } = of_each;
+        let About { end, host, scope: _, ramp, effect, late, trial: _ } = of_host;
         About { end, host, ramp, effect, late, trial: Trial::None, scope: Scope::Region(self.how) }
     }
 

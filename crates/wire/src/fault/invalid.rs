@@ -28,19 +28,19 @@ impl Invalid {
     };
 }
 
-/// An engine that blocks nothing is asked to.
+/// The error for an engine that cannot block traffic.
 pub(super) const NOT_BLOCKED: Invalid = Invalid {
     code: RefusalCode::BadEngine,
     what: Cow::Borrowed("nothing is blocked in user space"),
     help: "\"kernel\", \"iptables\", or leave `engine` out",
 };
 
-/// Returns an error.
+/// Returns an error, as a check does.
 pub(super) const fn wrong(code: RefusalCode, what: &'static str, help: &'static str) -> Option<Invalid> {
     Some(Invalid { code, what: Cow::Borrowed(what), help })
 }
 
-/// Checks the clauses by which a kind chooses traffic.
+/// Checks the clauses by which a kind selects traffic.
 pub(super) fn chosen(traffic: &Traffic<'_>) -> Option<Invalid> {
     let ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
     if traffic.protocol == Some(Protocol::Icmp) && ports {
@@ -56,7 +56,7 @@ pub(super) fn chosen(traffic: &Traffic<'_>) -> Option<Invalid> {
     narrowed(traffic)
 }
 
-/// Checks the clauses that choose more narrowly.
+/// Checks the clauses that narrow the selection.
 fn narrowed(traffic: &Traffic<'_>) -> Option<Invalid> {
     if traffic.user.is_some() && traffic.direction != Direction::Out {
         return wrong(
@@ -90,7 +90,7 @@ fn narrowed(traffic: &Traffic<'_>) -> Option<Invalid> {
     None
 }
 
-/// Whether a text may be the name of a service of some manager.
+/// Whether a text may be the name of a service.
 #[must_use]
 pub fn is_service(name: &str) -> bool {
     !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(['/', '\0', ' ', '\n'])
@@ -125,7 +125,7 @@ pub(super) fn taken_down(name: &str) -> Option<Invalid> {
     }
 }
 
-/// Checks a share: one of 0% touches no packet.
+/// Refuses a share of 0%, which touches no packet.
 pub(super) fn some(share: Share) -> Option<Invalid> {
     if share.is_none() {
         wrong(RefusalCode::NoShare, "a share of 0% touches no packet", "more than 0%, such as \"5%\"")
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_said_and_what_can_is_not() {
+    fn impossible_parameters_are_refused_and_possible_ones_are_not() {
         for (text, wanted) in [
             (r#"{"net-block":{}}"#, Some(RefusalCode::NoPeers)),
             (r#"{"net-block":{"to":"a","engine":"iptables"}}"#, None),

@@ -1,7 +1,6 @@
-//! The descriptor of a fault kind. Together with the list in [`super`] it is the only thing that differs by kind outside of an
-//! agent.
+//! The descriptor of a fault kind. Outside of agents, only the descriptors and the list in [`super`] differ by kind.
 //!
-//! Nothing here has a default, so a new kind compiles only when its descriptor is complete.
+//! No method has a default, so a new kind compiles only with a complete descriptor.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +9,15 @@ use crate::{Span, Touches};
 
 /// A fault kind, implemented by its parameters.
 pub trait Kind {
-    /// Describes it.
+    /// Returns the descriptor of the fault.
     fn about(&self) -> About<'_>;
 
-    /// Returns the first error in the parameters that needs no other input to be found. `check` asks, and every agent asks again
-    /// before it prepares a fault.
+    /// Returns the first error in the parameters, as far as it shows without other input; `None` if there is none. `check` calls this, and
+    /// every agent calls it again before it prepares a fault.
     fn invalid(&self) -> Option<Invalid>;
 
-    /// Returns the objects that it names, by which a host's policy decides. Implementations destructure the parameters without
-    /// `..`, so that a new parameter does not compile before it is considered.
+    /// Returns the objects that the fault touches, by which a host's policy decides. Implementations destructure the parameters without
+    /// `..`, so that a new parameter does not compile until it is considered.
     fn touches(&self) -> Touches;
 }
 
@@ -33,21 +32,21 @@ pub struct About<'a> {
     pub scope: Scope,
     /// The longest time that making its effect may take: [`About::RAMP_QUICK`] or [`About::RAMP_SERVICE`].
     pub ramp: Span,
-    /// Its effect in the story of a report.
+    /// The effect of the fault, for reports.
     pub effect: Effect,
-    /// The delay that packets get by a parameter, if there is one: `check` compares it with the hold and with time-outs.
+    /// The delay that packets get from a parameter; `None` if there is none. `check` compares it with the hold and with time-outs.
     pub late: Option<Late>,
     /// The trial of its effect.
     pub trial: Trial<'a>,
 }
 
 impl<'a> About<'a> {
-    /// The upper limit for kinds that wait for nobody.
+    /// The limit for kinds that do not wait for any program.
     pub const RAMP_QUICK: Span = Span::secs(30);
-    /// The upper limit for kinds that wait for a service, which may take its time to stop.
+    /// The limit for kinds that wait for a service, which may stop slowly.
     pub const RAMP_SERVICE: Span = Span::secs(120);
 
-    /// Returns the descriptor of a kind that does something to packets of a host, which runs meanwhile.
+    /// Returns the descriptor of a kind that changes packets of a host, while the host stays up.
     pub(super) const fn of_packets(done: &'static str, late: Option<Late>, trial: Trial<'a>) -> Self {
         Self {
             end: End::PutBack,
@@ -64,7 +63,7 @@ impl<'a> About<'a> {
 /// The state after a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The agent puts everything back.
+    /// The agent undoes the fault.
     PutBack,
     /// The fault cannot be undone. The text says who is expected to repair the rest, as a clause.
     Irreversible(&'static str),
@@ -75,14 +74,14 @@ pub enum End {
 pub enum HostMeanwhile {
     /// It runs, and its agent can be reached.
     Up,
-    /// It runs, and nobody can reach its agent: no lease is renewed.
+    /// It runs, and its agent cannot be reached: no lease is renewed.
     Unreachable,
-    /// It goes down, agent included, and comes up again by itself.
+    /// It goes down with its agent, and comes up again by itself.
     Reboots {
-        /// Its agent must answer again within this time, which takes the place of the attack's hold.
+        /// The time within which its agent has to answer again. It replaces the attack's hold.
         back_within: Span,
     },
-    /// It goes down, agent included, until somebody switches it on.
+    /// It goes down with its agent until somebody switches it on.
     Off,
 }
 
@@ -91,11 +90,11 @@ pub enum HostMeanwhile {
 pub enum Scope {
     /// Each host by itself.
     Host,
-    /// All hosts of a region. Each of them carries out this.
+    /// All hosts of a region, each of which is cut off or powered off.
     Region(RegionHow),
 }
 
-/// The fate of each host of the region.
+/// The effect on each host of a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegionHow {
@@ -150,15 +149,15 @@ pub enum Trial<'a> {
     None,
     /// The fault is about traffic, but packets of our own cannot show its effect. The text is the reason.
     Impossible(&'static str),
-    /// Packets that the fault chooses.
+    /// A trial with packets that the fault selects.
     Path {
-        /// The traffic that it chooses.
+        /// The traffic that the fault selects.
         traffic: Traffic<'a>,
         /// The expected observation while it is in force.
         expect: Expect,
         /// The number of exchanges that this observation needs.
         count: u32,
-        /// The longest time that it adds to a round trip.
+        /// The longest time that the fault adds to a round trip.
         adds: Span,
     },
 }
@@ -179,7 +178,7 @@ pub enum Expect {
     NoAnswer,
     /// The median round trip takes at least this time, in microseconds. The time before the fault does not count: it can be noise.
     AtLeast(u64),
-    /// Each is answered with this chance at most.
+    /// Each packet is answered with this probability at most.
     Answers(f64),
     /// No expectation: a few packets cannot show the effect.
     Anything,

@@ -13,8 +13,8 @@ use crate::{RefusalCode, Share, Touches};
 /// of one in a million, so a share of 50% or more can be refuted.
 const EXCHANGES: u32 = 20;
 
-/// Loss in bursts by the Gilbert-Elliott model: the line is in a good or a bad state, and at each packet it passes to the other by
-/// chance.
+/// Loss in bursts by the Gilbert-Elliott model: the line is in a good or a bad state, and changes to the other one at random at each
+/// packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GilbertElliott {
@@ -100,8 +100,8 @@ fn invalid_loss(lose: &NetLose) -> Option<Invalid> {
             "leave `correlation` out: `gilbert_elliott` has chances of its own",
         ),
         (None, Some(GilbertElliott { to_bad, in_bad, in_good, .. })) => {
-            let nothing = in_good.is_none() && (to_bad.is_none() || in_bad.is_none());
-            if nothing {
+            let loses_none = in_good.is_none() && (to_bad.is_none() || in_bad.is_none());
+            if loses_none {
                 wrong(
                     RefusalCode::NoShare,
                     "its `gilbert_elliott` loses no packet",

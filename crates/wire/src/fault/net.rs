@@ -1,4 +1,4 @@
-//! The parameters that faults on traffic share: the choice of the packets, and their fate.
+//! The parameters that faults on traffic have in common.
 
 use std::{fmt, str::FromStr};
 
@@ -36,7 +36,7 @@ pub enum Protocol {
     Icmp,
 }
 
-/// The packets of connections that are chosen.
+/// The packets of connections that are selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Connections {
@@ -46,14 +46,14 @@ pub enum Connections {
     Replies,
 }
 
-/// The fate of a blocked packet.
+/// The way in which a packet is blocked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refuse {
-    /// Nothing is said: the sender waits for its time-out, as in a partition.
+    /// The packet is dropped without an answer: the sender waits for its time-out, as in a partition.
     #[default]
     Drop,
-    /// The sender is told at once: TCP reset, else ICMP port unreachable.
+    /// The sender gets an answer at once: a TCP reset, or for other protocols ICMP port unreachable.
     Reject,
 }
 
@@ -66,7 +66,7 @@ pub struct PortRange {
     pub last: u16,
 }
 
-/// The text was not a port or a range of ports.
+/// The error for a text that is no port and no range of ports.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a port or a range of ports; write 443 or \"8000-8099\"")]
 pub struct PortRangeError(String);
@@ -139,7 +139,7 @@ impl schemars::JsonSchema for PortRange {
     }
 }
 
-/// A value, or a list of them: only its schema.
+/// The schema of a value or a list of values.
 pub(crate) struct OneOrMany<T>(std::marker::PhantomData<T>);
 
 impl<T: schemars::JsonSchema> schemars::JsonSchema for OneOrMany<T> {
@@ -150,8 +150,8 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for OneOrMany<T> {
         format!("OneOrMany{}", T::schema_name()).into()
     }
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let one = generator.subschema_for::<T>();
-        schemars::json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+        let value = generator.subschema_for::<T>();
+        schemars::json_schema!({ "anyOf": [value, { "type": "array", "items": value }] })
     }
 }
 
@@ -171,20 +171,20 @@ where
             f.write_str("one value or a list of them")
         }
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<T>, E> {
-            T::deserialize(serde::de::value::StrDeserializer::new(text)).map(|one| vec![one])
+            T::deserialize(serde::de::value::StrDeserializer::new(text)).map(|value| vec![value])
         }
         fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Vec<T>, E> {
-            T::deserialize(serde::de::value::I64Deserializer::new(number)).map(|one| vec![one])
+            T::deserialize(serde::de::value::I64Deserializer::new(number)).map(|value| vec![value])
         }
         fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Vec<T>, E> {
-            T::deserialize(serde::de::value::U64Deserializer::new(number)).map(|one| vec![one])
+            T::deserialize(serde::de::value::U64Deserializer::new(number)).map(|value| vec![value])
         }
         fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-            let mut all = Vec::new();
-            while let Some(one) = seq.next_element()? {
-                all.push(one);
+            let mut values = Vec::new();
+            while let Some(value) = seq.next_element()? {
+                values.push(value);
             }
-            Ok(all)
+            Ok(values)
         }
     }
     deserializer.deserialize_any(Any(std::marker::PhantomData))

@@ -1,5 +1,5 @@
-//! `net-partition`: hosts in sides that cannot reach each other. A matter of the plan: what each host has to do for it
-//! is a `net-block` against the addresses of those whom it is not to reach.
+//! `net-partition`: hosts in sides that cannot reach each other. The planner turns it into a `net-block` on each host, against the
+//! addresses of the hosts that it must not reach.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,23 +10,23 @@ use super::{
 use crate::{RefusalCode, Touches};
 
 /// `net-partition`: cut the attack's hosts into sides that cannot reach each other, by `groups` or by `shape`. Each host
-/// drops what it would send to the other sides and what comes from them. The control path, SSH, loopback, neighbour
+/// drops its packets to the other sides and packets from them. The control path, SSH, loopback, neighbour
 /// discovery, DHCP and cloud metadata are never touched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetPartition {
-    /// The sides: targets, roles or hosts, of which those count that the attack is on; `rest` is all others. One alone
-    /// is against the rest. Hosts in none of them reach everybody.
+    /// The sides: targets, roles or hosts, as far as the attack is on them; `rest` means all other hosts of the attack. A single side is cut
+    /// off from the rest. Hosts in no side reach all others.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "super::net::OneOrMany<String>")]
     pub groups: Vec<String>,
-    /// The sides are made by the run's seed, in this shape; in place of `groups`.
+    /// The shape of sides that the run's seed selects; in place of `groups`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<PartitionShape>,
-    /// Only the first side cannot send to the second, which can still send to the first.
+    /// Whether only the first side cannot send to the second, which can still send to the first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub one_way: bool,
-    /// The fate of the packets: dropped, or rejected with an answer.
+    /// Whether the packets are dropped, or rejected with an answer.
     #[serde(default)]
     pub how: Refuse,
     /// The engine that drops or rejects, as with `net-block`: `kernel` (nftables), `iptables`, or `auto`.
@@ -34,7 +34,7 @@ pub struct NetPartition {
     pub engine: Engine,
 }
 
-/// The shape of the partition that the run's seed makes.
+/// The shape of a partition whose sides the run's seed selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionShape {
@@ -61,18 +61,18 @@ impl PartitionShape {
 }
 
 impl NetPartition {
-    /// The group that is everybody whom no other group names.
+    /// The group of all hosts that no other group names.
     pub const REST: &'static str = "rest";
 
-    /// The sides by name, with the one that goes without saying.
+    /// Returns the names of the sides. If only one is given, the rest is the other one.
     #[must_use]
     pub fn sides(&self) -> Vec<&str> {
-        let said = self.groups.iter().map(String::as_str);
+        let named = self.groups.iter().map(String::as_str);
         let rest = (self.groups.len() == 1).then_some(Self::REST);
-        said.chain(rest).collect()
+        named.chain(rest).collect()
     }
 
-    /// Its effect in words, also of the blocks that the plan makes of it.
+    /// The effect of a partition, also of the blocks that it becomes in a plan.
     pub const EFFECT: Effect = Effect { on: On::Host, done: "partitioned" };
 }
 
@@ -105,7 +105,9 @@ impl Kind for NetPartition {
             (None, [rest]) if rest == Self::REST => {
                 wrong(RefusalCode::NoGroups, "the rest of nobody is no side", "name the other side too")
             }
-            (None, groups) if groups.iter().enumerate().any(|(at, one)| groups[..at].contains(one)) => {
+            (None, groups)
+                if groups.iter().enumerate().any(|(index, group)| groups[..index].contains(group)) =>
+            {
                 wrong(RefusalCode::SameGroup, "names a group twice", "each side once")
             }
             (Some(PartitionShape::Ring | PartitionShape::Bridge), []) if self.one_way => wrong(

@@ -1,8 +1,8 @@
 //! The peers of a fault. Thousands of hosts can have the same peers, and then share one list, in memory and in messages.
 //!
-//! In JSON peers are a list of texts. Where a message has a [`PeerTable`], `@3` at the head of a list stands for list 3 of
-//! that table, `!TEXT` takes a text out of it, and `!@4` all texts of list 4. No name or address begins with `@` or `!`,
-//! so a reader without the table refuses such a list, and never takes it for an empty one.
+//! In JSON peers are a list of texts. If a message has a [`PeerTable`], `@3` at the head of a list stands for list 3 of that table, `!TEXT`
+//! leaves out a text of it, and `!@4` leaves out all texts of list 4. No name or address begins with `@` or `!`, so a reader that does not
+//! know tables refuses such a list, and does not take it for an empty one.
 
 mod table;
 
@@ -17,17 +17,19 @@ use super::net::one_or_many;
 /// Lists of at most this number of texts are copied rather than shared.
 const SHORT: usize = 16;
 
-/// Peers of a fault: a list that faults can share, less a few texts of it. What an empty list means is up to the kind.
+/// Peers of a fault: a list that faults can share, without a few of its texts. The meaning of an empty list depends on the kind.
 #[derive(Clone, Debug, Default)]
 pub struct PeerSet {
     all: Shared,
+    /// The texts that are left out of `all`.
     but: Shared,
 }
 
+/// A list that faults can share.
 #[derive(Clone, Debug, Default)]
 struct Shared {
     names: Arc<[String]>,
-    /// Its place in the table of the message that it is to be written to.
+    /// Its index in the table of the message that it will be written to; `None` if the table does not have it.
     number: Option<u32>,
 }
 
@@ -36,6 +38,7 @@ impl Shared {
         Self { names, number: None }
     }
 
+    /// Returns the address of the list in memory, which is the same for all that share it.
     fn address(&self) -> usize {
         Arc::as_ptr(&self.names).cast::<String>().addr()
     }
@@ -70,13 +73,13 @@ impl PeerSet {
         self.iter().cloned().collect()
     }
 
-    /// Returns the shared list, from which [`PeerSet::but`] is taken out.
+    /// Returns the shared list, including the texts of [`PeerSet::but`].
     #[must_use]
     pub const fn all(&self) -> &Arc<[String]> {
         &self.all.names
     }
 
-    /// Returns the texts that are taken out of the shared list.
+    /// Returns the texts of the shared list that are left out.
     #[must_use]
     pub fn but(&self) -> &[String] {
         &self.but.names
@@ -128,17 +131,17 @@ impl PeerSet {
             return Ok(());
         };
         let all = table.list(all)?;
-        let out = self.all.names[1..]
+        let left_out = self.all.names[1..]
             .iter()
             .map(|text| text.strip_prefix('!').ok_or_else(|| PeersError::Form(text.clone())))
             .collect::<Result<Vec<&str>, _>>()?;
-        let but = match out[..] {
-            [one] if one.starts_with('@') => table.list(&one[1..])?,
+        let but = match left_out[..] {
+            [text] if text.starts_with('@') => table.list(&text[1..])?,
             _ => {
-                if out.iter().any(|text| text.starts_with('@')) {
+                if left_out.iter().any(|text| text.starts_with('@')) {
                     return Err(PeersError::Mixed);
                 }
-                Shared::new(out.into_iter().map(str::to_owned).collect())
+                Shared::new(left_out.into_iter().map(str::to_owned).collect())
             }
         };
         *self = Self { all, but };

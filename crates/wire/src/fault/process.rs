@@ -1,11 +1,11 @@
-//! Faults on processes, which are always named by what they are, never by a bare pid.
+//! Faults on processes, which are selected by their properties and never by a pid.
 
 use serde::{Deserialize, Serialize};
 
 use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, Scope, Signal, Trial, invalid::wrong};
 use crate::{RefusalCode, Touches};
 
-/// The processes; every clause that is given must hold. At least one of `name`, `command` and `service` is needed.
+/// The processes that all given clauses match. At least one of `name`, `command` and `service` is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessMatch {
@@ -21,7 +21,7 @@ pub struct ProcessMatch {
     /// The service whose processes they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// At most so many processes may match; more is a refusal. Protects against a pattern that is too wide.
+    /// The most processes that may match. If more do, the fault is refused: this protects against a pattern that is too wide.
     #[serde(default = "ProcessMatch::default_at_most")]
     pub at_most: u32,
 }
@@ -32,7 +32,7 @@ impl ProcessMatch {
     }
 
     fn touches(&self) -> Touches {
-        // A part of the command line and a user narrow a match down; alone they may mean any process.
+        // A part of the command line and a user only narrow a match: without another clause they may match any process.
         let Self { name, command: _, user: _, service, at_most: _ } = self;
         Touches {
             services: service.iter().cloned().collect(),
@@ -100,7 +100,7 @@ impl Kind for ProcessKill {
     }
 }
 
-/// `process-pause`: SIGSTOP to the processes that match; SIGCONT afterwards to those that we stopped.
+/// `process-pause`: send SIGSTOP to the processes that match, and SIGCONT afterwards to those that were stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessPause {

@@ -8,7 +8,7 @@ use super::{
 use crate::{RefusalCode, Share, Span, Touches};
 
 on_traffic! {
-    /// `net-reorder`: delay packets, but let some overtake: those go at once. The control path, SSH, loopback, neighbour
+    /// `net-reorder`: delay packets, except some, which overtake the others. The control path, SSH, loopback, neighbour
     /// discovery, DHCP and cloud metadata are never touched.
     NetReorder, "Direction::outward" => Direction::Out, |_: &Self| None;
     /// Delay of the other packets; only a packet that waits can be overtaken.
@@ -18,7 +18,7 @@ on_traffic! {
     /// Correlation of each draw with the one before.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
-    /// Only one packet in this number may overtake; 1 unless given.
+    /// Only one packet in this number may overtake; 1 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gap: Option<u32>,
 }

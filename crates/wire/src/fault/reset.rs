@@ -1,4 +1,4 @@
-//! `net-reset`: live TCP connections are reset. Chosen like traffic, but by connection: both directions, TCP only.
+//! `net-reset`: live TCP connections are reset. They are selected like traffic, but always in both directions.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +12,10 @@ use crate::Touches;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResetHow {
-    /// All that are open at the start, and none that come later. Cannot be undone: who was connected has to connect again.
+    /// Connections that are open at the start. Cannot be undone: clients have to connect again.
     #[default]
     Once,
-    /// All that are open at the start, and all that come while the fault holds.
+    /// Connections that are open at the start, and all further ones while the fault holds.
     Throughout,
 }
 
@@ -29,16 +29,16 @@ pub struct NetReset {
     #[serde(default, skip_serializing_if = "PeerSet::is_empty")]
     #[schemars(with = "super::net::OneOrMany<String>")]
     pub to: PeerSet,
-    /// Ports on this host; none means all.
+    /// Ports on this host; all if it is left out.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "super::net::OneOrMany<PortRange>")]
     pub local_ports: Vec<PortRange>,
-    /// Ports on the peer; none means all.
+    /// Ports on the peer; all if it is left out.
     #[serde(default, deserialize_with = "super::net::one_or_many", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "super::net::OneOrMany<PortRange>")]
     pub remote_ports: Vec<PortRange>,
-    /// A service of the host, as in `service-stop`: only connections of its processes, told by its cgroup (v2), and followed
-    /// when it is restarted.
+    /// A service of the host, as in `service-stop`: only connections of its processes. They are found by the service's cgroup (v2), also
+    /// after a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// Whether connections are reset once or throughout the hold.

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, Scope, Trial, is_service};
 use crate::Touches;
 
-/// Generates the enum and all that goes over all managers from one list: a variant and its name in files.
+/// Generates the enum and the code for all managers from one list. An entry is a variant and its name in files.
 macro_rules! managers {
     ($($(#[$about:meta])* $manager:ident: $name:literal;)*) => {
-        /// The service manager to ask.
+        /// The service manager that stops and starts a service.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
         pub enum ServiceManager {
-            /// The one that knows the service; refused where more than one does.
+            /// The manager that knows the service; the fault is refused if several do.
             #[default]
             #[serde(rename = "auto")]
             Auto,
@@ -21,10 +21,10 @@ macro_rules! managers {
         }
 
         impl ServiceManager {
-            /// All managers; `auto` is none.
+            /// All managers, without `auto`.
             pub const ALL: [Self; [$($name),*].len()] = [$(Self::$manager),*];
 
-            /// Returns its name as it stands in files, such as `systemd`.
+            /// Returns the manager's name as files have it, such as `systemd`.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -53,18 +53,18 @@ impl fmt::Display for ServiceManager {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Signal {
-    /// At once, without a chance to clean up.
+    /// Ends a process at once, without a chance to clean up.
     #[default]
     Kill,
-    /// The polite request to end.
+    /// Requests the end of a process.
     Term,
-    /// As from a terminal's Ctrl-C.
+    /// The signal of a terminal's Ctrl-C.
     Int,
-    /// As a crash that leaves a core file.
+    /// The signal of a crash that leaves a core file.
     Abrt,
-    /// A lost terminal; many daemons reload on it instead.
+    /// The signal of a lost terminal. Many daemons only reload their configuration.
     Hup,
-    /// Quit with a core file.
+    /// Ends a process with a core file.
     Quit,
 }
 
@@ -81,8 +81,8 @@ impl fmt::Display for Signal {
     }
 }
 
-/// `service-stop`: stop a service through its manager; started again afterwards, unless it was down before or an
-/// administrator stopped it meanwhile.
+/// `service-stop`: stop a service through its manager; started again afterwards, unless it was down before or an administrator stopped it
+/// in the meantime.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceStop {
@@ -188,6 +188,7 @@ impl Kind for ServiceRestart {
 }
 
 impl Invalid {
+    /// Checks a service's name.
     fn of_service(name: &str) -> Option<Self> {
         let what = || format!("`{name}` cannot be a service's name").into();
         (!is_service(name)).then(|| Self { what: what(), ..Self::BAD_SERVICE })

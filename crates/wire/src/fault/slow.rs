@@ -30,6 +30,7 @@ impl Distribution {
     }
 }
 
+/// For serde: the default is left out.
 fn no_time(span: &Span) -> bool {
     span.is_zero()
 }
@@ -66,7 +67,7 @@ impl Kind for NetSlow {
 }
 
 impl NetSlow {
-    /// Half of the delay, at the median, is less than chance can take away while the jitter is not above the delay.
+    /// Returns the trial. As long as the jitter is not above the delay, the median of the exchanges is at least half of the delay.
     fn trial(&self) -> Trial<'_> {
         let ways = self.traffic().ways();
         let delay = self.delay.as_micros().saturating_mul(ways);
@@ -76,6 +77,7 @@ impl NetSlow {
     }
 }
 
+/// Checks the delay and its distribution.
 fn late(slow: &NetSlow) -> Option<Invalid> {
     match (slow.delay.is_zero(), slow.jitter.is_zero()) {
         (true, true) => {

@@ -1,10 +1,12 @@
+//! Checks of the list of kinds, and that no other code depends on single kinds.
+
 use std::{collections::BTreeSet, fs};
 
 use super::*;
 use crate::testing::{root, sources};
 
-/// One of each kind, in the order of the list.
-const ONE_OF_EACH: [&str; Fault::KINDS.len()] = [
+/// A fault of each kind, in the order of the list.
+const SAMPLES: [&str; Fault::KINDS.len()] = [
     r#"{"service-stop":{"service":"checkout"}}"#,
     r#"{"service-kill":{"service":"checkout"}}"#,
     r#"{"service-restart":{"service":"checkout"}}"#,
@@ -28,15 +30,15 @@ const ONE_OF_EACH: [&str; Fault::KINDS.len()] = [
     r#"{"region-kill":{"how":"isolate"}}"#,
 ];
 
-fn one_of_each() -> Vec<Fault> {
-    let all: Vec<Fault> = ONE_OF_EACH.iter().map(|json| serde_json::from_str(json).expect(json)).collect();
-    assert_eq!(all.iter().map(Fault::kind).collect::<Vec<_>>(), Fault::KINDS);
-    all
+fn samples() -> Vec<Fault> {
+    let faults: Vec<Fault> = SAMPLES.iter().map(|json| serde_json::from_str(json).expect(json)).collect();
+    assert_eq!(faults.iter().map(Fault::kind).collect::<Vec<_>>(), Fault::KINDS);
+    faults
 }
 
 #[test]
 fn kinds_are_named_as_in_files() {
-    for fault in one_of_each() {
+    for fault in samples() {
         let json = serde_json::to_value(&fault).expect("prints");
         assert_eq!(json.as_object().expect("a table").keys().collect::<Vec<_>>(), [fault.kind()]);
         assert_eq!(fault.invalid(), None, "{json}");
@@ -46,7 +48,7 @@ fn kinds_are_named_as_in_files() {
 #[test]
 fn the_list_names_every_list_of_peers() {
     let value = serde_json::to_value(schemars::schema_for!(Fault)).expect("prints");
-    for (json, mut fault) in ONE_OF_EACH.iter().zip(one_of_each()) {
+    for (json, mut fault) in SAMPLES.iter().zip(samples()) {
         // The samples give each list one address.
         let wanted = json.matches("\"10.0.0.").count();
         assert_eq!(fault.selectors().len(), wanted, "{json}");
@@ -56,7 +58,7 @@ fn the_list_names_every_list_of_peers() {
             .as_array()
             .expect("kinds")
             .iter()
-            .find_map(|one| one["properties"][fault.kind()]["$ref"].as_str())
+            .find_map(|kind| kind["properties"][fault.kind()]["$ref"].as_str())
             .and_then(|reference| reference.strip_prefix("#/$defs/"))
             .expect("parameters");
         let keys = value["$defs"][name]["properties"].as_object().cloned().unwrap_or_default();
@@ -80,16 +82,16 @@ fn every_kind_has_a_page_and_every_page_a_kind() {
     assert!(others.is_empty(), "pages without a kind: {others:?}");
 }
 
-/// Files outside of `crates/wire/src/fault/` and `agent/src/fault/` that name a kind, because they are about it alone.
+/// Files outside of `crates/wire/src/fault/` and `agent/src/fault/` that name a kind, because they are only about that kind.
 const ABOUT_ONE_KIND: [(&str, &str); 4] = [
     ("crates/plan/src/plan/partition.rs", "NetBlock"),
     ("crates/plan/src/plan/partition.rs", "NetPartition"),
     ("crates/plan/src/plan/resolve.rs", "NetPartition"),
-    // The blocks of a partition have its words.
+    // The blocks of a partition are described as a partition.
     ("crates/judge/src/score/story/during.rs", "NetPartition"),
 ];
 
-/// The two lists of all kinds, and how a kind stands in each.
+/// Returns the two lists of all kinds, each with the entry of a kind.
 fn lists(variant: &str) -> [(&'static str, String); 2] {
     [
         ("crates/wire/src/fault.rs", format!("    {variant}: \"")),
@@ -98,7 +100,7 @@ fn lists(variant: &str) -> [(&'static str, String); 2] {
 }
 
 #[test]
-fn a_kind_stands_in_each_list_once_and_nowhere_else() {
+fn a_kind_is_in_each_list_once_and_nowhere_else() {
     let sources = sources(&["crates/wire/src/fault", "agent/src/fault"]);
     let mut used: BTreeSet<&(&str, &str)> = BTreeSet::new();
     for kind in Fault::KINDS {
@@ -110,11 +112,11 @@ fn a_kind_stands_in_each_list_once_and_nowhere_else() {
         for (file, text) in sources.iter().filter(|(file, _)| lists("").iter().all(|(list, _)| list != file))
         {
             let named = text.match_indices(&variant).any(|(at, _)| {
-                let part = |c: char| c.is_alphanumeric() || c == '_';
-                !text[..at].ends_with(part) && !text[at + variant.len()..].starts_with(part)
+                let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
+                !text[..at].ends_with(is_of_word) && !text[at + variant.len()..].starts_with(is_of_word)
             });
             let quoted = text.contains(&format!("\"{kind}\""));
-            let allowed = ABOUT_ONE_KIND.iter().find(|(at, of)| at == file && *of == variant);
+            let allowed = ABOUT_ONE_KIND.iter().find(|(at, kind)| at == file && *kind == variant);
             used.extend(allowed);
             assert!(
                 !quoted && (!named || allowed.is_some()),
@@ -126,7 +128,7 @@ fn a_kind_stands_in_each_list_once_and_nowhere_else() {
 }
 
 #[test]
-fn a_manager_has_its_file_and_one_line_and_nothing_else_goes_by_it() {
+fn a_manager_is_named_only_in_its_file_and_in_the_list() {
     let mut sources = sources(&[]);
     sources.retain(|(file, _)| file.starts_with("agent/src/"));
     assert!(sources.len() > 50, "found only {} files", sources.len());
@@ -145,18 +147,18 @@ fn a_manager_has_its_file_and_one_line_and_nothing_else_goes_by_it() {
 }
 
 #[test]
-fn what_becomes_of_the_host_is_told_by_kind() {
-    let of = |json: &str| serde_json::from_str::<Fault>(json).expect(json);
-    let reboot = of(r#"{"host-reboot":{"back_within":"60s"}}"#);
+fn the_state_of_the_host_depends_on_the_kind() {
+    let fault = |json: &str| serde_json::from_str::<Fault>(json).expect(json);
+    let reboot = fault(r#"{"host-reboot":{"back_within":"60s"}}"#);
     assert!(reboot.takes_host_down() && !reboot.powers_off() && !reboot.reversible());
     assert_eq!(reboot.own_hold(), Some(Span::secs(60)));
-    let region = of(r#"{"region-kill":{"how":"poweroff"}}"#);
+    let region = fault(r#"{"region-kill":{"how":"poweroff"}}"#);
     assert!(region.takes_host_down() && region.powers_off() && !region.reversible());
     assert_eq!((region.own_hold(), region.on_host().kind()), (None, "host-poweroff"));
-    let region = of(r#"{"region-kill":{"how":"isolate"}}"#);
+    let region = fault(r#"{"region-kill":{"how":"isolate"}}"#);
     assert!(region.reversible() && !region.takes_host_down());
     assert_eq!(region.on_host().kind(), "host-isolate");
-    let stop = of(ONE_OF_EACH[0]);
+    let stop = fault(SAMPLES[0]);
     assert!(stop.reversible() && !stop.takes_host_down());
     let ramp = |fault: &Fault| [1, 60, 600].map(|hold| fault.ramp(Span::secs(hold)));
     assert_eq!(ramp(&stop), [5, 60, 120].map(Span::secs));

@@ -1,4 +1,4 @@
-//! `net-throttle`: only so much passes in a second.
+//! `net-throttle`: the rate of traffic is limited.
 
 use super::{
     About, Direction, Expect, Invalid, Kind, OnTraffic, Trial,
@@ -7,22 +7,22 @@ use super::{
 };
 use crate::{BitRate, ByteSize, RefusalCode, Touches};
 
-/// The least burst that lets a full frame of an Ethernet through, with its header and a VLAN's tag.
+/// The least burst that lets a full Ethernet frame through, with its header and a VLAN tag.
 const BURST_LEAST: ByteSize = ByteSize(1_600);
 
 on_traffic! {
-    /// `net-throttle`: let only so much through a second; the rest waits. The control path, SSH, loopback, neighbour
+    /// `net-throttle`: limit the rate of traffic; the rest waits. The control path, SSH, loopback, neighbour
     /// discovery, DHCP and cloud metadata are never touched.
     NetThrottle, "Direction::outward" => Direction::Out, |_: &Self| None;
-    /// Maximum rate of all chosen traffic together.
+    /// Maximum rate of all selected traffic together.
     rate: BitRate,
-    /// Maximum size of a burst after a pause; 32kB unless given.
+    /// Maximum size of a burst after a pause; 32kB by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     burst: Option<ByteSize>,
 }
 
 impl NetThrottle {
-    /// The burst unless one is given.
+    /// The default of the burst.
     pub const BURST: ByteSize = ByteSize(32_000);
 }
 

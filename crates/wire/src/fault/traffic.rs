@@ -1,4 +1,4 @@
-//! The clauses that choose the traffic of a fault. All kinds share them.
+//! The clauses that select the traffic of a fault, which are the same for all kinds.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Share, Touches};
 
-/// The chosen traffic, borrowed from a kind's parameters.
+/// The selected traffic, borrowed from a kind's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traffic<'a> {
     /// The peers; none means all.
@@ -17,11 +17,11 @@ pub struct Traffic<'a> {
     pub local_ports: &'a [PortRange],
     /// Ports on the peer; none means all.
     pub remote_ports: &'a [PortRange],
-    /// The protocol; none means all, or TCP and UDP where ports are given.
+    /// The protocol; `None` means all, or TCP and UDP if ports are given.
     pub protocol: Option<Protocol>,
     /// The direction.
     pub direction: Direction,
-    /// Peers that are spared.
+    /// Peers that are left out.
     pub except: &'a PeerSet,
     /// Interfaces that packets come or go by; none means all.
     pub interfaces: &'a [String],
@@ -29,9 +29,9 @@ pub struct Traffic<'a> {
     pub user: Option<&'a str>,
     /// A service of the host: only packets that its processes send or receive; none means all processes.
     pub service: Option<&'a str>,
-    /// This share of the flows, each wholly or not at all.
+    /// The share of the flows that is selected, each with all its packets; `None` means all.
     pub flows: Option<Share>,
-    /// The connections whose packets are chosen.
+    /// The packets of connections that are selected; `None` means all.
     pub connections: Option<Connections>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// Returns the objects that it touches. All clauses but the peers only narrow down the traffic with these peers.
+    /// Returns the objects that a fault on this traffic touches: its peers, as all other clauses only narrow the traffic with them.
     #[must_use]
     pub fn touches(&self) -> Touches {
         let Self {
@@ -73,31 +73,32 @@ impl<'a> Traffic<'a> {
         Touches::peers((*to).clone())
     }
 
-    /// The number of times that a round trip meets it.
+    /// Returns how often a fault on this traffic applies to a round trip.
     #[must_use]
     pub fn ways(&self) -> u64 {
         if self.direction == Direction::Both { 2 } else { 1 }
     }
 }
 
+/// Returns an empty list of peers.
 fn nobody() -> &'static PeerSet {
     static NOBODY: LazyLock<PeerSet> = LazyLock::new(PeerSet::default);
     &NOBODY
 }
 
-/// A kind whose parameters choose traffic.
+/// A kind whose parameters select traffic.
 pub trait OnTraffic {
     /// Returns the traffic.
     fn traffic(&self) -> Traffic<'_>;
-    /// The engine that is asked for; `auto` for kinds that have only one.
+    /// Returns the wanted engine; `auto` for kinds that have only one.
     fn engine(&self) -> Engine;
 }
 
-/// A kind with the clauses of [`Traffic`] and parameters of its own. The clauses stand in the kind's own table, so
-/// that an error in one of them points at the exact spot, which flattening would lose.
+/// Defines a kind with the clauses of [`Traffic`] and its other parameters. The clauses are fields of the kind and not flattened, so that
+/// errors have an exact place in the file.
 ///
-/// Behind the kind's name stand the default of `direction`, as the path of a function for serde and as a value, and the
-/// function that returns the clause `connections` of a kind that has one.
+/// The kind's name is followed by the default of `direction`, as the path of a function for serde and as a value, and by the function that
+/// returns the clause `connections`.
 macro_rules! on_traffic {
     (
         $(#[$about:meta])*
@@ -114,7 +115,7 @@ macro_rules! on_traffic {
             #[serde(default, skip_serializing_if = "crate::fault::PeerSet::is_empty")]
             #[schemars(with = "crate::fault::net::OneOrMany<String>")]
             pub to: crate::fault::PeerSet,
-            /// Ports on this host; none means all.
+            /// Ports on this host; all if it is left out.
             #[serde(
                 default,
                 deserialize_with = "crate::fault::net::one_or_many",
@@ -122,7 +123,7 @@ macro_rules! on_traffic {
             )]
             #[schemars(with = "crate::fault::net::OneOrMany<crate::fault::PortRange>")]
             pub local_ports: Vec<crate::fault::PortRange>,
-            /// Ports on the peer; none means all.
+            /// Ports on the peer; all if it is left out.
             #[serde(
                 default,
                 deserialize_with = "crate::fault::net::one_or_many",
@@ -130,17 +131,17 @@ macro_rules! on_traffic {
             )]
             #[schemars(with = "crate::fault::net::OneOrMany<crate::fault::PortRange>")]
             pub remote_ports: Vec<crate::fault::PortRange>,
-            /// The protocol; none means all. Ports without a protocol mean both TCP and UDP.
+            /// The protocol; all if it is left out. Ports without a protocol mean both TCP and UDP.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub protocol: Option<crate::fault::Protocol>,
             /// The direction of the packets, seen from this host.
             #[serde(default = $direction)]
             pub direction: crate::fault::Direction,
-            /// Peers that are spared, of those that `to` and the ports choose; as in `to`.
+            /// Peers that are left out of those that `to` and the ports select; as in `to`.
             #[serde(default, skip_serializing_if = "crate::fault::PeerSet::is_empty")]
             #[schemars(with = "crate::fault::net::OneOrMany<String>")]
             pub except: crate::fault::PeerSet,
-            /// Interfaces that packets come or go by; none means all.
+            /// Interfaces by which packets come or go; all if it is left out.
             #[serde(
                 default,
                 deserialize_with = "crate::fault::net::one_or_many",
@@ -148,18 +149,18 @@ macro_rules! on_traffic {
             )]
             #[schemars(with = "crate::fault::net::OneOrMany<String>")]
             pub interfaces: Vec<String>,
-            /// A user of the host (a name or a number): only what this user's programs send.
+            /// A user of the host (a name or a number): only packets that this user's programs send.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub user: Option<String>,
-            /// A service of the host, as in `service-stop`: only what its processes send and get, told by its cgroup (v2), and
-            /// followed when it is restarted.
+            /// A service of the host, as in `service-stop`: only packets that its processes send and receive. They are found by the service's
+            /// cgroup (v2), also after a restart.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub service: Option<String>,
-            /// Only this share of the flows, each wholly or not at all. Which, changes with each boot.
+            /// Only this share of the flows, each with all its packets. The selection changes with each boot.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub flows: Option<crate::Share>,
             $($(#[$own_meta])* pub $own: $type,)*
-            /// The engine that treats the packets; `auto` takes the first one that the host can use for all that is asked.
+            /// The engine that carries out the fault; `auto` takes the first one that can do all that is asked on the host.
             #[serde(default, skip_serializing_if = "crate::fault::Engine::is_auto")]
             pub engine: crate::fault::Engine,
         }

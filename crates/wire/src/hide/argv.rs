@@ -1,19 +1,20 @@
-//! Hides secrets in the words of a command, such as a fleet's `connect`. A command is always run as it was written.
+//! Hides secrets in the words of a command, such as a fleet's `connect`, for people. The command that is run is not changed.
 //!
 //! A word may contain a whole command (`sh -c "…"`, `ProxyCommand=…`), so words are read piece by piece, split at
-//! blanks. Hiding twice changes nothing, also if the words are joined in between: plans that were read have the same
+//! blanks. Hiding a second time changes nothing, even if the words are joined in between. So a plan that was written and read has the same
 //! digest.
 
 use super::{HIDDEN, begins_like_a_token, names_secret, url, words_of};
 
+/// Quotation marks of a shell.
 const QUOTES: [char; 2] = ['\'', '"'];
 
-/// Values of options that only turn something on or off, such as `StrictHostKeyChecking=accept-new` of ssh.
+/// Values of options that are no secrets, such as `StrictHostKeyChecking=accept-new` of ssh.
 const CHOICES: [&str; 5] = ["yes", "no", "ask", "accept-new", "off"];
 
 /// Returns the words of a command without those that are most likely secrets: the values of `--token X`, `--token=X`, `TOKEN=X` and
-/// `X-Api-Key: X`, passwords of `sshpass` and `curl`, users and queries of URLs, and tokens of well-known services. A
-/// path stays only where the name means a key or another file: the name of a key file is no secret.
+/// `X-Api-Key: X`, passwords of `sshpass` and `curl`, users and queries of URLs, and tokens of well-known services. A path is shown only if
+/// the option's name means a key or another file: the path of a key file is no secret.
 #[must_use]
 pub fn argv(words: &[String]) -> Vec<String> {
     let mut reader = Reader::default();
@@ -27,14 +28,14 @@ struct Reader {
     program: Program,
 }
 
-/// The next piece.
+/// The meaning of the next piece.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Next {
     #[default]
     Any,
     /// The value of an option that is named like a secret, unless it is another option, or a path where `file` is set.
     Value { file: bool },
-    /// A secret, whatever it looks like.
+    /// A secret, whatever its form.
     Secret,
     /// The harmless value of an option.
     Harmless,
@@ -51,15 +52,16 @@ enum Program {
 
 /// The rest of a word after a piece.
 enum Rest {
-    /// Read piece by piece.
+    /// It is read piece by piece.
     Read,
-    /// Part of a hidden text up to this quote, or to the end of the word.
+    /// It is part of a hidden text up to this quote, or up to the end of the word.
     Hidden(Option<char>),
-    /// The value of a header, up to the quote or the end of the word.
+    /// It is the value of a header, up to the quote or the end of the word.
     Header(Option<char>),
 }
 
 impl Reader {
+    /// Returns a word without secrets.
     fn word(&mut self, word: &str) -> String {
         if self.next.hides(word) || begins_like_a_token(word) {
             self.next = Next::Any;
@@ -94,6 +96,7 @@ impl Reader {
         shown.join(" ")
     }
 
+    /// Returns a piece without secrets, and the meaning of the rest of its word.
     fn piece(&mut self, piece: &str) -> (String, Rest) {
         let next = std::mem::take(&mut self.next);
         if next.hides(piece) {
@@ -114,7 +117,7 @@ impl Reader {
         {
             return (piece.to_owned(), Rest::Header(piece.chars().next().filter(|c| QUOTES.contains(c))));
         }
-        // `-token X` is how some programs write `--token X`.
+        // Some programs have options such as `-token X`.
         if let Some(name) = bare.strip_prefix('-')
             && name.len() > 1
             && !name.contains('=')
@@ -125,8 +128,8 @@ impl Reader {
         hide_piece(piece)
     }
 
-    /// Returns the length of an option, if its value is the password of a known program. The value may follow in the
-    /// same piece.
+    /// Returns the length of an option whose value is the password of a known program; `None` for anything else. The value may follow in
+    /// the same piece.
     fn option(&mut self, piece: &str, now: Next) -> Option<usize> {
         match self.program {
             Program::Sshpass if piece.starts_with("-p") => {
@@ -155,6 +158,7 @@ impl Reader {
 }
 
 impl Next {
+    /// Whether a piece with this meaning is hidden.
     fn hides(self, text: &str) -> bool {
         match self {
             Self::Any | Self::Harmless => false,
@@ -174,6 +178,7 @@ fn hidden(before: &str, value: &str) -> (String, Rest) {
     (format!("{before}{HIDDEN}"), rest)
 }
 
+/// Returns a piece without secrets that the piece alone shows: tokens, pairs with `=` and URLs.
 fn hide_piece(piece: &str) -> (String, Rest) {
     if begins_like_a_token(piece.trim_start_matches(QUOTES)) {
         return hidden("", piece);
@@ -192,7 +197,7 @@ fn hide_piece(piece: &str) -> (String, Rest) {
     }
     let Some(place) = piece.find("://") else { return (piece.to_owned(), Rest::Read) };
     let scheme = piece[..place].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
-    // The character before the scheme is one that is no letter, of any length.
+    // The character before the scheme may have several bytes.
     let scheme = (scheme..=place).find(|at| piece.is_char_boundary(*at)).unwrap_or(place);
     (format!("{}{}", &piece[..scheme], url(&piece[scheme..])), Rest::Read)
 }
@@ -235,13 +240,14 @@ pub(super) fn names_file(name: &str) -> bool {
         "jar",
     ];
     let words = words_of(name);
-    let has = |one: &str| words.iter().any(|word| word == one);
+    let has = |wanted: &str| words.iter().any(|word| word == wanted);
     let key_only = has("key")
         && !["api", "access", "account"].into_iter().any(has)
         && !words.iter().any(|word| word != "key" && names_secret(word));
     key_only || FILES.into_iter().any(has)
 }
 
+/// Whether a word begins like a path.
 fn is_path(word: &str) -> bool {
     word.starts_with(['/', '~', '.'])
 }
@@ -256,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_hidden_wherever_commands_have_them() {
+    fn secrets_in_commands_are_hidden() {
         for (command, expected) in [
             ("tsh|--token|abc|ssh|%h", "tsh|--token|***|ssh|%h"),
             ("tsh|--token=abc|ssh", "tsh|--token=***|ssh"),
@@ -293,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn all_other_words_stay() {
+    fn all_other_words_are_shown() {
         for command in [
             "ssh|-o|BatchMode=yes|-i|/root/.ssh/id|-W|%h:%p|me@bastion",
             "ssh|-o|ProxyCommand=nc -x proxy %h %p|bastion",
@@ -340,11 +346,11 @@ mod tests {
         // All commands of three pieces, in two or three words.
         for number in 0..PIECES.len().pow(3) {
             let piece = |place: u32| PIECES[number / PIECES.len().pow(place) % PIECES.len()];
-            let all = [piece(0), piece(1), piece(2)];
+            let pieces = [piece(0), piece(1), piece(2)];
             for words in [
-                vec![all[0].to_owned(), all[1..].join(" ")],
-                vec![all[..2].join(" "), all[2..].join(" ")],
-                all.map(str::to_owned).to_vec(),
+                vec![pieces[0].to_owned(), pieces[1..].join(" ")],
+                vec![pieces[..2].join(" "), pieces[2..].join(" ")],
+                pieces.map(str::to_owned).to_vec(),
             ] {
                 let once = argv(&words);
                 assert_eq!(argv(&once), once, "{words:?}");

@@ -2,20 +2,21 @@
 
 /// Maximum number of lines of a key.
 const LINES_MOST: u32 = 1000;
-/// Minimum length of a word that is a line of a key even after other words, such as those that a logger puts before each line.
+/// Minimum length of a word that counts as a line of a key even after any other words. A logger may put words before each line.
 const LONG: usize = 40;
 
-/// The private key that has begun in a log and not ended.
+/// Finds the lines of private keys in a log that is read line by line.
 #[derive(Clone, Debug, Default)]
 pub struct KeyBlock {
+    /// Maximum number of further lines of the key; 0 outside of a key.
     left: u32,
-    /// Number of words before the part of the key in the line before.
+    /// Number of words in the previous line of the key.
     before: usize,
 }
 
 impl KeyBlock {
-    /// Takes the next line of the log. Returns whether it is inside a key that an earlier line began. The first line that cannot
-    /// be part of a key ends it: many lines only mention a key.
+    /// Takes the next line of the log. Returns whether it belongs to a key that began in an earlier line. The first line that cannot be part
+    /// of a key ends it, because many lines only mention a key.
     pub fn takes(&mut self, line: &[u8]) -> bool {
         self.left = self.left.saturating_sub(1);
         let mut inside = self.left > 0;
@@ -54,20 +55,22 @@ impl KeyBlock {
         if words(line).any(|word| HEADERS.contains(&word)) {
             return true;
         }
-        let own = last.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte));
+        let is_base64 = last.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte));
         let mixed = last.iter().skip(1).any(|byte| !byte.is_ascii_lowercase());
-        let inside = own && (last.len() >= LONG || (mixed && (count == 1 || count == self.before)));
+        let inside = is_base64 && (last.len() >= LONG || (mixed && (count == 1 || count == self.before)));
         self.before = count;
         inside
     }
 }
 
+/// Returns the words of a line.
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
+/// Returns the place of a part in a text; `None` if the text does not contain it.
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|one| one == part)
+    text.windows(part.len()).position(|window| window == part)
 }
 
 #[cfg(test)]

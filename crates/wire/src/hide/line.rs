@@ -1,7 +1,7 @@
 //! Hides secrets in lines of logs. Only their form and the words before them show that they are secrets.
 //!
-//! The line is decoded first, so that all steps see names, signs and marks without escapes. The hidden ranges are those of the line as it
-//! was written. Each step reads the line once from left to right.
+//! The line is decoded first, so that all steps see names, signs and marks without escapes. Then the hidden ranges are applied to the line
+//! as it was written. Each step reads the line once from left to right.
 
 mod names;
 mod pairs;
@@ -14,12 +14,12 @@ use super::HIDDEN;
 use ranges::Ranges;
 use text::Text;
 
-/// Maximum number of times that a line is read. A hidden text may change how the rest is read.
+/// Maximum number of times that a line is read. Hiding a text may change the meaning of the rest, so the line is read again.
 const READINGS: usize = 6;
 
 /// Returns a line of a log with `***` in place of each text that may be a secret: values with the name of a secret, the text after
-/// `Authorization` and its schemes, users in URLs, private keys, tokens of well-known services, and long words that look drawn at
-/// random. Ids in the form of UUIDs stay, also codes and numbers whose names secrets have too.
+/// `Authorization` and its schemes, users in URLs, private keys, tokens of well-known services, and long words that look random. UUIDs are
+/// shown, also codes and numbers with names that secrets may have, too.
 #[must_use]
 pub fn line(text: &str) -> String {
     let mut line = text.to_owned();
@@ -30,10 +30,11 @@ pub fn line(text: &str) -> String {
         }
         line = shown;
     }
-    // Rather nothing than a text that is not the same when it is read again.
+    // Nothing of the line is shown if it still changes at the last reading.
     HIDDEN.to_owned()
 }
 
+/// Reads a line once, and hides all texts that may be secrets.
 fn read(line: &str) -> String {
     let text = Text::new(line);
     let mut hide = Ranges::default();

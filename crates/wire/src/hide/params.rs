@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use super::{Clear, HIDDEN, names_secret};
 use crate::probe::ProbeKind;
 
-/// Returns the values by name. A value that is a secret is hidden: its name says so, or a request has it in clear.
+/// Returns the values by name. A value is hidden if its name is that of a secret, or if a hidden text of a request contains it.
 #[must_use]
 pub fn params<'p>(
-    all: &BTreeMap<String, String>,
+    values: &BTreeMap<String, String>,
     probes: impl IntoIterator<Item = &'p ProbeKind>,
 ) -> BTreeMap<String, String> {
     let clear: Vec<Clear> = probes.into_iter().flat_map(|kind| kind.about().clear).collect();
     let secret = |name: &str, value: &str| {
-        names_secret(name) || (value.len() >= 3 && clear.iter().any(|one| one.text.contains(value)))
+        names_secret(name) || (value.len() >= 3 && clear.iter().any(|hidden| hidden.text.contains(value)))
     };
     let shown = |(name, value): (&String, &String)| {
         let value = if secret(name, value) { HIDDEN.to_owned() } else { value.clone() };
         (name.clone(), value)
     };
-    all.iter().map(shown).collect()
+    values.iter().map(shown).collect()
 }

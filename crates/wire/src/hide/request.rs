@@ -5,12 +5,12 @@ use std::{borrow::Cow, fmt};
 use super::{HIDDEN, looks_secret, names_secret, placeholder};
 use crate::probe::Field;
 
-/// A part of a request that stands in clear and may be a secret.
+/// A part of a request that is given in clear and may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// The user or the password of the URL.
     User,
-    /// The value of that key of the URL's query; an empty key where there is none.
+    /// The value of that key of the URL's query; an empty key if there is none.
     Query(String),
     /// A piece of the URL's path.
     Path,
@@ -45,11 +45,11 @@ pub struct Clear {
     pub part: Part,
     /// The text itself. Never printed.
     pub text: String,
-    /// It is most likely a secret, by its name or its look.
+    /// Whether it is most likely a secret, by its name or its form.
     pub sure: bool,
 }
 
-/// Prints everything but the text, which may be a secret.
+/// Written by hand: the text may be a secret and is not printed.
 impl fmt::Debug for Clear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, part, text: _, sure } = self;
@@ -65,13 +65,14 @@ impl fmt::Debug for Clear {
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "it holds what is hidden")]
 pub struct Hiding {
-    /// The placeholders of its secrets, which are shown.
+    /// The placeholders of the request's secrets, which are shown.
     named: Vec<String>,
+    /// The hidden texts.
     found: Vec<Clear>,
 }
 
 impl Hiding {
-    /// Begins with the names of the request's secrets.
+    /// Begins with the names of the secrets that the request refers to.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n String>) -> Self {
         Self { named: names.into_iter().map(|name| placeholder(name)).collect(), found: Vec::new() }
     }
@@ -93,23 +94,23 @@ impl Hiding {
         }
     }
 
-    /// Returns a body, hidden.
+    /// Hides a body.
     pub fn body(&mut self, field: &Field, body: &str) -> String {
         self.hide(field, Part::Body, body, speaks_of_secrets(body))
     }
 
-    /// Returns a text that is sent over a connection, hidden. A word beside one that announces a secret is most likely one.
+    /// Hides a text that is sent over a connection. It is most likely a secret if a word of it is the name of a secret or looks random.
     pub fn sent(&mut self, field: &Field, text: &str) -> String {
         let sure = text.split_whitespace().any(|word| names_secret(word) || looks_secret(word));
         self.hide(field, Part::Sent, text, sure)
     }
 
-    /// Returns a text in which everything that was hidden before is hidden, too. The text that an answer must contain may repeat the
+    /// Returns a text without the texts that were hidden before. It is for texts that an answer must contain, which may repeat parts of the
     /// request.
     #[must_use]
     pub fn echoed(&self, text: &str) -> String {
         let known = self.found.iter().map(|clear| &clear.text).filter(|text| text.len() >= 4);
-        known.fold(text.to_owned(), |text, one| text.replace(one.as_str(), HIDDEN))
+        known.fold(text.to_owned(), |text, hidden| text.replace(hidden.as_str(), HIDDEN))
     }
 
     /// Returns all hidden texts.
@@ -118,6 +119,7 @@ impl Hiding {
         self.found
     }
 
+    /// Hides a part, unless it is empty or only refers to named secrets.
     fn hide(&mut self, field: &Field, part: Part, text: &str, sure: bool) -> String {
         if text.is_empty() || text == HIDDEN || self.is_named(text) {
             return text.to_owned();
@@ -126,7 +128,7 @@ impl Hiding {
         HIDDEN.to_owned()
     }
 
-    /// Whether a text has no clear part beside names of secrets and words that say how they are used.
+    /// Whether a text consists of placeholders of secrets, and of the names of schemes before them.
     fn is_named(&self, text: &str) -> bool {
         let mut rest = Cow::Borrowed(text);
         for named in &self.named {
@@ -196,10 +198,10 @@ const HARMLESS: [&str; 15] = [
     "user-agent",
 ];
 
-/// Words in a header that announce the kind of secret that follows.
+/// Names of schemes, before a secret in a header.
 const SCHEMES: [&str; 8] = ["Basic", "Bearer", "Digest", "Token", "token=", "GenieKey", "ApiKey", "Key"];
 
-/// Whether a body has a key whose name announces a secret.
+/// Whether a body has a key that is the name of a secret.
 pub(super) fn speaks_of_secrets(body: &str) -> bool {
     let words =
         body.split(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).filter(|word| !word.is_empty());

@@ -1,3 +1,5 @@
+//! Secrets in requests.
+
 use super::{request::speaks_of_secrets, *};
 use crate::probe::{Form as _, HttpProbe, Kind as _, ProbeKind};
 
@@ -23,9 +25,9 @@ fn all_places_of_secrets_are_hidden() {
     assert_eq!(hidden.url, "https://***@shop.example/hook/***/x?api_key=***&page=***#***");
     assert_eq!(hidden.headers["Accept"], "text/html");
     assert_eq!(hidden.contains.as_deref(), Some("key *** is known"));
-    assert_eq!(hidden.without_secrets(), hidden, "twice is as once");
-    let sure = clear.about().clear.into_iter().filter(|one| one.sure);
-    let sure: Vec<String> = sure.map(|one| one.part.to_string()).collect();
+    assert_eq!(hidden.without_secrets(), hidden, "hiding twice changes nothing");
+    let sure = clear.about().clear.into_iter().filter(|clear| clear.sure);
+    let sure: Vec<String> = sure.map(|clear| clear.part.to_string()).collect();
     assert_eq!(
         sure,
         [
@@ -51,11 +53,11 @@ fn names_of_secrets_are_shown() {
         ("Bearer {key}", "***")
     );
     assert_eq!(shown.body.as_deref(), Some("{key}"));
-    assert!(named.about().clear.iter().all(|one| !one.sure));
+    assert!(named.about().clear.iter().all(|clear| !clear.sure));
 }
 
 #[test]
-fn what_is_called_or_looks_like_a_secret() {
+fn secrets_are_recognised_by_name_and_form() {
     for name in
         ["Authorization", "X-Api-Key", "apiKey", "access_token", "clientSecret", "Cookie", "sig", "XTOKEN"]
     {
@@ -79,10 +81,10 @@ fn what_is_called_or_looks_like_a_secret() {
 }
 
 #[test]
-fn parameters_that_become_secrets_are_hidden() {
+fn parameters_that_a_request_hides_are_hidden() {
     let asked = [ProbeKind::Http(probe(serde_json::json!({ "url": "http://edge/?k=QKEY99" })))];
-    let all = ["k=QKEY99", "hold=90s", "token=t"].map(|one| one.split_once('=').expect("a pair"));
-    let all = all.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let shown = params(&all, &asked);
+    let pairs = ["k=QKEY99", "hold=90s", "token=t"].map(|pair| pair.split_once('=').expect("a pair"));
+    let values = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let shown = params(&values, &asked);
     assert_eq!(shown.values().map(String::as_str).collect::<Vec<_>>(), ["90s", "***", "***"]);
 }

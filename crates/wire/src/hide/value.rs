@@ -1,22 +1,25 @@
-//! Finds the end of a value in a line of unknown format. In doubt it is the end of the line.
+//! Finds the end of a value in a line of unknown format. In doubt the value ends at the end of the line.
 
 use super::line::text::{Text, is_soft, is_space};
 
-/// The place of a value: the byte range that is hidden, and the end of the marks around it, which stay.
+/// The place of a value: the byte range that is hidden, and the end of the marks around it, which are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// The place after its closing mark, at which the search continues.
+    /// The place after its closing mark, at which reading continues.
     pub(super) after: usize,
 }
 
+/// Opening brackets.
 const OPENERS: &[u8] = b"([{<";
+/// Closing brackets.
 pub(super) const CLOSERS: &[u8] = b")]}>";
+/// Quotation marks.
 pub(super) const QUOTES: &[u8] = b"\"'`";
 
-/// Returns the value at a place of a text; `None` if there is none. A separator of fields was encoded at most `level` times. A byte
-/// that was encoded more often is part of the value.
+/// Returns the value at a place of a text; `None` if there is none. A byte that was encoded more often than `level` times is part of the
+/// value, and no separator of fields.
 pub(super) fn value(text: &Text, at: usize, level: u8) -> Option<Value> {
     let part = Part { text, at, bytes: &text.bytes[at..], levels: &text.level[at..], level };
     let found = part.quoted().or_else(|| part.wrapped()).unwrap_or_else(|| part.bare());
@@ -34,6 +37,7 @@ struct Part<'t> {
 }
 
 impl Part<'_> {
+    /// Returns a value that goes on to the end of the line.
     fn whole(&self, start: usize) -> Value {
         Value { start, end: self.bytes.len(), after: self.bytes.len() }
     }
@@ -62,11 +66,11 @@ impl Part<'_> {
             let is_mark = text.get(at) == Some(&mark) && self.levels[at] == self.levels[open];
             let is_bare = if escapes == 0 { before.is_multiple_of(2) } else { before <= escapes };
             if !(is_mark && is_bare) {
-                // A character of the value, unless the text ends here.
+                // The byte is part of the value, unless the text ends here.
                 at += 1;
                 continue;
             }
-            // `'it''s'`, and marks that nobody escaped.
+            // Doubled marks as in `'it''s'`, and marks that are not escaped.
             let doubled = escapes == 0 && at > start && text.get(at + 1) == Some(&mark);
             if doubled {
                 at += 2;
@@ -75,7 +79,7 @@ impl Part<'_> {
             if !is_end(text.get(at + 1)) && !text[at + 1..].starts_with(b"/>") {
                 return Some(self.whole(start));
             }
-            // The marks' escapes are no part of it.
+            // The escapes of the closing mark are no part of the value.
             return Some(Value { start, end: at - if escapes == 0 { 0 } else { before }, after: at + 1 });
         }
         Some(self.whole(start))
@@ -97,7 +101,7 @@ impl Part<'_> {
             let (start, end) = if name > 0 { (0, close + 1) } else { (1, close) };
             return Some(Value { start, end, after: close + 1 });
         }
-        // The brackets are the value's own.
+        // The brackets are part of the value.
         None
     }
 
@@ -162,6 +166,7 @@ fn closer(text: &[u8], open: usize) -> Option<usize> {
     None
 }
 
+/// Returns the number of backslashes at the beginning of a text.
 pub(super) fn backslashes(text: &[u8]) -> usize {
     text.iter().take_while(|byte| **byte == b'\\').count()
 }
@@ -205,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn values_end_where_they_do() {
+    fn the_ends_of_values_are_found() {
         for (text, hidden) in [
             ("abc def", "abc"),
             ("abc, def", "abc"),
@@ -253,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ranges_are_of_the_text(text in "[\\\\\"'(){}\\[\\]<>aä, %u0-9&;]{0,30}|.*") {
+        fn ranges_are_within_the_text(text in "[\\\\\"'(){}\\[\\]<>aä, %u0-9&;]{0,30}|.*") {
             let decoded = Text::new(&text);
             if let Some(found) = value(&decoded, 0, 0) {
                 prop_assert!(found.start <= found.end && found.end <= found.after);

@@ -1,10 +1,12 @@
+//! Checks of the list of codes.
+
 use std::collections::BTreeSet;
 
 use super::*;
 use crate::testing::sources;
 
 #[test]
-fn a_code_is_its_name_on_the_wire_and_an_unknown_one_is_kept() {
+fn a_code_is_written_as_its_name_and_an_unknown_name_is_kept() {
     for code in RefusalCode::all() {
         let json = serde_json::to_string(code).expect("prints");
         assert_eq!(json, format!("\"{code}\""));
@@ -32,7 +34,7 @@ fn names_and_sentences_have_their_form() {
     }
 }
 
-/// Statuses of calls are a part of `/v1`: these are what agents have always answered.
+/// The statuses are a part of `/v1`, so they stay as in the first version.
 #[test]
 fn statuses_are_those_of_the_first_version() {
     for code in RefusalCode::all() {
@@ -52,9 +54,9 @@ fn statuses_are_those_of_the_first_version() {
     }
 }
 
-/// Reads the sources, because the compiler does not tell a code that nothing refuses with.
+/// Reads the source code, because the compiler does not find a code that is never used for a refusal.
 #[test]
-fn something_refuses_with_each_code_and_no_other_file_writes_its_name() {
+fn each_code_is_used_and_no_other_file_has_its_name_as_text() {
     let sources = sources(&[]);
     let list = "crates/wire/src/refusal/list.rs";
     let sources: Vec<_> = sources.into_iter().filter(|(file, _)| file != list).collect();
@@ -72,6 +74,6 @@ fn something_refuses_with_each_code_and_no_other_file_writes_its_name() {
         // A single word may be the name of something else, too.
         let quoted = format!("\"{code}\"");
         let writes = sources.iter().find(|(_, text)| code.as_str().contains('-') && text.contains(&quoted));
-        assert!(writes.is_none(), "{} writes `{code}` as text: name {variant}", writes.expect("one").0);
+        assert!(writes.is_none(), "{} writes `{code}` as text: name {variant}", writes.expect("a file").0);
     }
 }

@@ -1,10 +1,12 @@
+//! Cleaning of texts.
+
 use super::*;
 use proptest::prelude::*;
 
 const BAD: &str = "\u{1b}[31mred\u{1b}[0m\0nul \u{8} \u{fffe} line\nbreak \u{202e}gpj.exe \u{9b}2J \u{200b}";
 
 #[test]
-fn what_moves_hides_or_reverses_is_shown() {
+fn characters_that_are_not_plain_are_replaced_by_signs() {
     let cleaned = clean(BAD, 200);
     assert_eq!(cleaned, "␛[31mred␛[0m␀nul ␈ \u{fffd} line break \u{fffd}gpj.exe \u{fffd}2J \u{fffd}");
     assert!(matches!(clean("Grüße, עברית, 日本語 👩‍🚀", 200), Cow::Borrowed(_)));
@@ -14,7 +16,7 @@ fn what_moves_hides_or_reverses_is_shown() {
 }
 
 #[test]
-fn what_nobody_sees_is_taken_out_of_a_line() {
+fn invisible_characters_are_removed_from_a_line() {
     assert_eq!(without_invisible(BAD), "rednul   line break gpj.exe  ");
     assert_eq!(without_invisible("a\u{1b}(Bb\u{1b}]0;title\u{1b}\\c\u{1b}Md\u{1b}"), "abcd");
     assert_eq!(without_invisible("a\u{1b}[38;5;1mb\u{200d}c\td"), "abc\td");
@@ -22,7 +24,7 @@ fn what_nobody_sees_is_taken_out_of_a_line() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn the_flaw_of_a_text_is_named() {
     for (text, what) in [
         ("a\nb", "a line break (U+000A)"),
         ("\u{1b}", "a control character (U+001B)"),
@@ -36,7 +38,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn texts_in_json_are_cleaned_and_nothing_else_is() {
+fn only_texts_in_json_are_cleaned() {
     let json = serde_json::json!({"n": 18_446_744_073_709_551_615_u64, "f": 0.1, "t": [BAD, "a\nb"], "k\u{1b}": true});
     let bytes = serde_json::to_vec(&json).expect("prints");
     let read: serde_json::Value = from_json(&bytes, Breaks::None).expect("reads");
@@ -53,7 +55,7 @@ fn texts_in_json_are_cleaned_and_nothing_else_is() {
 
 proptest! {
     #[test]
-    fn what_was_cleaned_is_plain_and_stays(text in any::<String>(), most in 1_usize..50) {
+    fn a_cleaned_text_is_plain_and_cleaning_again_changes_nothing(text in any::<String>(), most in 1_usize..50) {
         let once = clean(&text, most);
         prop_assert!(once.chars().all(is_plain) && once.chars().count() <= most);
         prop_assert_eq!(clean(&once, most), once.as_ref());
@@ -61,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn json_is_read_the_same_by_either_way(text in "[ -~]{0,20}") {
+    fn plain_json_is_read_without_changes(text in "[ -~]{0,20}") {
         let json = serde_json::to_vec(&text).expect("prints");
         prop_assert_eq!(from_json::<String>(&json, Breaks::None).expect("reads"), text);
     }

@@ -1,9 +1,10 @@
-//! Mailboxes as people write them: an address, or a name and an address. Only ASCII addresses that need no quotes.
+//! Parses mailboxes as people write them: an address, or a name and an address. Accepts only ASCII addresses that need no quotes.
 
 use firedrill_wire::text::is_plain;
 
-/// The longest address, and its longest part before the `@` (RFC 5321).
+/// Maximum length of an address, in bytes (RFC 5321).
 const ADDRESS_MOST: usize = 254;
+/// Maximum length of the part of an address before the `@`, in bytes (RFC 5321).
 const LOCAL_MOST: usize = 64;
 
 /// A mailbox.
@@ -19,7 +20,7 @@ impl<'t> Mailbox<'t> {
     /// Reads `local@domain` or `Name <local@domain>`.
     ///
     /// # Errors
-    /// It is neither; a clause for people.
+    /// The text is neither: a clause for people.
     pub(super) fn parse(text: &'t str) -> Result<Self, &'static str> {
         if !text.chars().all(is_plain) {
             return Err("it has a line break or another invisible character");
@@ -46,6 +47,7 @@ impl<'t> Mailbox<'t> {
     }
 }
 
+/// Checks an address; the error is a clause for people.
 fn check_address(text: &str) -> Result<(), &'static str> {
     if !text.is_ascii() {
         return Err("its address is not ASCII; write a domain as `xn--…`");
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_one() {
+    fn other_texts_are_no_mailboxes() {
         let long = format!("{}@example.com", "a".repeat(65));
         for text in [
             "",

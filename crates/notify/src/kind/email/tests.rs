@@ -25,7 +25,7 @@ fn mail(email: &Email, message: &Message) -> Mail {
     *mail
 }
 
-/// The lines of a message, those that are folded as one.
+/// Returns the lines of a message's text, with folded lines joined.
 fn lines(email: &Email, message: &Message) -> Vec<String> {
     let text = String::from_utf8(mail(email, message).text).expect("text");
     assert!(text.is_ascii() && !text.replace("\r\n", "").contains(['\r', '\n']), "{text:?}");
@@ -70,7 +70,7 @@ fn a_message_is_understood_without_a_link() {
     assert!(sent.login.is_none());
 }
 
-/// The value of a line of the header.
+/// Returns the value of a header line; `None` if there is none.
 fn header(lines: &[String], name: &str) -> Option<String> {
     let found: Vec<_> = lines.iter().filter_map(|line| line.strip_prefix(&format!("{name}: "))).collect();
     assert!(found.len() < 2, "{name} once: {lines:?}");
@@ -93,11 +93,11 @@ fn a_run_is_one_thread_and_a_repeat_has_the_same_id() {
 }
 
 #[test]
-fn no_text_of_others_adds_a_line_to_the_header() {
+fn no_text_from_outside_adds_a_line_to_the_header() {
     let evil =
         "x\r\nBcc: eve@example.com\r\n\r\n.\r\nMAIL FROM:<eve@example.com>\u{1b}\u{85}\u{2028}Bcc: eve";
     let mut message = ended();
-    // As another program may have written it to the spool.
+    // Another program may have written such a message into the spool.
     (message.title, message.id, message.at) = (evil.to_owned(), evil.to_owned(), evil.to_owned());
     message.begun = Some(Begun { id: evil.replace('x', "y"), at: evil.to_owned() });
     (message.why, message.stop) = (Some(evil.to_owned()), Some(evil.to_owned()));
@@ -125,7 +125,7 @@ fn no_text_of_others_adds_a_line_to_the_header() {
 }
 
 #[test]
-fn what_is_not_ascii_is_encoded() {
+fn text_that_is_not_ascii_is_encoded() {
     let mut message = ended();
     message.title = "Firedrill: drill \"Übung — 演習\" has ended: held".repeat(3);
     let own = Email { from: "Übung <fd@example.com>".to_owned(), ..email("") };
@@ -140,7 +140,7 @@ fn the_login_goes_with_the_message() {
     let own = email(r#","user":{"secret_env":"U"},"password":{"secret_env":"P"}"#);
     assert_eq!(own.secrets().iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["user", "password"]);
     assert_eq!(mail(&own, &ended()).login, Some(("alice".to_owned(), "s3cret".to_owned())));
-    assert_eq!(own.tls, Tls::Starttls, "unless something else is said");
+    assert_eq!(own.tls, Tls::Starttls, "the default");
     let Ok(parcel) = own.parcel(&ended(), &Opened::of(&[("user", "alice"), ("password", "s3cret")]), None)
     else {
         panic!("a message")
@@ -149,7 +149,7 @@ fn the_login_goes_with_the_message() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn wrong_parameters_are_refused() {
     let count = |own: &Email| own.invalid().len();
     let login = r#","user":{"secret_env":"U"},"password":{"secret_env":"P"}"#;
     assert_eq!((count(&email("")), count(&email(login))), (0, 0));

@@ -1,4 +1,4 @@
-//! The text of a message by e-mail: its header (RFC 5322, RFC 2047) and a plain body.
+//! Makes the text of a message by e-mail: its header (RFC 5322, RFC 2047) and a plain body.
 
 use firedrill_wire::text::{NAME_MOST, clean};
 use mail_builder::{
@@ -9,12 +9,13 @@ use mail_builder::{
 use super::mailbox::Mailbox;
 use crate::{message::Message, spool::short_digest};
 
-/// Returns the text. It is the same each time that the message is sent.
+/// Returns the text. It stays the same if the message is sent again.
 pub(super) fn text(message: &Message, from: Mailbox<'_>, to: &[Mailbox<'_>]) -> Vec<u8> {
     let seconds = i64::try_from(message.at_ms() / 1000).unwrap_or(i64::MAX);
     let id = |event: &str| MessageId::new(id(event, from.domain()));
-    let address =
-        |one: &Mailbox<'_>| Address::new_address(one.name.map(str::to_owned), one.address.to_owned());
+    let address = |mailbox: &Mailbox<'_>| {
+        Address::new_address(mailbox.name.map(str::to_owned), mailbox.address.to_owned())
+    };
     let mut mail = MessageBuilder::new()
         .from(address(&from))
         .to(Address::new_list(to.iter().map(address).collect()))
@@ -30,7 +31,7 @@ pub(super) fn text(message: &Message, from: Mailbox<'_>, to: &[Mailbox<'_>]) -> 
     text
 }
 
-/// Returns the id of the message about an event. It is made of a digest, so no character of the event's id gets into the header.
+/// Returns the Message-ID of the message about an event. It contains only a digest of the event's id, whose characters may not be allowed in a header.
 fn id(event: &str, domain: &str) -> String {
     format!("firedrill-{}@{}", short_digest(event), domain.to_ascii_lowercase())
 }

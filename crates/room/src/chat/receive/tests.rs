@@ -18,7 +18,7 @@ use crate::{
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const RUN: &str = "friday-7f3a";
 
-/// A coordinator that answers when it is let, and a chat that gets answers.
+/// An `Outside` whose halts wait for permits of `answers`. It keeps the halts, and the answers that are posted to a chat.
 struct Heard {
     halts: Mutex<Vec<String>>,
     answers: Semaphore,
@@ -95,7 +95,7 @@ impl Home {
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
-    /// Sends a command of Slack, and returns what is said.
+    /// Sends a command of Slack, and returns the text of the answer.
     async fn command(&self, user: &str, text: &str) -> String {
         let body = body(user, text);
         let (status, said) = self.ask(SLACK, signed(SECRET, &body, now_s()), &body).await;
@@ -150,7 +150,7 @@ async fn an_operator_halts_and_writes_notes_and_the_audit_log_names_person_and_c
 }
 
 #[tokio::test]
-async fn who_may_not_does_nothing_and_is_told_why() {
+async fn a_person_without_the_right_does_nothing_and_learns_why() {
     let home = Home::new(9).await;
     for text in [
         format!("halt {RUN}"),
@@ -162,7 +162,7 @@ async fn who_may_not_does_nothing_and_is_told_why() {
         assert!(said.contains("it takes the role operator"), "{text}: {said}");
         let said = home.command("U9", &text).await;
         assert!(said.contains("does not know you") && said.contains("U9"), "{text}: {said}");
-        // Somebody of the other chat is nobody in this one.
+        // A person of Mattermost is unknown in Slack.
         assert!(home.command("m1", &text).await.contains("does not know you"));
     }
     for text in ["approve x", "agree friday 2026-12-04T14:00"] {
@@ -178,7 +178,7 @@ async fn who_may_not_does_nothing_and_is_told_why() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_sent_again_does_nothing_twice() {
+async fn a_repeated_request_does_nothing() {
     let home = Home::new(9).await;
     let body = body("U1", &format!("halt {RUN}"));
     let at_s = now_s();
@@ -194,7 +194,7 @@ async fn a_request_that_is_sent_again_does_nothing_twice() {
 }
 
 #[tokio::test]
-async fn nobody_else_can_ask() {
+async fn a_request_that_does_not_come_from_the_chat_is_refused() {
     let home = Home::new(9).await;
     let body = body("U1", &format!("halt {RUN}"));
     for headers in [
@@ -208,7 +208,7 @@ async fn nobody_else_can_ask() {
     }
     let signed_garbage = signed(SECRET, "x=1", now_s());
     assert_eq!(home.ask(SLACK, signed_garbage, "x=1").await.0, StatusCode::BAD_REQUEST);
-    // The signature of one chat opens no other.
+    // A signature for Slack is not valid for Mattermost.
     assert_eq!(home.ask(MATTERMOST, signed(SECRET, &body, now_s()), &body).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(home.halts(), Vec::<String>::new());
     assert_eq!(home.audit().matches("refused: it").count(), 6, "{}", home.audit());
@@ -221,7 +221,7 @@ async fn nobody_else_can_ask() {
 }
 
 #[tokio::test]
-async fn what_takes_long_is_answered_later_and_a_button_always() {
+async fn slow_commands_and_all_buttons_are_answered_by_a_post() {
     let home = Home::new(0).await;
     let request = body("U1", &format!("halt {RUN}"));
     let headers = signed(SECRET, &request, now_s());

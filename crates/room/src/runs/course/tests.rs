@@ -4,7 +4,7 @@ use firedrill_wire::api::Means;
 use super::*;
 
 #[test]
-fn a_step_by_hand_is_asked_for_until_somebody_says_what_became_of_it() {
+fn a_step_by_hand_is_asked_for_until_its_outcome_is_recorded() {
     use firedrill_judge::log::StepOutcome;
     use firedrill_plan::plan::model::{Does, Step, Then};
     let does = |undo: &str| Does::Manual { text: "pull it".to_owned(), undo: Some(undo.to_owned()) };
@@ -86,7 +86,7 @@ fn approvals_are_told_with_their_means() {
 }
 
 #[test]
-fn a_pause_is_told_with_its_end_until_somebody_lets_the_run_go_on() {
+fn a_pause_is_shown_with_its_end_until_the_run_goes_on() {
     let mut course = Course::default();
     let records = Drill::good().records();
     let apply = |course: &mut Course, event: Event| {

@@ -92,7 +92,7 @@ fn influxdb() {
 }
 
 #[test]
-fn what_is_no_answer_is_an_error_and_not_silence() {
+fn an_answer_of_another_form_is_an_error_and_not_an_absence_of_points() {
     let source = json(r#"{"url":"http://m/","points":"/points","time":"/t","value":"/v"}"#);
     for (status, body, wanted) in [
         (403, "forbidden", "status 403: forbidden"),
@@ -117,8 +117,8 @@ fn parameters_are_checked_and_bodies_stay_json() {
             "secrets":{"from":{"secret_env":"X"}}}"#,
     );
     let wrong: Vec<String> = source.invalid().iter().map(ToString::to_string).collect();
-    assert!(wrong.iter().any(|one| one.contains("`points` is not a JSON pointer")), "{wrong:?}");
-    assert!(wrong.iter().any(|one| one.contains("`{from}` is filled in")), "{wrong:?}");
+    assert!(wrong.iter().any(|text| text.contains("`points` is not a JSON pointer")), "{wrong:?}");
+    assert!(wrong.iter().any(|text| text.contains("`{from}` is filled in")), "{wrong:?}");
     let question = Question { query: "a\"b/{from}".to_owned(), from_us: 5_000_000, until_us: 0, step_us: 0 };
     let asked = source.question(&question);
     assert_eq!(asked.body.as_deref(), Some(r#"{"q": "a\"b/{from}"}"#));
@@ -143,8 +143,8 @@ fn rows_of_several_series_need_not_have_the_same_times() {
         let question = Question { from_us, until_us, step_us: 10_000_000, ..everything() };
         source.points(&question, 200, answer).expect("points")
     };
-    let all = asked(0, 20_000_000);
-    assert_eq!(all.iter().map(|one| one.series).collect::<Vec<_>>(), [1, 2, 2, 2, 2]);
-    assert!(all.iter().all(|one| one.lists == 2), "{all:?}");
-    assert!(asked(0, 4_000_000).iter().all(|one| one.lists == 1), "of the asked time only");
+    let points = asked(0, 20_000_000);
+    assert_eq!(points.iter().map(|point| point.series).collect::<Vec<_>>(), [1, 2, 2, 2, 2]);
+    assert!(points.iter().all(|point| point.lists == 2), "{points:?}");
+    assert!(asked(0, 4_000_000).iter().all(|point| point.lists == 1), "of the asked time only");
 }

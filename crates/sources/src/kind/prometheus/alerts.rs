@@ -11,28 +11,32 @@ use crate::{
     kind::alertmanager::what,
 };
 
-/// The state of an alert that waits no more for its `for`.
+/// The state of an alert whose condition has held for as long as its rule's `for` demands.
 const FIRING: &str = "firing";
 
 impl Alerts for Prometheus {
     fn ask(&self, query: &AlertQuery) -> HttpProbe {
         let firing = [("alertname", query.name.as_str()), ("alertstate", FIRING)];
-        let own = query.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let all: Vec<String> =
-            firing.into_iter().chain(own).map(|(name, value)| format!("{name}={}", quoted(value))).collect();
+        let labels = query.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let matchers: Vec<String> = firing
+            .into_iter()
+            .chain(labels)
+            .map(|(name, value)| format!("{name}={}", quoted(value)))
+            .collect();
         let base = self.url.trim_end_matches('/');
-        let url = format!("{base}/api/v1/query?query={}", encoded(&format!("ALERTS{{{}}}", all.join(","))));
+        let url =
+            format!("{base}/api/v1/query?query={}", encoded(&format!("ALERTS{{{}}}", matchers.join(","))));
         HttpProbe { url, ..self.request() }
     }
 
     fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String> {
-        // A query that it refuses has status 400 or 422, and the reason in the answer.
+        // When a Prometheus refuses a query, the status is 400 or 422, and the body has the reason.
         let status = if matches!(status, 400 | 422) { 200 } else { status };
         let answer: Answer<Data> = json("a Prometheus", status, body)?;
         let vector = answer.data()?.filter(|data| data.kind == "vector");
         let data = vector.ok_or("the answer is not a vector of alerts")?;
-        let wanted = |one: &&Series| {
-            let has = |name: &str, value: &str| one.metric.get(name).is_some_and(|own| own == value);
+        let wanted = |series: &&Series| {
+            let has = |name: &str, value: &str| series.metric.get(name).is_some_and(|own| own == value);
             has("alertname", &query.name)
                 && has("alertstate", FIRING)
                 && query.labels.iter().all(|(name, value)| has(name, value))
@@ -51,6 +55,7 @@ impl Alerts for Prometheus {
 
 #[derive(Deserialize)]
 struct Data {
+    /// `vector`, if the answer is that of an instant query for series.
     #[serde(rename = "resultType")]
     kind: String,
     #[serde(default)]
@@ -59,6 +64,7 @@ struct Data {
 
 #[derive(Deserialize)]
 struct Series {
+    /// The labels, by name.
     #[serde(default)]
     metric: BTreeMap<String, String>,
 }
@@ -88,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn pending_is_not_firing() {
+    fn a_pending_alert_is_not_firing() {
         let seen = |query: &AlertQuery| prometheus().firing(query, 200, ANSWER).expect("an answer");
         let [down] = seen(&query("ZoneDown", &[("zone", "a")])).try_into().expect("one");
         assert_eq!(down.what, "ZoneDown {severity=\"page\", zone=\"a\"}");
@@ -98,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_selects_what_is_firing() {
+    fn a_question_selects_alerts_that_are_firing() {
         let asked = prometheus().ask(&query("Zone\"Down", &[("zone", "a")]));
         assert_eq!(
             asked.url,

@@ -1,4 +1,4 @@
-//! Reads the answers of a Prometheus: values, and the ages and counts of series behind them. Functions of bytes.
+//! Reads the answers of a Prometheus: values, and the ages and counts of the series behind them.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,22 @@ use crate::{
     points::{Behind, Point, merged},
 };
 
-/// The label that says what a series of the data behind a query is: an age or a count, with the number of the selector.
+/// The label by which series of a query for ages and counts are told apart. Its value is [`AGE`] or [`COUNT`] with an index.
 pub(super) const BEHIND: &str = "firedrill";
+/// Begins the label's value for an age. The index of the selector follows.
 pub(super) const AGE: &str = "age-";
+/// Begins the label's value for a count. The index of the selector or of the function over a range follows.
 pub(super) const COUNT: &str = "count-";
-/// The most by which a moment of an answer differs from the one that was asked for: it is cut to milliseconds.
+/// The most by which a moment of an answer differs from the one that was asked for, in microseconds: Prometheus cuts to milliseconds.
 const CUT_US: i64 = 1_999;
 
-/// An answer. The form of its data depends on the question.
+/// The answer of a Prometheus. The form of its data depends on the question.
 #[derive(Deserialize)]
 pub(super) struct Answer<D> {
+    /// `success` or `error`.
     status: String,
     data: Option<D>,
+    /// The reason for which the Prometheus refuses the query.
     error: Option<String>,
     #[serde(flatten)]
     parts: Parts,
@@ -36,12 +40,12 @@ impl<D> Answer<D> {
         if self.status != "success" {
             return Err(format!("it refuses the query: {}", excerpt(&self.error.unwrap_or_default())));
         }
-        self.parts.whole()?;
+        self.parts.check_whole()?;
         Ok(self.data)
     }
 }
 
-/// The parts that an answer lacks, by its own words: one of several stores behind it may not have answered.
+/// What an answer says about parts that it lacks: one of several stores may not have answered.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Parts {
@@ -51,8 +55,8 @@ struct Parts {
 }
 
 impl Parts {
-    /// Refuses an answer that is not complete. Remarks on the query do not make it incomplete.
-    fn whole(&self) -> Result<(), String> {
+    /// Refuses an answer that is not complete. Prometheus' remarks on the query are no sign of that.
+    fn check_whole(&self) -> Result<(), String> {
         let remark =
             |text: &&String| !(text.starts_with("PromQL info") || text.starts_with("PromQL warning"));
         match self.warnings.iter().find(remark) {
@@ -63,6 +67,7 @@ impl Parts {
     }
 }
 
+/// The data of an answer, by its type.
 #[derive(Deserialize)]
 #[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
 enum Data {
@@ -74,6 +79,7 @@ enum Data {
 
 #[derive(Deserialize)]
 struct Series {
+    /// The labels, by name.
     #[serde(default)]
     metric: BTreeMap<String, String>,
     #[serde(default)]
@@ -85,7 +91,7 @@ struct Single {
     value: Option<Sample>,
 }
 
-/// Seconds since 1970, and a number as text.
+/// A value at a moment: seconds since 1970, and the number as text.
 #[derive(Deserialize)]
 struct Sample(f64, String);
 
@@ -106,52 +112,54 @@ fn data(status: u16, body: &[u8]) -> Result<Data, String> {
 /// Reads the points of all series of an answer.
 pub(super) fn points(status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
     let series: Vec<Vec<Sample>> = match data(status, body)? {
-        Data::Matrix(all) => all.into_iter().map(|one| one.values).collect(),
-        Data::Vector(all) => all.into_iter().filter_map(|one| one.value).map(|one| vec![one]).collect(),
-        Data::Scalar(one) => vec![vec![one]],
+        Data::Matrix(series) => series.into_iter().map(|series| series.values).collect(),
+        Data::Vector(singles) => {
+            singles.into_iter().filter_map(|single| single.value).map(|sample| vec![sample]).collect()
+        }
+        Data::Scalar(sample) => vec![vec![sample]],
         Data::String(_) => Vec::new(),
     };
     let point = |sample: Sample| Ok(Point::of(micros(sample.0), sample.number()?));
-    let list = |samples: Vec<Sample>| samples.into_iter().map(point).collect::<Result<Vec<_>, String>>();
-    Ok(merged(series.into_iter().map(list).collect::<Result<Vec<_>, String>>()?))
+    let points = |samples: Vec<Sample>| samples.into_iter().map(point).collect::<Result<Vec<_>, String>>();
+    Ok(merged(series.into_iter().map(points).collect::<Result<Vec<_>, String>>()?))
 }
 
-/// Reads ages and counts of series, each of which says in a label what it is. Counts and moments that were not asked for would only
-/// take memory.
+/// Reads the ages and counts that a query of `behind_query` asked for. Leaves out counts and moments that `question` did not ask for:
+/// a wrong answer could take any amount of memory with them.
 pub(super) fn behind(question: &Question, status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
     let counts = question.query.matches(&format!("\"{BEHIND}\", \"{COUNT}")).count();
     let asked = question.from_us.saturating_sub(CUT_US)..=question.until_us.saturating_add(CUT_US);
-    let Data::Matrix(all) = data(status, body)? else {
+    let Data::Matrix(series) = data(status, body)? else {
         return Err("the answer has no series of ages".to_owned());
     };
     let mut by_time: BTreeMap<i64, Behind> = BTreeMap::new();
-    for one in all {
-        let name = one.metric.get(BEHIND).map(String::as_str).unwrap_or_default();
-        let count = name.strip_prefix(COUNT).and_then(|place| place.parse::<usize>().ok());
-        if count.is_some_and(|place| place >= counts) {
+    for series in series {
+        let name = series.metric.get(BEHIND).map(String::as_str).unwrap_or_default();
+        let index = name.strip_prefix(COUNT).and_then(|index| index.parse::<usize>().ok());
+        if index.is_some_and(|index| index >= counts) {
             continue;
         }
-        for sample in one.values {
+        for sample in series.values {
             let (at_us, value) = (micros(sample.0), sample.number()?);
             if !asked.contains(&at_us) {
                 continue;
             }
-            let own = by_time.entry(at_us).or_insert_with(|| Behind { at_us, ..Behind::default() });
-            match count {
-                Some(place) => {
-                    own.series.resize(own.series.len().max(place + 1), 0);
-                    own.series[place] = whole(value);
+            let moment = by_time.entry(at_us).or_insert_with(|| Behind { at_us, ..Behind::default() });
+            match index {
+                Some(index) => {
+                    moment.series.resize(moment.series.len().max(index + 1), 0);
+                    moment.series[index] = whole(value);
                 }
-                None => own.age = Some(own.age.map_or(value, |age| age.max(value))),
+                None => moment.age = Some(moment.age.map_or(value, |age| age.max(value))),
             }
         }
     }
-    let most = by_time.values().map(|one| one.series.len()).max().unwrap_or(0);
-    by_time.values_mut().for_each(|one| one.series.resize(most, 0));
+    let most = by_time.values().map(|moment| moment.series.len()).max().unwrap_or(0);
+    by_time.values_mut().for_each(|moment| moment.series.resize(most, 0));
     Ok(by_time.into_values().collect())
 }
 
-/// A count of series.
+/// Rounds a count of series, which Prometheus gives as a float.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -167,7 +175,7 @@ impl Sample {
     }
 }
 
-/// Seconds as microseconds. Prometheus has milliseconds.
+/// Converts seconds to microseconds. Rounds to milliseconds, as Prometheus has no finer times.
 #[expect(clippy::cast_possible_truncation, reason = "a float is cut at the ends of the range")]
 fn micros(seconds: f64) -> i64 {
     (seconds * 1_000.0).round() as i64 * 1_000
@@ -205,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_what_the_source_says() {
+    fn a_refusal_has_the_reason_of_the_answer() {
         let bad = br#"{"status":"error","errorType":"bad_data","error":"1:4: parse error: unclosed left parenthesis"}"#;
         let why = points(400, bad).expect_err("a refusal");
         assert_eq!(why, "it refuses the query: 1:4: parse error: unclosed left parenthesis");

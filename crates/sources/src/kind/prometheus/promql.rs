@@ -1,22 +1,26 @@
-//! Reads queries in PromQL, as far as their words tell: the selectors, and the time that a query looks back. Prometheus itself says
-//! whether a query is valid.
+//! Reads queries in PromQL, without a full parser: their selectors, and how far they look back. Prometheus itself says whether a query
+//! is valid.
 
 use std::collections::BTreeSet;
 
-/// A word of a query.
+/// A word or a sign of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Word<'q> {
+    /// The name of a metric, of a label or of a function, or a keyword.
     Name(&'q str),
-    /// `{…}`, `[…]`.
+    /// `{…}`, with the braces.
     Braces(&'q str),
+    /// `[…]`, with the brackets.
     Brackets(&'q str),
+    /// `(`.
     Open,
+    /// `)`.
     Close,
-    /// A number, an operator, a text, a comma.
+    /// A number, a duration, an operator, a text or a comma.
     Other(&'q str),
 }
 
-/// Words that are no names of metrics.
+/// Words of the language, which are no names of metrics.
 const KEYWORDS: [&str; 14] = [
     "and",
     "or",
@@ -33,7 +37,7 @@ const KEYWORDS: [&str; 14] = [
     "inf",
     "nan",
 ];
-/// Words before a list of labels in parentheses.
+/// Words that come before a list of labels in parentheses.
 const BEFORE_LABELS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 /// Aggregations, whose parentheses may come after `by (…)`.
 pub(super) const AGGREGATIONS: [&str; 14] = [
@@ -53,10 +57,10 @@ pub(super) const AGGREGATIONS: [&str; 14] = [
     "limit_ratio",
 ];
 
-/// Returns the words of a query.
+/// Splits a query into words. Leaves out spaces and comments.
 pub(super) fn words(query: &str) -> Vec<Word<'_>> {
     let bytes = query.as_bytes();
-    let mut all = Vec::new();
+    let mut words = Vec::new();
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         let from = at;
@@ -64,7 +68,7 @@ pub(super) fn words(query: &str) -> Vec<Word<'_>> {
             b'#' => at = query[at..].find('\n').map_or(bytes.len(), |end| at + end),
             b'"' | b'\'' | b'`' => {
                 at = text_end(bytes, at);
-                all.push(Word::Other(&query[from..at]));
+                words.push(Word::Other(&query[from..at]));
             }
             b'{' | b'[' => {
                 let close = if *byte == b'{' { b'}' } else { b']' };
@@ -78,36 +82,36 @@ pub(super) fn words(query: &str) -> Vec<Word<'_>> {
                 }
                 at = (at + 1).min(bytes.len());
                 let word = &query[from..at];
-                all.push(if close == b'}' { Word::Braces(word) } else { Word::Brackets(word) });
+                words.push(if close == b'}' { Word::Braces(word) } else { Word::Brackets(word) });
             }
             b'(' | b')' => {
                 at += 1;
-                all.push(if *byte == b'(' { Word::Open } else { Word::Close });
+                words.push(if *byte == b'(' { Word::Open } else { Word::Close });
             }
             byte if byte.is_ascii_alphabetic() || b"_:".contains(byte) => {
                 while bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(byte)) {
                     at += 1;
                 }
-                all.push(Word::Name(&query[from..at]));
+                words.push(Word::Name(&query[from..at]));
             }
             byte if byte.is_ascii_digit() => {
-                // A number or a duration: letters in it are no name.
+                // A number or a duration. Letters after the digits belong to it: `1e3`, `5m`.
                 while bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.') {
                     at += 1;
                 }
-                all.push(Word::Other(&query[from..at]));
+                words.push(Word::Other(&query[from..at]));
             }
             byte if byte.is_ascii_whitespace() => at += 1,
             _ => {
                 at += query[at..].chars().next().map_or(1, char::len_utf8);
-                all.push(Word::Other(&query[from..at]));
+                words.push(Word::Other(&query[from..at]));
             }
         }
     }
-    all
+    words
 }
 
-/// Returns the end of a text that begins at `at` with its quote.
+/// Returns the place after the end of the quoted text that begins at `at`.
 fn text_end(bytes: &[u8], at: usize) -> usize {
     let quote = bytes[at];
     let mut end = at + 1;
@@ -126,7 +130,7 @@ fn text_end(bytes: &[u8], at: usize) -> usize {
 #[must_use]
 pub fn selectors(query: &str) -> Vec<String> {
     let words = words(query);
-    let mut all = BTreeSet::new();
+    let mut selectors = BTreeSet::new();
     let mut at = 0;
     while let Some(word) = words.get(at) {
         let next = words.get(at + 1);
@@ -145,28 +149,28 @@ pub fn selectors(query: &str) -> Vec<String> {
                     && matches!(next, Some(Word::Name(by)) if ["by", "without"].contains(&by.to_ascii_lowercase().as_str()));
                 let called = next == Some(&Word::Open);
                 if let Some(Word::Braces(labels)) = next {
-                    all.insert(format!("{name}{labels}"));
+                    selectors.insert(format!("{name}{labels}"));
                     at += 1;
                 } else if !called && !aggregates && !KEYWORDS.contains(&lower.as_str()) {
-                    all.insert((*name).to_owned());
+                    selectors.insert((*name).to_owned());
                 }
             }
             Word::Braces(labels) => {
-                all.insert((*labels).to_owned());
+                selectors.insert((*labels).to_owned());
             }
             _ => {}
         }
         at += 1;
     }
-    all.into_iter().collect()
+    selectors.into_iter().collect()
 }
 
-/// Returns the longest range of a query, in microseconds.
+/// Returns the longest range of a query, in microseconds; 0 if it has none.
 pub(super) fn window_us(query: &str) -> i64 {
     ranges(query).into_iter().filter_map(duration_us).max().unwrap_or(0)
 }
 
-/// Returns the ranges of a query, as they are written.
+/// Returns the ranges of a query without their brackets, such as `1m`. A subquery's resolution is left out.
 fn ranges(query: &str) -> Vec<&str> {
     let range = |word| match word {
         Word::Brackets(text) => {
@@ -178,7 +182,8 @@ fn ranges(query: &str) -> Vec<&str> {
     words(query).into_iter().filter_map(range).collect()
 }
 
-/// Reads a duration, such as `1m30s` or `500ms`, or a bare number, which is one of seconds since Prometheus 3.
+/// Reads a duration in microseconds, such as `1m30s` or `500ms`. A bare number counts seconds, as Prometheus 3 has it. `None` for any
+/// other text.
 fn duration_us(text: &str) -> Option<i64> {
     const UNITS: [(&str, i64); 7] = [
         ("ms", 1_000),
@@ -206,7 +211,7 @@ fn duration_us(text: &str) -> Option<i64> {
     (!text.is_empty()).then_some(sum)
 }
 
-/// Returns what makes a query unfit for an objective, each a sentence with what would be right.
+/// Returns the reasons why a query is unfit for an objective, each with a help text.
 pub(super) fn invalid(query: &str) -> Vec<(String, String)> {
     let mut wrong = Vec::new();
     let mut add = |what: &str, help: &str| wrong.push((what.to_owned(), help.to_owned()));
@@ -251,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn selectors_are_found_wherever_they_stand() {
+    fn selectors_are_found_anywhere_in_a_query() {
         for (query, wanted) in [
             ("up", &["up"][..]),
             ("sum(rate(http_errors_total[10s]))", &["http_errors_total"]),

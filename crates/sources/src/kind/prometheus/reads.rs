@@ -1,4 +1,4 @@
-//! The functions of a query: which samples of a series they need, and what their value shows when series are missing.
+//! The functions of a query: the samples of a series that they need, and how their value changes when series are missing.
 
 use std::collections::BTreeSet;
 
@@ -10,30 +10,30 @@ use crate::kind::Missing;
 pub(super) enum Read {
     /// A selector without its range.
     Selector(String),
-    /// A selector with its range, by a function that leaves out series with fewer than two samples in it.
+    /// A selector with its range, read by a function that leaves out series with fewer than two samples in the range.
     Two(String),
-    /// The same, by a function to which one sample is enough.
+    /// A selector with its range, read by a function that needs only one sample.
     One(String),
 }
 
 impl Read {
-    /// Returns the query of the number of series.
+    /// Returns a query for the number of series that are read.
     pub(super) fn count(&self) -> String {
         match self {
             Self::Selector(text) => format!("count({text})"),
             Self::Two(text) => format!("count(count_over_time({text}) >= 2)"),
-            // It keeps the names of series, so it fails nowhere where the query does not.
+            // `last_over_time` keeps the names of series, so that it never makes two of them equal, which would be an error.
             Self::One(text) => format!("count(last_over_time({text}))"),
         }
     }
 }
 
-/// Returns what a query reads: each selector, and each with a range again as its function sees it. A query that `check` accepts has no
-/// `offset` and no `@`, so a range stands right behind its selector.
+/// Returns all that a query reads: each selector, and each selector with a range once more with that range. A range comes directly
+/// after its selector, because `check` accepts no query with `offset` or `@`.
 pub(super) fn reads(query: &str) -> BTreeSet<Read> {
-    let mut all: BTreeSet<Read> = selectors(query).into_iter().map(Read::Selector).collect();
+    let mut reads: BTreeSet<Read> = selectors(query).into_iter().map(Read::Selector).collect();
     let words = words(query);
-    // The functions whose parentheses are open.
+    // The open parentheses, each with the name before it: that of its function, if it has one.
     let mut open: Vec<Option<&str>> = Vec::new();
     for (at, word) in words.iter().enumerate() {
         match word {
@@ -45,33 +45,33 @@ pub(super) fn reads(query: &str) -> BTreeSet<Read> {
                 open.pop();
             }
             Word::Brackets(range) => {
-                let text = |place: Option<usize>| match place.and_then(|place| words.get(place)) {
+                let text = |index: Option<usize>| match index.and_then(|index| words.get(index)) {
                     Some(Word::Name(text) | Word::Braces(text)) => Some(*text),
                     _ => None,
                 };
                 let last = at.checked_sub(1);
-                let Some(own) = text(last) else { continue };
+                let Some(selector) = text(last) else { continue };
                 let name = match text(last.and_then(|last| last.checked_sub(1))) {
-                    Some(name) if own.starts_with('{') && !name.starts_with('{') => name,
+                    Some(name) if selector.starts_with('{') && !name.starts_with('{') => name,
                     _ => "",
                 };
-                let ranged = format!("{name}{own}{range}");
-                let one = open.iter().rev().find_map(|name| *name).is_some_and(is_enough_with_one);
-                all.insert(if one { Read::One(ranged) } else { Read::Two(ranged) });
+                let ranged = format!("{name}{selector}{range}");
+                let needs_one = open.iter().rev().find_map(|name| *name).is_some_and(needs_one_sample);
+                reads.insert(if needs_one { Read::One(ranged) } else { Read::Two(ranged) });
             }
             _ => {}
         }
     }
-    all
+    reads
 }
 
-/// Whether a function has a value of a series with one sample in the range. Others, such as `rate`, need two.
-fn is_enough_with_one(function: &str) -> bool {
+/// Whether a function has a value for a series with one sample in the range. Others, such as `rate`, need two.
+fn needs_one_sample(function: &str) -> bool {
     let lower = function.to_ascii_lowercase();
     lower.ends_with("_over_time") || lower == "changes" || lower == "resets"
 }
 
-/// Returns what the value of a query shows when series behind it are missing, as far as its words tell.
+/// Returns how the value of a query changes when series behind it are missing; [`Missing::Open`] if its words do not show that.
 pub(super) fn missing(query: &str) -> Missing {
     let words = words(query);
     let lower = |word: &Word<'_>| match word {
@@ -79,7 +79,7 @@ pub(super) fn missing(query: &str) -> Missing {
         _ => None,
     };
     let aggregates = |name: &String| AGGREGATIONS.contains(&name.as_str());
-    // Makes one value of several series, or another value for those that are missing.
+    // These make one value of several series, or another value for missing ones.
     let mixes = |name: &String| {
         ["or", "unless", "scalar", "absent", "absent_over_time"].contains(&name.as_str())
             || name.starts_with("histogram_")
@@ -90,14 +90,14 @@ pub(super) fn missing(query: &str) -> Missing {
     }
     match names.iter().filter(|name| aggregates(name)).count() {
         0 => Missing::Each,
-        1 => of_aggregation(&words, names.first().map(String::as_str), query),
+        1 => missing_of_aggregation(&words, names.first().map(String::as_str), query),
         _ => Missing::Open,
     }
 }
 
-/// The same of a query with one aggregation: it has to be the whole query, over one selector.
-fn of_aggregation(words: &[Word<'_>], name: Option<&str>, query: &str) -> Missing {
-    // Operators may stand anywhere; only commas between labels or arguments are none.
+/// [`missing`] for a query with one aggregation, which has to be the whole query and to have one selector.
+fn missing_of_aggregation(words: &[Word<'_>], name: Option<&str>, query: &str) -> Missing {
+    // Any other sign than a text, a number or a comma is an operator.
     let operates = words.iter().any(|word| match word {
         Word::Other(text) => {
             !text.starts_with(['"', '\'', '`', ',']) && !text.starts_with(|c: char| c.is_ascii_digit())
@@ -107,7 +107,7 @@ fn of_aggregation(words: &[Word<'_>], name: Option<&str>, query: &str) -> Missin
     if operates || selectors(query).len() != 1 {
         return Missing::Open;
     }
-    // These make nothing negative of series that are not: so a sum of some is at most the sum of all.
+    // These functions have no negative values for counters, so a sum over some series is at most the sum over all.
     let counts = |name: &str| {
         let lower = name.to_ascii_lowercase();
         ["sum", "by", "without", "rate", "irate", "increase", "resets", "changes"].contains(&lower.as_str())
@@ -130,13 +130,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_read_as_its_function_sees_it() {
+    fn counted_series_have_as_many_samples_as_the_function_needs() {
         let counts = |query: &str| -> Vec<String> {
-            reads(query).iter().filter(|one| !matches!(one, Read::Selector(_))).map(Read::count).collect()
+            reads(query).iter().filter(|read| !matches!(read, Read::Selector(_))).map(Read::count).collect()
         };
         assert_eq!(counts("up"), Vec::<String>::new());
-        for two in ["sum(rate(x[10s]))", "sum by (a) ((increase(x[10s])))", "RATE((x [10s]))"] {
-            assert_eq!(counts(two), ["count(count_over_time(x[10s]) >= 2)"], "{two}");
+        for query in ["sum(rate(x[10s]))", "sum by (a) ((increase(x[10s])))", "RATE((x [10s]))"] {
+            assert_eq!(counts(query), ["count(count_over_time(x[10s]) >= 2)"], "{query}");
         }
         assert_eq!(
             counts("quantile_over_time(0.9, x{a=\"[1h]\"}[10s])"),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_a_query_tell_what_it_shows_without_some_series() {
+    fn the_effect_of_missing_series_follows_from_the_words_of_a_query() {
         for (query, wanted) in [
             ("rate(x[10s])", Missing::Each),
             ("a / on(x) group_left b", Missing::Each),

@@ -1,3 +1,5 @@
+//! StatsD sources: their parameters, and the questions that objectives become.
+
 use super::*;
 
 fn statsd(text: &str) -> Statsd {
@@ -19,8 +21,8 @@ fn written<'w>(tags: &'w BTreeMap<String, String>) -> Written<'w> {
 #[test]
 fn addresses_are_checked() {
     let wrong = |text: &str| {
-        let all = statsd(text).invalid();
-        all.iter().map(|one| one.what.clone()).collect::<Vec<_>>().join("; ")
+        let refusals = statsd(text).invalid();
+        refusals.iter().map(|refusal| refusal.what.clone()).collect::<Vec<_>>().join("; ")
     };
     assert_eq!(wrong(r#"{"listen":"127.0.0.1:8126","forward":"127.0.0.1:8125"}"#), "");
     assert_eq!(wrong(r#"{"listen":"[::1]:8126"}"#), "");
@@ -40,13 +42,13 @@ fn addresses_are_checked() {
 }
 
 #[test]
-fn an_address_that_others_reach_is_a_doubt() {
+fn an_address_that_other_machines_reach_is_a_doubt() {
     let doubts = |listen: &str| statsd(&format!(r#"{{"listen":"{listen}"}}"#)).doubts().len();
     assert_eq!(["127.0.0.1:8126", "[::1]:8126", "0.0.0.0:8126", "10.1.0.2:8126"].map(doubts), [0, 0, 1, 1]);
 }
 
 #[test]
-fn what_an_objective_says_becomes_a_question() {
+fn an_objective_becomes_a_question() {
     let source = statsd(r#"{"listen":"127.0.0.1:8126"}"#);
     let (none, prod) = (BTreeMap::new(), BTreeMap::from([("env".to_owned(), "prod".to_owned())]));
     let rate = Written { value: Some("rate"), alive_by: Some("shop.requests"), ..written(&prod) };
@@ -66,11 +68,11 @@ fn what_an_objective_says_becomes_a_question() {
 }
 
 #[test]
-fn nonsense_is_refused_at_its_key() {
+fn errors_of_an_objective_are_reported_at_their_keys() {
     let source = statsd(r#"{"listen":"127.0.0.1:8126"}"#);
     let none = BTreeMap::new();
     let plain = written(&none);
-    for (text, of, key, wanted) in [
+    for (text, objective, key, wanted) in [
         ("a b", Written { value: Some("rate"), ..plain }, "statsd", "not a name"),
         ("x", plain, "statsd", "which value"),
         ("x", Written { value: Some("p101"), ..plain }, "value", "no value of StatsD"),
@@ -80,7 +82,7 @@ fn nonsense_is_refused_at_its_key() {
         ("x", Written { value: Some("rate"), alive_by: Some(""), ..plain }, "alive_by", "not a name"),
         ("x", Written { value: Some("last"), alive_by: Some("y"), ..plain }, "alive_by", "by its own age"),
     ] {
-        let wrong = source.wrong(text, &of);
+        let wrong = source.wrong(text, &objective);
         assert!(wrong.iter().any(|(at, what, _)| *at == key && what.contains(wanted)), "{text}: {wrong:?}");
     }
     assert_eq!(source.wrong("x", &Written { value: Some("p99.9"), ..plain }), []);

@@ -1,3 +1,5 @@
+//! Listeners with real packets, and with StatsD's daemon if it is installed.
+
 use std::{collections::BTreeMap, time::Instant};
 
 use super::*;
@@ -19,10 +21,10 @@ fn wanted(forward: Option<SocketAddr>) -> Wanted {
     }
 }
 
-/// Waits until something is so.
-fn until(what: &str, is: impl Fn() -> bool) {
+/// Waits until a condition holds. Panics with `what` after a minute.
+fn until(what: &str, holds: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
-    while !is() {
+    while !holds() {
         assert!(Instant::now() < end, "{what}");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -48,7 +50,7 @@ fn packets_that_arrive_are_counted_and_passed_on_as_they_are() {
 fn packets_that_the_kernel_drops_are_counted_to_the_last() {
     const SENT: u64 = 20_000;
     let listener = Listener::with_buffer(wanted(None), 1).expect("it listens");
-    // Of the second in which it began, it knows a part only.
+    // The listener knows only a part of the second in which it began.
     let began = now_us() / 1_000_000;
     until("the next second", || now_us() / 1_000_000 > began);
     let sender = UdpSocket::bind("127.0.0.1:0").expect("a port");
@@ -74,7 +76,7 @@ fn packets_that_the_kernel_drops_are_counted_to_the_last() {
 }
 
 #[test]
-fn an_address_that_is_in_use_or_of_no_machine_is_told_with_what_to_do() {
+fn an_address_that_cannot_be_listened_on_is_refused_with_advice() {
     let other = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let at = other.local_addr().expect("its address");
     let why = Listener::open(Wanted { listen: at, ..wanted(None) }).expect_err("it is in use");
@@ -125,7 +127,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Starts the daemon on a port, with a repeater. `None`, with a message, where it is not installed.
+/// Starts the daemon on a port, with a repeater to `to`. Prints a message and returns `None` if the daemon is not installed.
 fn daemon(port: u16, to: SocketAddr) -> Option<Daemon> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/statsd/node_modules/statsd/stats.js");
     if !std::path::Path::new(script).exists() {
@@ -162,7 +164,7 @@ fn the_repeater_of_the_real_daemon_is_heard() {
 }
 
 #[test]
-fn a_packet_that_is_read_late_tells_when_it_arrived() {
+fn a_packet_that_is_read_late_has_the_time_of_its_arrival() {
     let socket = socket::open("127.0.0.1:0".parse().expect("an address"), BUFFER).expect("it listens");
     let sender = UdpSocket::bind("127.0.0.1:0").expect("a port");
     // The kernel begins to stamp packets a moment after it was asked to; until then they are as old as their reading.

@@ -1,4 +1,4 @@
-//! The table of peer lists in a message. A list that several faults share stands in it once. Never decides which peers a fault may have.
+//! The table of peer lists in a message, which has each list once that several faults share.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -9,27 +9,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{PeerSet, SHORT, Shared};
 
-/// The remainder of a list, by the names that were taken out of it.
+/// The remainders of a list, each by the names that were left out of it.
 type Less = HashMap<Arc<[String]>, Arc<[String]>>;
 
-/// The peers of a message cannot be used.
+/// The reason why the peers of a message cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeersError {
-    /// They refer to a list that the message does not have.
+    /// The peers refer to a list that the message does not have.
     #[error("peers refer to list `{0}`, which the message does not have")]
     NoList(String),
-    /// They have a form that this version does not know.
+    /// The peers have a form that this version does not know.
     #[error("peers of the form `{0}` are not known to this version")]
     Form(String),
-    /// They take several lists, or both a list and single names, out of a list.
+    /// The peers leave out several lists, or both a list and single names.
     #[error(
         "peers take several lists, or a list and texts, out of another; this version reads one list or texts"
     )]
     Mixed,
-    /// After what is taken out, no peer is left. A fault without peers would reach everybody, so this is an error.
+    /// All peers are left out. This is an error, because a fault without peers would reach every host.
     #[error("peers of which nobody is left")]
     Nobody,
-    /// They are more names than [`PeerTable::MOST_NAMES`], so an agent would need too much memory or time.
+    /// The peers are more names than [`PeerTable::MOST_NAMES`], so an agent would need too much memory or time.
     #[error("the peers of this question are {0} texts in all; an agent takes {most}; ask about fewer faults at a time, or name networks, such as 10.0.0.0/8, in place of hosts", most = PeerTable::MOST_NAMES)]
     TooMany(usize),
     /// Copies of their lists would take more than [`PeerTable::MOST_BYTES`].
@@ -44,25 +44,25 @@ pub struct PeerTable(pub(super) Vec<Arc<[String]>>);
 impl PeerTable {
     /// Maximum number of names in the peers of all faults of one question, counted by [`PeerSet::weight`].
     pub const MOST_NAMES: usize = 200_000;
-    /// Maximum size, in bytes, of the lists that must be copied for one question because names are taken out of them.
+    /// Maximum size, in bytes, of the lists that have to be copied for one question because names are left out of them.
     pub const MOST_BYTES: usize = 16 << 20;
 
-    /// Makes the table of the long lists that several sets of peers share, and has these sets refer to it when they are
-    /// serialised. Whoever reads them needs the table.
+    /// Makes the table of the long lists that several sets of peers share. These sets will refer to the table when they are serialised, so
+    /// it has to be in the message.
     pub fn gather<'f>(peers: impl IntoIterator<Item = &'f mut PeerSet>) -> Self {
         let mut sets: Vec<&mut PeerSet> = peers.into_iter().collect();
         let mut seen: HashSet<usize> = HashSet::new();
-        let mut often: BTreeSet<usize> = BTreeSet::new();
+        let mut shared: BTreeSet<usize> = BTreeSet::new();
         let lists =
             || sets.iter().flat_map(|set| [&set.all, &set.but]).filter(|list| list.names.len() > SHORT);
         for list in lists() {
             if !seen.insert(list.address()) {
-                often.insert(list.address());
+                shared.insert(list.address());
             }
         }
         let mut table = Self::default();
         let mut numbers: HashMap<usize, Option<u32>> = HashMap::new();
-        for list in lists().filter(|list| often.contains(&list.address())) {
+        for list in lists().filter(|list| shared.contains(&list.address())) {
             numbers.entry(list.address()).or_insert_with(|| {
                 table.0.push(Arc::clone(&list.names));
                 u32::try_from(table.0.len() - 1).ok()
@@ -83,8 +83,8 @@ impl PeerTable {
         peers.into_iter().try_for_each(|set| set.bind(self))
     }
 
-    /// Does as [`PeerTable::bind`], and turns each set into a plain list, for code that makes the faults. Sets that were alike share one
-    /// list. The bounds are checked before any list is copied.
+    /// Does the same as [`PeerTable::bind`], and turns each set into a plain list, for code that makes the faults. Equal sets share one list.
+    /// The limits are checked before any list is copied.
     ///
     /// # Errors
     /// A set refers to a list that is not in the table, or has no peer left; the peers are more than [`PeerTable::MOST_NAMES`], or their
@@ -139,7 +139,7 @@ impl PeerTable {
         let at = number.parse::<u32>().ok();
         let found = at.and_then(|at| self.0.get(usize::try_from(at).ok()?));
         let names = found.ok_or_else(|| PeersError::NoList(number.to_owned()))?;
-        // As the peers of a fault, an empty list would mean everybody; as names that are taken out, nobody. Neither was meant.
+        // An empty list would mean every host as the peers of a fault, and would leave out no name. Neither was intended.
         if names.is_empty() {
             return Err(PeersError::Nobody);
         }

@@ -1,3 +1,5 @@
+//! Lists of peers that faults share, in messages and in memory.
+
 use super::*;
 use crate::fault::{Fault, NetBlock};
 
@@ -15,9 +17,9 @@ fn texts(fault: &Fault) -> Vec<String> {
 
 #[test]
 fn a_list_that_faults_share_is_written_once_and_read_again() {
-    let all = PeerSet::from(names(100));
-    let own: Arc<[String]> = Arc::new(["10.0.0.7".to_owned()]);
-    let mut faults = [block(all.clone()), block(all.without(&own)), block(names(40).into())];
+    let peers = PeerSet::from(names(100));
+    let left_out: Arc<[String]> = Arc::new(["10.0.0.7".to_owned()]);
+    let mut faults = [block(peers.clone()), block(peers.without(&left_out)), block(names(40).into())];
     let table = PeerTable::gather(faults.iter_mut().flat_map(Fault::selectors_mut));
     let json = serde_json::to_string(&(&table, &faults)).expect("prints");
     assert_eq!(json.matches("\"10.0.0.99\"").count(), 1, "{json}");
@@ -42,7 +44,7 @@ fn short_lists_and_those_of_one_fault_are_plain() {
 }
 
 #[test]
-fn what_refers_to_nothing_is_an_error_and_never_everybody() {
+fn a_reference_to_no_list_is_an_error_and_does_not_mean_all_hosts() {
     let table = PeerTable(vec![names(2).into()]);
     let bound = |text: &str| {
         let mut fault: Fault = serde_json::from_str(text).expect(text);
@@ -56,7 +58,7 @@ fn what_refers_to_nothing_is_an_error_and_never_everybody() {
     assert_eq!(bound(r#"{"net-block":{"to":"a"}}"#), Ok(vec!["a".to_owned()]));
 }
 
-/// Binds net-blocks with these peers, and tells what came of it.
+/// Binds net-blocks with these peers to a table.
 fn bind_all(table: Vec<Vec<String>>, to: impl IntoIterator<Item = Vec<String>>) -> Result<(), PeersError> {
     let mut faults: Vec<Fault> = to.into_iter().map(|to| block(to.into())).collect();
     PeerTable(table.into_iter().map(Arc::from).collect())
@@ -64,25 +66,25 @@ fn bind_all(table: Vec<Vec<String>>, to: impl IntoIterator<Item = Vec<String>>) 
 }
 
 #[test]
-fn lists_that_many_faults_take_texts_out_of_are_bounded_before_they_are_copied() {
+fn the_limits_are_checked_before_lists_are_copied() {
     let each_its_own = |count: usize| (0..count).map(|n| vec!["@0".to_owned(), format!("!{n}")]);
     assert_eq!(bind_all(vec![names(2_000)], each_its_own(100)), Ok(()));
-    let told = bind_all(vec![names(2_000)], each_its_own(101)).unwrap_err();
-    assert_eq!(told, PeersError::TooMany(202_000));
-    assert!(told.to_string().contains("an agent takes 200000"), "{told}");
+    let error = bind_all(vec![names(2_000)], each_its_own(101)).unwrap_err();
+    assert_eq!(error, PeersError::TooMany(202_000));
+    assert!(error.to_string().contains("an agent takes 200000"), "{error}");
     // A few texts can be long.
     let long = vec![vec!["x".repeat(1 << 20); 2]];
     assert_eq!(bind_all(long.clone(), each_its_own(7)), Ok(()));
-    let told = bind_all(long, each_its_own(8)).unwrap_err();
-    assert!(matches!(told, PeersError::TooLong(bytes) if bytes > PeerTable::MOST_BYTES), "{told}");
-    // What is taken out counts as well: each fault would go through all of it.
+    let error = bind_all(long, each_its_own(8)).unwrap_err();
+    assert!(matches!(error, PeersError::TooLong(bytes) if bytes > PeerTable::MOST_BYTES), "{error}");
+    // Texts that are left out count as well, because they are read for each fault.
     let lists = || vec![names(17), names(2_000)];
-    let out = |count: usize| std::iter::repeat_n(vec!["@0".to_owned(), "!@1".to_owned()], count);
-    assert_eq!(bind_all(lists(), out(101)), Err(PeersError::TooMany(202_000)));
+    let left_out = |count: usize| std::iter::repeat_n(vec!["@0".to_owned(), "!@1".to_owned()], count);
+    assert_eq!(bind_all(lists(), left_out(101)), Err(PeersError::TooMany(202_000)));
 }
 
 #[test]
-fn an_empty_list_is_never_everybody_and_no_list_is_dropped() {
+fn an_empty_list_does_not_mean_all_hosts_and_no_list_is_ignored() {
     let table = || vec![vec![], names(20), names(5), names(6)];
     let to = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(bind_all(table(), [to(&["@0"])]), Err(PeersError::Nobody));
@@ -93,14 +95,14 @@ fn an_empty_list_is_never_everybody_and_no_list_is_dropped() {
     assert_eq!(bind_all(table(), [to(&["@1", "!@3"])]), Ok(()));
     let except = NetBlock { except: vec!["@0".to_owned()].into(), ..NetBlock::default() };
     let read = PeerTable(vec![Arc::from([])]).bind(Fault::NetBlock(except).selectors_mut());
-    assert_eq!(read, Err(PeersError::Nobody), "a plan that is read again is no better");
+    assert_eq!(read, Err(PeersError::Nobody), "also without plain lists");
 }
 
 #[test]
 fn equal_lists_are_held_once() {
     let mut known = HashSet::new();
-    let (mut one, mut other) = (PeerSet::from(names(20)), PeerSet::from(names(20)));
-    one.share(&mut known);
-    other.share(&mut known);
-    assert_eq!(one.key(), other.key());
+    let (mut first, mut second) = (PeerSet::from(names(20)), PeerSet::from(names(20)));
+    first.share(&mut known);
+    second.share(&mut known);
+    assert_eq!(first.key(), second.key());
 }

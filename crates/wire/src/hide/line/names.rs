@@ -1,23 +1,25 @@
-//! Decides which names in lines of logs announce secrets, and which of their values are no secrets.
+//! Decides for names in lines of logs whether their values are secrets.
 
 use std::{collections::HashSet, sync::LazyLock};
 
 use super::super::{names_secret, words_of};
 
+/// A set of words.
 type Words = HashSet<&'static str>;
 
+/// Returns the words of a text.
 fn words(text: &'static str) -> Words {
     text.split(' ').collect()
 }
 
-/// The kind of value that a name announces.
+/// The kind of value that a name has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// It is no secret.
+    /// The value is no secret.
     Plain,
-    /// It is a secret.
+    /// The value is a secret.
     Secret,
-    /// It may be a secret: `code`, `key`, `session` and `auth` also name other things.
+    /// The value may be a secret: `code`, `key`, `session` and `auth` also name other things.
     Maybe,
 }
 
@@ -30,15 +32,15 @@ static NAMES: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// Words that name more than secrets.
+/// Words that name secrets, but also other things.
 static MAYBE: LazyLock<Words> = LazyLock::new(|| words("auth code key oauth session sid sig signature"));
 
-/// Words that make a key a secret.
+/// Words with which `key` names a secret.
 static OF_KEYS: LazyLock<Words> = LazyLock::new(|| {
     words("access account api encryption host license master private secret shared signing storage")
 });
 
-/// Words before `key` that make it a name of something.
+/// Words with which `key` names an identifier.
 static KINDS_OF_KEYS: LazyLock<Words> = LazyLock::new(|| {
     words(
         "cache column foreign group idempotency index lookup map message object order partition primary \
@@ -46,7 +48,7 @@ static KINDS_OF_KEYS: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// Words before `code` that make it a number of something.
+/// Words with which `code` names a number or an error.
 static KINDS_OF_CODES: LazyLock<Words> = LazyLock::new(|| {
     words(
         "country currency err error exit fault grpc http language native op postal product reason \
@@ -54,7 +56,7 @@ static KINDS_OF_CODES: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// Last words of names that are related to secrets and announce none: amounts, states, files and parts of programs.
+/// Last words of names that have to do with secrets, but whose values are none: amounts, states, files and parts of programs.
 static ABOUT: LazyLock<Words> = LazyLock::new(|| {
     words(
         "age attempt attempts bytes closed count counter created disabled duration enabled exists expired \
@@ -71,7 +73,7 @@ static ABOUT: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// Values that mean that there is no value.
+/// Values that stand for no value.
 static NOTHING: LazyLock<Words> = LazyLock::new(|| {
     words(
         "- -- disabled empty enabled false n/a nan nil no none null off ok on true undefined unset yes [] \
@@ -93,7 +95,7 @@ static STATES: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// Returns the kind of value that a name announces.
+/// Returns the kind of value that a name has.
 pub(super) fn class(name: &str) -> Class {
     let mut words = words_of(name);
     words.retain(|word| !word.is_empty());
@@ -109,12 +111,13 @@ pub(super) fn class(name: &str) -> Class {
         return Class::Secret;
     }
     let may = |word: &String| {
-        MAYBE.contains(word.as_str()) || word.strip_suffix('s').is_some_and(|one| MAYBE.contains(one))
+        MAYBE.contains(word.as_str())
+            || word.strip_suffix('s').is_some_and(|singular| MAYBE.contains(singular))
     };
     if !words.iter().any(may) {
         return Class::Plain;
     }
-    let has = |of: &Words| words.iter().any(|word| of.contains(word.as_str()));
+    let has = |set: &Words| words.iter().any(|word| set.contains(word.as_str()));
     if last.starts_with("key") {
         if has(&KINDS_OF_KEYS) {
             return Class::Plain;
@@ -153,24 +156,24 @@ fn is_secret(word: &str) -> bool {
         || names_secret(word)
 }
 
-/// The places of a name and its value.
+/// A name, and the surroundings of its value.
 pub(super) struct Place<'t> {
     pub(super) name: &'t str,
     pub(super) class: Class,
-    /// In a query, which has nothing but pairs.
+    /// Whether it is in a query, which consists of pairs only.
     pub(super) query: bool,
-    /// After a colon and a space, without quotation marks: it may be a sentence.
+    /// Whether the value comes after a colon and a space, without quotation marks, so that it may be a sentence.
     pub(super) prose: bool,
-    /// Immediately after a colon.
+    /// Whether the value comes immediately after a colon.
     pub(super) port: bool,
-    /// Another word follows the value.
+    /// Whether another word follows the value.
     pub(super) goes_on: bool,
 }
 
 /// Whether the beginning of a value shows that it is no secret.
 pub(super) fn is_harmless(place: &Place<'_>, value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
-    // Also parameters of a statement.
+    // Parameters of an SQL statement, such as `$1`.
     let number = value
         .strip_prefix('$')
         .is_some_and(|number| number.len() <= 2 && number.bytes().all(|byte| byte.is_ascii_digit()));
@@ -208,7 +211,7 @@ pub(super) fn is_harmless(place: &Place<'_>, value: &str) -> bool {
         && !number.is_empty()
         && number.len() <= 5
         && number.bytes().all(|byte| byte.is_ascii_digit());
-    let own = if name.ends_with("code") || name.ends_with("codes") {
+    let is_plain = if name.ends_with("code") || name.ends_with("codes") {
         short || is_code(value)
     } else if name.ends_with("key") || name.ends_with("keys") {
         digits && value.len() <= 9 || is_path_of_words(value) || value.starts_with('{')
@@ -217,7 +220,7 @@ pub(super) fn is_harmless(place: &Place<'_>, value: &str) -> bool {
     } else {
         digits && value.len() <= 3
     };
-    own || sentence || port
+    is_plain || sentence || port
 }
 
 /// Whether a text is a code of an error, such as `ER_LOCK_DEADLOCK`, `DeadlineExceeded`, `-111`, `42P01`.
@@ -244,14 +247,14 @@ fn is_code(value: &str) -> bool {
     })
 }
 
-/// Whether the capital letters of a text begin words of some letters.
+/// Whether a text consists of words that begin with capital letters, such as `DeadlineExceeded`.
 fn is_in_words(text: &str) -> bool {
     let words = words_of(text);
     let words: Vec<_> = words.iter().filter(|word| !word.is_empty()).collect();
     text.len() >= words.len() * 4 && words.iter().all(|word| word.len() >= 2)
 }
 
-/// Whether a text has parts that are words or numbers, such as `user:42:profile`.
+/// Whether a text consists of words and numbers, such as `user:42:profile`.
 fn is_path_of_words(value: &str) -> bool {
     let mut parts = value.split([':', '/', '.']);
     let plain = |part: &str| {
@@ -262,7 +265,7 @@ fn is_path_of_words(value: &str) -> bool {
         || (value.len() >= 3 && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
 }
 
-/// Whether a word after `password` may be a password: it is not short, and no word about the state of a secret.
+/// Whether a word after `password` may be a password: it is not short, and no word of a sentence about a secret.
 pub(super) fn may_be_one(word: &str) -> bool {
     let name = word.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_-".contains(c));
     word.len() >= 4 && !(name.len() > 1 && name.starts_with(['=', ':'])) && !is_of_a_sentence(word)

@@ -13,14 +13,16 @@ use super::{
 };
 use crate::hide::value::{QUOTES, value};
 
-/// An object, an element or the line, which may have a name and a value as two fields.
+/// An object, an element or the whole line, which may have a name and a value as two fields.
 #[derive(Clone, Copy, Default)]
 struct Object {
+    /// The bracket that opened it; 0 for the line.
     mark: u8,
     /// Whether its name is that of a secret.
     secret: bool,
+    /// Whether it has a name.
     named: bool,
-    /// A value that came before the name, and the level of its sign.
+    /// The place of a value that came before the name, and the level of its sign.
     value: Option<(usize, u8)>,
 }
 
@@ -33,7 +35,7 @@ pub(super) struct Pairs<'t, 'r> {
     quoted: bool,
     /// Number of elements without an end.
     open: usize,
-    /// The newest field that may be the value of a name that follows, and the level of its sign.
+    /// The place of the newest field that may be the value of a later name, and the level of its sign.
     last: Option<(usize, u8)>,
 }
 
@@ -42,6 +44,7 @@ impl<'t, 'r> Pairs<'t, 'r> {
         Self { text, hide, objects: vec![Object::default()], quoted: false, open: 0, last: None }
     }
 
+    /// Reads the whole line.
     pub(super) fn read(mut self) {
         let bytes = &self.text.bytes;
         let mut at = 0;
@@ -76,10 +79,11 @@ impl<'t, 'r> Pairs<'t, 'r> {
         }
     }
 
+    /// Returns the length of the name that begins at a place.
     fn name_length(&self, at: usize) -> usize {
         let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
         let mut length = self.text.bytes[at..].iter().take_while(|byte| of_name(byte)).count();
-        // The arrow of `a->b` is no part of it.
+        // The arrow of `a->b` is no part of the name.
         if self.text.bytes[at..at + length].ends_with(b"-") && self.text.bytes.get(at + length) == Some(&b'>')
         {
             length -= 1;
@@ -87,13 +91,14 @@ impl<'t, 'r> Pairs<'t, 'r> {
         length
     }
 
+    /// Returns a part of the line as text, up to the first byte that is not UTF-8.
     fn str(&self, from: usize, to: usize) -> &'t str {
         let bytes = &self.text.bytes[from..to];
         let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
         std::str::from_utf8(&bytes[..valid]).unwrap_or_default()
     }
 
-    /// Returns the kind of value that a name announces, also with the letter of an escape before it.
+    /// Returns the kind of value that a name has, also if the letter of an escape before it belongs to it.
     fn class(&self, start: usize, end: usize) -> Class {
         let name = self.str(start, end);
         let found = class(name);
@@ -126,15 +131,15 @@ impl<'t, 'r> Pairs<'t, 'r> {
         let prose = between.sign == b":" && between.spaced && !between.closed;
         let last = name.rsplit('.').next().unwrap_or(name);
         // `/run/secrets/token: permission denied`, `unexpected token: x`
-        let told = prose && (before == Some(b'/') || is_unexpected(&bytes[..start]));
+        let is_message = prose && (before == Some(b'/') || is_unexpected(&bytes[..start]));
         let weak = class == Class::Maybe || !between.spaced;
         // The arrow of a pointer, and columns of tables.
-        let other = match between.sign {
+        let no_value = match between.sign {
             b"->" | b">>" => weak,
             b"|" => weak || !name.to_ascii_lowercase().contains("passw"),
             _ => false,
         };
-        if told || other {
+        if is_message || no_value {
             return end;
         }
         let look = self.look(between.to);
@@ -158,11 +163,11 @@ impl<'t, 'r> Pairs<'t, 'r> {
         } else if whole && is_harmless(&place, first) {
             return between.to;
         }
-        // An object in a message about a key: its fields have names of their own.
+        // An object in a message about a key. Its fields are read by their names.
         if class == Class::Maybe && first.starts_with('{') {
             return between.to;
         }
-        // The name in a list of names and values.
+        // The value is a name: the line is a list of names and values.
         if last.eq_ignore_ascii_case("key") && self.class_of_listed(first) == Class::Secret {
             return self.listed_name(&between);
         }
@@ -180,7 +185,7 @@ impl<'t, 'r> Pairs<'t, 'r> {
         self.value(between.to, between.level)
     }
 
-    /// Hides the value at a place. Returns the place at which the search continues.
+    /// Hides the value at a place. Returns the place at which reading continues.
     fn value(&mut self, at: usize, level: u8) -> usize {
         let Some(found) = value(self.text, at, level) else { return at };
         self.hide.push(found.start, found.end);
@@ -189,7 +194,8 @@ impl<'t, 'r> Pairs<'t, 'r> {
         found.after
     }
 
-    /// Hides everything up to the end of the line, or of the text in quotation marks that the name is in.
+    /// Hides all up to the end of the line, or up to the end of the text in quotation marks that contains the name. Returns the place at which
+    /// reading continues.
     fn rest(&mut self, at: usize) -> usize {
         let bytes = &self.text.bytes;
         let ends = |place: &usize| {
@@ -210,12 +216,12 @@ impl<'t, 'r> Pairs<'t, 'r> {
     }
 }
 
-/// Whether the sentence before a name shows that the name is a part of a syntax.
+/// Whether the text before a name shows that a parser reports the name as a token.
 fn is_unexpected(before: &[u8]) -> bool {
     ["unexpected", "illegal", "unrecognized"].iter().any(|word| ends_with_word(before, word.as_bytes()))
 }
 
-/// Whether the last word of a text is this one, in any letters.
+/// Whether a text ends with a word, in upper or lower case, and spaces after it.
 fn ends_with_word(text: &[u8], word: &[u8]) -> bool {
     let end = text.iter().rposition(|byte| !is_space(*byte)).map_or(0, |at| at + 1);
     end >= word.len()

@@ -1,4 +1,4 @@
-//! Collects the parts of a line that are hidden.
+//! Collects the hidden parts of a line.
 
 use super::text::Text;
 use crate::hide::HIDDEN;
@@ -24,7 +24,7 @@ impl Ranges {
             while let Some((_, next)) = ranges.next_if(|(start, _)| *start <= end) {
                 end = end.max(next);
             }
-            // A character is hidden as a whole.
+            // Characters are hidden as a whole.
             let start = floor(line, text.place(start)).max(copied);
             let end = ceil(line, text.place(end));
             if start >= end {
@@ -39,6 +39,7 @@ impl Ranges {
     }
 }
 
+/// Returns the beginning of the character at a place.
 fn floor(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at -= 1;
@@ -46,6 +47,7 @@ fn floor(text: &str, mut at: usize) -> usize {
     at
 }
 
+/// Returns the place itself, or the end of the character that it is inside of.
 fn ceil(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at += 1;

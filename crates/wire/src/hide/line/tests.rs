@@ -1,3 +1,5 @@
+//! Secrets in lines of logs.
+
 mod programs;
 
 use super::*;
@@ -73,14 +75,14 @@ fn secrets_are_hidden() {
 }
 
 #[test]
-fn a_line_of_names_alone_needs_no_more_stack_than_any_other() {
-    // The stack of a thread that reads logs.
+fn a_line_of_nothing_but_names_needs_no_large_stack() {
+    // A thread that reads logs has a stack of this size.
     let read = std::thread::Builder::new().stack_size(1 << 20).spawn(|| line(&"a=".repeat(2048)));
     assert_eq!(read.unwrap().join().unwrap(), "a=".repeat(2048));
 }
 
 #[test]
-fn what_is_no_secret_stays() {
+fn texts_that_are_no_secrets_are_shown() {
     for text in [
         "ERROR status code: 500, exit code=137",
         "panic at com.example.shop.OrderServiceImplementationFactory.java:42",
@@ -113,7 +115,7 @@ fn values_of_headers_are_hidden_as_a_whole() {
 }
 
 #[test]
-fn escapes_hide_nothing_from_the_reader() {
+fn secrets_behind_escapes_are_found() {
     for (text, safe) in [
         (
             r#"{"RequestBody":"{\u0022password\u0022:\u0022hunter2\u0022}"}"#,
@@ -191,11 +193,11 @@ fn options_and_signs_of_all_kinds_come_before_values() {
         assert_eq!(line(text), safe);
     }
     let long = format!("password=\"{}ä{}\"", "a".repeat(126), "b".repeat(20));
-    assert_eq!(line(&long), "password=\"***\"", "longer than what is looked at first");
+    assert_eq!(line(&long), "password=\"***\"", "longer than the beginning that decides");
 }
 
 #[test]
-fn users_of_urls_may_have_any_signs() {
+fn passwords_in_urls_may_have_any_signs() {
     for (text, safe) in [
         ("postgres://app:/secret9@db/x", "postgres://***@db/x"),
         ("postgres://app:p\"w9@db/x", "postgres://***@db/x"),
@@ -208,7 +210,7 @@ fn users_of_urls_may_have_any_signs() {
 }
 
 #[test]
-fn the_time_of_a_line_grows_with_its_length_only() {
+fn the_time_for_a_line_is_linear_in_its_length() {
     for unit in [
         "password=(",
         "key=(",
@@ -229,35 +231,35 @@ fn the_time_of_a_line_grows_with_its_length_only() {
         "\\\"",
         "a=",
     ] {
-        // Work that grows with the square of the length would be 4 * 10^9 steps.
+        // In quadratic time, this would be 4 * 10^9 steps.
         let text = unit.repeat((1 << 16) / unit.len());
         assert!(!line(&text).is_empty(), "{unit}");
     }
 }
 
-/// A part of a line that means something to its reader.
+/// Generates a part of a line that has a meaning for the search.
 fn part() -> impl Strategy<Value = String> {
-    const ALL: &str = r#"password token Authorization Cookie key code name value = : " ' \ \u0022 %22 %3D %253D &quot; < > </password>
+    const PARTS: &str = r#"password token Authorization Cookie key code name value = : " ' \ \u0022 %22 %3D %253D &quot; < > </password>
         <password> { } [ ] ( ) , ; & @ :// a Zz9 eyJhbGciOiJIUzI1NiJ9 -----BEGIN_PRIVATE_KEY----- -----END_PRIVATE_KEY----- é \n --
         bearer / | *** is % name=password value= auth: " "#;
-    let all: Vec<String> = ALL.split_whitespace().map(|one| one.replace('_', " ")).collect();
-    prop_oneof![6 => proptest::sample::select(all), 1 => Just(" ".to_owned()), 1 => any::<String>()]
+    let parts: Vec<String> = PARTS.split_whitespace().map(|part| part.replace('_', " ")).collect();
+    prop_oneof![6 => proptest::sample::select(parts), 1 => Just(" ".to_owned()), 1 => any::<String>()]
 }
 
 proptest! {
     #[test]
-    fn any_text_is_read(text in any::<String>()) {
+    fn any_text_is_read_without_a_panic(text in any::<String>()) {
         let _ = line(&text);
     }
 
     #[test]
-    fn a_line_that_is_shown_stays_as_it_is(parts in proptest::collection::vec(part(), 0..24)) {
+    fn hiding_twice_changes_nothing(parts in proptest::collection::vec(part(), 0..24)) {
         let shown = line(&parts.concat());
         prop_assert_eq!(line(&shown), shown);
     }
 
     #[test]
-    fn a_value_that_is_called_a_secret_never_stays(value in "[a-zA-Z0-9!#%_]{4,60}", name in "(db_password|token|clientSecret|api-key)", before in "[ -~]{0,20} ") {
+    fn a_value_with_the_name_of_a_secret_is_hidden(value in "[a-zA-Z0-9!#%_]{4,60}", name in "(db_password|token|clientSecret|api-key)", before in "[ -~]{0,20} ") {
         let text = format!("{before}{name}={value}");
         prop_assume!(!before.contains(['"', '\'', '\\', '<', '>', '=', ':']));
         prop_assert!(!line(&text).contains(&format!("={value}")), "{}", line(&text));

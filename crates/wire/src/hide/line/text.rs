@@ -1,14 +1,15 @@
 //! Decodes the escapes of a line. Each decoded byte keeps its place in the line.
 
-/// A line break or a tab that was written as an escape; the letter of the escape may also be the first one of a name
-/// (`C:\token`).
+/// A line break that was written as an escape. The letter of this and the next two escapes may also be the first one of a name (`C:\token`).
 const LINE: u8 = 1;
+/// A tab that was written as an escape.
 const TAB: u8 = 2;
+/// A carriage return that was written as an escape.
 const RETURN: u8 = 3;
 /// Any other space that was written as an escape.
 const SPACE: u8 = 4;
 
-/// Marks and opening brackets.
+/// Quotation marks and opening brackets.
 const OPENING: [u8; 7] = *b"\"'`([{<";
 
 /// The decoded bytes of a line.
@@ -16,8 +17,9 @@ pub(in super::super) struct Text {
     pub(in super::super) bytes: Vec<u8>,
     /// Number of times that each byte was encoded for a URL or for HTML.
     pub(in super::super) level: Vec<u8>,
+    /// The place in the line of each byte, and of the end.
     from: Vec<usize>,
-    /// The first place of each mark and opening bracket.
+    /// The first place of each mark and opening bracket of [`OPENING`].
     opened: [usize; 7],
 }
 
@@ -53,12 +55,12 @@ impl Text {
         text
     }
 
-    /// Returns the place in the line of a decoded byte, or of the end.
+    /// Returns the place of a decoded byte in the line, or that of the end.
     pub(in super::super) fn place(&self, at: usize) -> usize {
         self.from[at.min(self.bytes.len())]
     }
 
-    /// Whether a mark or a closing bracket may close something that began before a place.
+    /// Whether a mark or a closing bracket may belong to one that was opened before a place.
     pub(in super::super) fn closes(&self, byte: u8, place: usize) -> bool {
         let opening = match byte {
             b')' => b'(',
@@ -67,11 +69,11 @@ impl Text {
             b'>' => b'<',
             mark => mark,
         };
-        let known = OPENING.iter().position(|one| *one == opening);
+        let known = OPENING.iter().position(|known| *known == opening);
         known.is_none_or(|known| self.opened[known] < place)
     }
 
-    /// Returns the letter of the escape before a byte, which may belong to a name.
+    /// Returns the letter of the escape before a byte, which may belong to a name; `None` if no such escape is there.
     pub(in super::super) fn letter_before(&self, at: usize) -> Option<u8> {
         match *self.bytes.get(at.checked_sub(1)?)? {
             LINE => Some(b'n'),
@@ -81,12 +83,14 @@ impl Text {
         }
     }
 
+    /// Adds a decoded byte.
     fn push(&mut self, byte: u8, level: u8, at: usize) {
         self.bytes.push(byte);
         self.level.push(level);
         self.from.push(at);
     }
 
+    /// Decodes an escape with a backslash. Returns the place after it.
     fn escape(&mut self, line: &[u8], at: usize) -> usize {
         let slashes = line[at..].iter().take_while(|byte| **byte == b'\\').count();
         let end = at + slashes;
@@ -118,7 +122,7 @@ impl Text {
         let Some(code) = code else { return end };
         let (at, end) = (at + literal, end + 1 + digits);
         match code {
-            // As deep as a mark with a backslash.
+            // Like a mark that was written with a backslash.
             b'"' | b'\'' | b'`' => {
                 self.push(b'\\', 0, at);
                 self.push(code, 0, at);
@@ -130,6 +134,7 @@ impl Text {
         end
     }
 
+    /// Decodes a byte that is percent-encoded, once or several times. Returns the place after it.
     fn percent(&mut self, line: &[u8], at: usize) -> usize {
         let two =
             |from: usize| line.get(from..from + 2).and_then(hex).and_then(|code| u8::try_from(code).ok());
@@ -148,8 +153,9 @@ impl Text {
         end + 2
     }
 
+    /// Decodes an entity of HTML. Returns the place after it.
     fn entity(&mut self, line: &[u8], at: usize) -> usize {
-        const ALL: [(&[u8], u8); 9] = [
+        const ENTITIES: [(&[u8], u8); 9] = [
             (b"&quot;", b'"'),
             (b"&#34;", b'"'),
             (b"&#x22;", b'"'),
@@ -160,7 +166,7 @@ impl Text {
             (b"&gt;", b'>'),
             (b"&amp;", b'&'),
         ];
-        let found = ALL.iter().find(|(entity, _)| line[at..].starts_with(entity));
+        let found = ENTITIES.iter().find(|(entity, _)| line[at..].starts_with(entity));
         let (length, byte, level) = found.map_or((1, b'&', 0), |(entity, byte)| (entity.len(), *byte, 1));
         self.push(byte, level, at);
         at + length
@@ -177,6 +183,7 @@ pub(in super::super) const fn is_soft(byte: u8) -> bool {
     matches!(byte, LINE | TAB | RETURN | SPACE)
 }
 
+/// Reads hexadecimal digits; `None` if there is any other byte.
 fn hex(digits: &[u8]) -> Option<u32> {
     if !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
@@ -184,7 +191,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Returns the place after a sequence of a terminal whose escape character has been read.
+/// Returns the place after a terminal's control sequence whose escape character has been read.
 fn skip_color(line: &[u8], at: usize) -> usize {
     if line.get(at) != Some(&b'[') {
         return at;

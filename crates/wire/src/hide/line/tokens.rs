@@ -1,4 +1,4 @@
-//! Hides secrets that are recognised by their form: tokens of well-known services, words that look drawn at random, private keys.
+//! Hides secrets that are recognised by their form: tokens of well-known services, words that look random, and private keys.
 
 use super::{
     ranges::Ranges,
@@ -45,9 +45,10 @@ const BEGINNINGS: &[(&[u8], usize)] = &[
     (b"hf_", 16),
 ];
 
-/// Beginnings that other words have, too. The rest of a token has a digit.
+/// Beginnings that other words have, too. After these, only a rest with a digit counts as a token.
 const COMMON: [&[u8]; 5] = [b"sk-", b"SG.", b"npm_", b"hf_", b"eyJ"];
 
+/// Whether a byte may be part of a token.
 const fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
@@ -88,7 +89,7 @@ pub(super) fn services(text: &Text, hide: &mut Ranges) {
     }
 }
 
-/// Hides long words that look drawn at random; of a path, the parts that do.
+/// Hides long words that look random, and such parts of paths.
 pub(super) fn random(text: &Text, hide: &mut Ranges) {
     let bytes = &text.bytes;
     let of_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-');
@@ -105,7 +106,7 @@ pub(super) fn random(text: &Text, hide: &mut Ranges) {
         let id = names_id(&bytes[at.saturating_sub(40)..at]);
         let dense = is_dense(word);
         if dense {
-            // Of a URL, the host and the first parts stay.
+            // The first parts in small letters are shown, such as the host of a URL.
             let plain = |part: &&str| part.bytes().all(|byte| byte.is_ascii_lowercase());
             let shown: usize = word
                 .split_inclusive('/')
@@ -128,16 +129,17 @@ pub(super) fn random(text: &Text, hide: &mut Ranges) {
     }
 }
 
+/// Whether a word looks random. `id` says that its name is that of an id.
 fn is_random(word: &str, id: bool) -> bool {
     let digits = word.bytes().any(|byte| byte.is_ascii_digit());
     let hex = digits && word.split(|c: char| !c.is_ascii_hexdigit()).any(|part| part.len() >= 32);
-    // Names of classes in the middle of words have no digits.
+    // Parts of class names have no digits.
     let mixed = word.len() >= 48 || digits;
     let all_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit());
     (hex || (mixed && looks_secret(word))) && !(id && all_hex) && !is_pod(word) && !is_class(word)
 }
 
-/// Whether the text before a word announces an id.
+/// Whether the text before a word is the name of an id.
 fn names_id(before: &[u8]) -> bool {
     const IDS: [&[u8]; 20] = [
         b"trace",
@@ -175,23 +177,23 @@ fn names_id(before: &[u8]) -> bool {
         })
 }
 
-/// Whether a word is the name of a class: most of it are words with a capital letter and three small ones at least.
+/// Whether a word is the name of a class: it consists mostly of words with a capital letter and at least three small ones.
 fn is_class(word: &str) -> bool {
     let bytes = word.as_bytes();
-    let (mut at, mut of_words) = (0, 0);
+    let (mut at, mut in_words) = (0, 0);
     while at < bytes.len() {
         let small = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_lowercase()).count();
         if bytes[at].is_ascii_uppercase() && small >= 3 {
-            of_words += small + 1;
+            in_words += small + 1;
         }
         at += small + 1;
     }
-    of_words * 10 >= bytes.len() * 6
+    in_words * 10 >= bytes.len() * 6
 }
 
 /// Whether a word is the name of a pod, such as `checkout-7d9f8b6c5d-x2x4z`.
 fn is_pod(word: &str) -> bool {
-    // Its namespace may follow.
+    // The pod's namespace may follow after `_`.
     let mut parts = word.split('_').next().unwrap_or(word).rsplit('-');
     let lower = |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let end = parts.next().is_some_and(|part| part.len() == 5 && lower(part));
@@ -203,13 +205,15 @@ fn is_pod(word: &str) -> bool {
 /// Whether small letters, capital ones and digits follow each other more often than in names.
 fn is_dense(word: &str) -> bool {
     let class = |byte: u8| (byte.is_ascii_lowercase(), byte.is_ascii_uppercase(), byte.is_ascii_digit());
-    let all: Vec<_> = word.bytes().filter(u8::is_ascii_alphanumeric).map(class).collect();
-    let changes = all.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let classes: Vec<_> = word.bytes().filter(u8::is_ascii_alphanumeric).map(class).collect();
+    let changes = classes.windows(2).filter(|pair| pair[0] != pair[1]).count();
     let kinds = [(true, false, false), (false, true, false), (false, false, true)];
-    all.len() >= 28 && changes * 10 >= all.len() * 3 && kinds.iter().all(|kind| all.contains(kind))
+    classes.len() >= 28
+        && changes * 10 >= classes.len() * 3
+        && kinds.iter().all(|kind| classes.contains(kind))
 }
 
-/// Hides private keys, up to their end or the end of the line. A line that only mentions a key stays.
+/// Hides private keys, up to their end or the end of the line. A line that only mentions a key is shown.
 pub(super) fn keys(text: &Text, hide: &mut Ranges) {
     let bytes = &text.bytes;
     let mut begun = None;
@@ -238,12 +242,13 @@ pub(super) fn keys(text: &Text, hide: &mut Ranges) {
     }
 }
 
-/// Whether a key follows its heading: no mark or sign of a sentence.
+/// Whether the text after a heading may be a key, and does not begin like the rest of a sentence.
 fn follows_key(rest: &[u8]) -> bool {
     let next = rest.iter().find(|byte| !(byte.is_ascii_whitespace() || is_soft(**byte) || **byte == b'\\'));
     next.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+/*".contains(byte))
 }
 
+/// Whether a byte may be part of a key.
 const fn is_of_key(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'+' | b'/' | b'=' | b'*')
@@ -251,8 +256,9 @@ const fn is_of_key(byte: u8) -> bool {
         || is_soft(byte)
 }
 
+/// Returns the place of a part in a text, from a place on; `None` if the text does not contain it there.
 fn find(text: &[u8], part: &[u8], from: usize) -> Option<usize> {
-    text[from..].windows(part.len()).position(|one| one == part).map(|at| from + at)
+    text[from..].windows(part.len()).position(|window| window == part).map(|at| from + at)
 }
 
 /// Hides the text after the name of an authentication scheme.
@@ -266,14 +272,14 @@ pub(super) fn schemes(text: &Text, hide: &mut Ranges) {
         at += word.max(1);
         if !["bearer", "basic", "negotiate", "digest"]
             .iter()
-            .any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
+            .any(|scheme| name.eq_ignore_ascii_case(scheme.as_bytes()))
         {
             continue;
         }
         let spaces = bytes[at..].iter().take_while(|byte| super::text::is_space(**byte)).count();
         let start = at + spaces;
-        let of = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.+/=~".contains(byte);
-        let length = bytes[start..].iter().take_while(|byte| of(byte)).count();
+        let is_of_value = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.+/=~".contains(byte);
+        let length = bytes[start..].iter().take_while(|byte| is_of_value(byte)).count();
         let word = std::str::from_utf8(&bytes[start..start + length]).unwrap_or_default();
         let mixed = word
             .bytes()

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::hide::value::QUOTES;
 
-/// Words before an address that announce its owner.
+/// Labels before an address, as in `from:bob@example`. They are no users.
 const LABELS: &[&str] = &[
     "account",
     "author",
@@ -41,7 +41,7 @@ const LABELS: &[&str] = &[
     "xmpp",
 ];
 
-/// Hides users of all words of a line.
+/// Hides the users in all words of a line.
 pub(super) fn users(text: &Text, hide: &mut Ranges) {
     let bytes = &text.bytes;
     let mut start = 0;
@@ -62,7 +62,7 @@ pub(super) fn users(text: &Text, hide: &mut Ranges) {
     }
 }
 
-/// The fields of a word without a URL.
+/// Hides users in the fields of a word, which are separated by `|` and are no URLs.
 fn fields(bytes: &[u8], mut start: usize, hide: &mut Ranges) {
     for field in bytes[start..].split(|byte| *byte == b'|') {
         let end = start + field.len();
@@ -71,16 +71,17 @@ fn fields(bytes: &[u8], mut start: usize, hide: &mut Ranges) {
     }
 }
 
+/// Returns the place of a part in a text; `None` if the text does not contain it.
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|one| one == part)
+    text.windows(part.len()).position(|window| window == part)
 }
 
-/// A URL whose authority begins at `start`, in a word.
+/// Hides the user of a URL whose authority begins at `start`. The word that contains it begins at `word` and ends at `end`.
 fn url(bytes: &[u8], (word, start, end): (usize, usize, usize), hide: &mut Ranges) {
     let scheme =
         bytes[word..start - 3].rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
-    let web = [&b"http"[..], b"https", b"ws", b"wss"].iter().any(|one| scheme.eq_ignore_ascii_case(one));
-    // It ends with the mark that closes what is around it, but a password may have marks in it.
+    let web = [&b"http"[..], b"https", b"ws", b"wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    // The URL ends at the mark that closes the text around it. A password may contain marks, too, so the next byte counts as well.
     let closes = |at: usize| {
         let byte = bytes[at];
         let next = bytes.get(at + 1).copied();
@@ -94,7 +95,7 @@ fn url(bytes: &[u8], (word, start, end): (usize, usize, usize), hide: &mut Range
     let at = |part: &[u8]| (0..part.len()).rev().find(|at| part[*at] == b'@' && !is_digest(&part[at + 1..]));
     let colon = rest[..authority].iter().rposition(|byte| *byte == b':');
     let port = colon.map(|colon| &rest[colon + 1..authority]);
-    // Passwords that nobody escaped have `@` and `/` in them.
+    // A password that is not escaped may contain `@` and `/`.
     let with_password = !rest.starts_with(b"[")
         && port.is_some_and(|port| port.is_empty() || !port.iter().all(u8::is_ascii_digit))
         || find(&rest[..authority], b"@").is_some_and(|user| rest[..user].contains(&b':'));
@@ -109,7 +110,7 @@ fn is_digest(after: &[u8]) -> bool {
     after.starts_with(b"sha256:") || after.starts_with(b"sha512:")
 }
 
-/// A user before an address without a scheme, in the word from `start` to the end.
+/// Hides a user before an address without a scheme, in the word from `start` to the end.
 fn outside(bytes: &[u8], start: usize, hide: &mut Ranges) {
     let word = &bytes[start..];
     let Some(until) = word.iter().rposition(|byte| *byte == b'@') else { return };
@@ -131,7 +132,7 @@ fn outside(bytes: &[u8], start: usize, hide: &mut Ranges) {
         .iter()
         .rposition(|byte| QUOTES.contains(byte) || b"<>(=".contains(byte) || is_space(*byte))
         .map_or(0, |at| at + 1);
-    let own = |begin: usize| {
+    let user_length = |begin: usize| {
         let part = &word[begin..until];
         let user =
             part.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"_.-%+".contains(byte)).count();
@@ -140,22 +141,23 @@ fn outside(bytes: &[u8], start: usize, hide: &mut Ranges) {
     let email = host.contains(&b'.') && !likely;
     if let Some(comma) = word[begin..until].iter().rposition(|byte| b",;".contains(byte)) {
         let next = begin + comma + 1;
-        if own(next).is_some() || email {
+        if user_length(next).is_some() || email {
             begin = next;
         }
     }
-    // Labels before it are shown.
-    while let Some(user) = own(begin) {
+    // Labels before the user are shown.
+    while let Some(user) = user_length(begin) {
         let label = String::from_utf8_lossy(&word[begin..begin + user]).to_ascii_lowercase();
         let local = &word[begin + user + 1..until];
         let rest = local.contains(&b':');
-        if !(rest && own(begin + user + 1).is_some() || email || !likely) || !LABELS.contains(&label.as_str())
+        if !(rest && user_length(begin + user + 1).is_some() || email || !likely)
+            || !LABELS.contains(&label.as_str())
         {
             break;
         }
         begin += user + 1;
     }
-    let Some(user) = own(begin) else { return };
+    let Some(user) = user_length(begin) else { return };
     let secret = &word[begin + user + 1..until];
     let ported = secret.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let registry = ported > 0 && secret.get(ported) == Some(&b'/');

@@ -3,10 +3,10 @@
 use super::{Pairs, is_space};
 use crate::hide::value::{QUOTES, backslashes, begins_field, is_end};
 
-/// Maximum length of the beginning of a value that is looked at before it is known to be a secret.
+/// Maximum length of the beginning of a value that decides whether it is a secret.
 const LOOK: usize = 128;
 
-/// Signs between a name and its value; longer ones first.
+/// Signs between a name and its value, longer ones first.
 const SIGNS: [&[u8]; 17] = [
     b"===", b"!==", b"::=", b"==", b"!=", b"+=", b"?=", b"~=", b":=", b"=>", b"->", b"<>", b"=~", b">>",
     b"=", b":", b"|",
@@ -26,7 +26,7 @@ pub(super) struct Between {
 }
 
 impl Pairs<'_, '_> {
-    /// Reads the text between a name and its value.
+    /// Reads the text between a name and its value; `None` if there is no sign.
     pub(super) fn between(&self, end: usize) -> Option<Between> {
         let bytes = &self.text.bytes;
         let mut at = end;
@@ -46,7 +46,7 @@ impl Pairs<'_, '_> {
         if let Some(sign) = SIGNS.iter().find(|sign| bytes[place..].starts_with(sign)) {
             let after = place + sign.len();
             let next = bytes.get(after);
-            // Only columns of tables.
+            // `|` counts only between columns of a table.
             if *sign == b"|" && !next.is_some_and(u8::is_ascii_whitespace) {
                 return None;
             }
@@ -83,7 +83,7 @@ impl Pairs<'_, '_> {
         None
     }
 
-    /// Returns the range of the beginning of a value, without marks.
+    /// Returns the range of the beginning of a value, without quotation marks, counted from `at`.
     pub(super) fn look(&self, at: usize) -> (usize, usize) {
         let bytes = &self.text.bytes[at..];
         let bytes = &bytes[..bytes.len().min(LOOK)];
@@ -95,13 +95,8 @@ impl Pairs<'_, '_> {
             None => is_space(*byte) || b",;&\"'`)]}\\".contains(byte),
         };
         let length = bytes[start..].iter().position(ends);
-        // The name of nothing in brackets.
-        let length = match length {
-            Some(0) if mark.is_none() => 0,
-            Some(length) => length,
-            None => bytes.len() - start,
-        };
-        let mut length = length;
+        let mut length = length.unwrap_or(bytes.len() - start);
+        // A value in brackets, such as `(null)`.
         if mark.is_none()
             && start == 0
             && bytes.first().is_some_and(|byte| b"([{".contains(byte))
@@ -109,7 +104,7 @@ impl Pairs<'_, '_> {
         {
             length += 1;
         }
-        // A sentence goes on after its marks.
+        // A full stop or a colon at the end belongs to the sentence.
         if mark.is_none() && length > 1 && b".:".contains(&bytes[length - 1]) {
             length -= 1;
         }
@@ -133,7 +128,7 @@ impl Pairs<'_, '_> {
         let end = end + usize::from(bytes.get(end).is_some_and(|byte| b".:".contains(byte)));
         let Some(byte) = bytes.get(end) else { return true };
         match byte {
-            // It may be a part of the value that was encoded.
+            // An encoded byte may be part of the value.
             _ if self.text.level[end] > 0 => false,
             _ if byte.is_ascii_whitespace() => true,
             b',' | b';' | b'&' => begins_field(&bytes[end + 1..]),
@@ -150,8 +145,8 @@ impl Pairs<'_, '_> {
     pub(super) fn is_field(&self, at: usize) -> bool {
         let bytes = &self.text.bytes[at..];
         let open = backslashes(bytes) + 1;
-        let of = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.- ".contains(byte);
-        let end = open + bytes[open.min(bytes.len())..].iter().take_while(|byte| of(byte)).count();
+        let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.- ".contains(byte);
+        let end = open + bytes[open.min(bytes.len())..].iter().take_while(|byte| of_name(byte)).count();
         let Some(rest) = bytes.get(end..) else { return false };
         let slashes = backslashes(rest);
         let mark = rest.get(slashes).is_some_and(|byte| QUOTES.contains(byte));

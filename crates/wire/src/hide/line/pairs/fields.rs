@@ -1,4 +1,4 @@
-//! Names and values that are two fields of an object, and contents of elements.
+//! Names and values that are two fields of the same object, and contents of elements.
 
 use super::{Pairs, between::Between, is_soft, is_space};
 use crate::hide::{
@@ -10,13 +10,15 @@ use crate::hide::{
 const OPEN_MOST: usize = 16;
 
 impl Pairs<'_, '_> {
+    /// Ends the innermost object if it began with this bracket.
     pub(super) fn close(&mut self, mark: u8) {
         if self.objects.len() > 1 && self.objects.last().is_some_and(|object| object.mark == mark) {
             self.objects.pop();
         }
     }
 
-    /// Takes a name that announces no secret. It may be a field of an object that has a name and a value.
+    /// Takes a name whose value is no secret. It may be a field with the name or the value of a pair. Returns the place at which reading
+    /// continues.
     pub(super) fn field(&mut self, name: &str, between: &Between) -> usize {
         let last = name.rsplit(['.', '-', '_']).next().unwrap_or(name).to_ascii_lowercase();
         let go_on = between.to;
@@ -54,12 +56,13 @@ impl Pairs<'_, '_> {
         go_on
     }
 
-    /// Returns the kind of value that a name announces where the name itself is a value, such as `/app/db/password`.
+    /// Returns the kind of value that a name has which is itself a value, such as `/app/db/password`.
     pub(super) fn class_of_listed(&self, text: &str) -> Class {
         let name = text.rsplit(['/', ':']).next().unwrap_or(text);
         if name.len() <= 64 { class(name) } else { Class::Plain }
     }
 
+    /// Takes a field whose value is a name. Returns the place at which reading continues.
     pub(super) fn listed_name(&mut self, between: &Between) -> usize {
         let (from, to) = self.look(between.to);
         let text = self.str(between.to + from, between.to + to);
@@ -80,8 +83,8 @@ impl Pairs<'_, '_> {
         between.to
     }
 
-    /// Hides the value that stands before the name of a secret: the one of the same object, and the one immediately before, whose
-    /// brackets may have looked like the end of the object.
+    /// Hides the value before the name of a secret: that of the same object, and the one immediately before the name, whose brackets may
+    /// have looked like the end of the object.
     fn value_before(&mut self, own: Option<(usize, u8)>, name: usize) {
         if let Some((at, level)) = own
             && let Some(found) = value(self.text, at, level)
@@ -97,7 +100,7 @@ impl Pairs<'_, '_> {
         }
     }
 
-    /// Hides the content of an element. Returns the place at which the search continues.
+    /// Hides the content of an element with the name of a secret. Returns the place at which reading continues.
     pub(super) fn element(&mut self, open: usize) -> usize {
         let bytes = &self.text.bytes;
         let go_on = open + 1;
@@ -150,7 +153,7 @@ impl Pairs<'_, '_> {
     }
 
     /// Hides the content of an element whose attribute is the name of a secret: `<entry key="password">x</entry>`, also within
-    /// `<value>`. Returns the place at which the search continues.
+    /// `<value>`. Returns the place at which reading continues.
     pub(super) fn content(&mut self, mut at: usize) -> usize {
         let bytes = &self.text.bytes;
         if bytes[at..].get(..7).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<value>")) {

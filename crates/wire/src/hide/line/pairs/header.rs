@@ -10,14 +10,14 @@ use crate::hide::{
 };
 
 impl Pairs<'_, '_> {
-    /// Hides the value of a header whose whole value is secret. Returns the place at which the search continues.
+    /// Hides the value of a header whose whole value is secret. Returns the place at which reading continues; `None` for any other name.
     pub(super) fn header(&mut self, start: usize, end: usize, between: &Between) -> Option<usize> {
         let name = self.str(start, end).to_ascii_lowercase();
         let header = name.ends_with("authorization")
             || name == "cookie"
             || name == "set-cookie"
             || name.ends_with(".cookie")
-            || ["x-api-key", "x-auth-token"].iter().any(|one| name.ends_with(one));
+            || ["x-api-key", "x-auth-token"].iter().any(|end| name.ends_with(end));
         if !header || between.sign == b"," || between.sign == b"->" {
             return None;
         }
@@ -40,7 +40,7 @@ impl Pairs<'_, '_> {
             .get(between.to + slashes)
             .is_some_and(|byte| QUOTES.contains(byte) || b"[({".contains(byte));
         if opens && let Some(found) = value(self.text, between.to, between.level) {
-            // A cookie may begin with a mark.
+            // The value of a cookie may begin with a quotation mark and go on after it.
             let ends =
                 bytes.get(found.after).is_none_or(|byte| is_space(*byte) || b",}])\\\"'".contains(byte));
             if ends {

@@ -7,23 +7,23 @@ use crate::hide::{
     value::QUOTES,
 };
 
-/// Values after an option that turn it on or off.
+/// Values of options that are no secrets.
 const NO_VALUES: [&str; 8] = ["yes", "no", "true", "false", "on", "off", "none", "***"];
 
 impl Pairs<'_, '_> {
-    /// Takes a name without a sign after it: an option, or a word of a sentence. Returns the place at which the search continues.
+    /// Takes a name without a sign after it: an option, or a word of a sentence. Returns the place at which reading continues.
     pub(super) fn without_sign(&mut self, start: usize, end: usize) -> usize {
         let bytes = &self.text.bytes;
         let dashes = bytes[..start].iter().rev().take(3).take_while(|byte| **byte == b'-').count();
-        let own = start == dashes
+        let begins = start == dashes
             || is_space(bytes[start - dashes - 1])
             || b"\"'`[(,".contains(&bytes[start - dashes - 1]);
-        // An option, also as two words in quotation marks.
+        // An option and its value may also be in quotation marks, as two words.
         let marks = bytes[end..].iter().take_while(|byte| b"\"',\\".contains(byte)).count();
         let spaces = bytes[end + marks..].iter().take_while(|byte| is_space(**byte)).count();
         let to = end + marks + spaces;
         let name = self.str(start, end);
-        if (1..=2).contains(&dashes) && own && (spaces > 0 || marks > 2) {
+        if (1..=2).contains(&dashes) && begins && (spaces > 0 || marks > 2) {
             return self.option(name, to).unwrap_or(end);
         }
         // `password......."x"`
@@ -45,6 +45,7 @@ impl Pairs<'_, '_> {
         self.word(name, end, to)
     }
 
+    /// Hides the value of an option. Returns the place at which reading continues; `None` if the value is no secret.
     pub(super) fn option(&mut self, name: &str, to: usize) -> Option<usize> {
         let bytes = &self.text.bytes;
         let first = *bytes.get(to)?;
@@ -59,23 +60,24 @@ impl Pairs<'_, '_> {
         (class(name) != Class::Plain && !option).then(|| self.value(to, 0))
     }
 
-    /// Takes a word and the value that follows it in a sentence: `the password is hunter2`, `password set to hunter2`.
+    /// Takes a word and the value that follows it in a sentence: `the password is hunter2`, `password set to hunter2`. Returns the place at
+    /// which reading continues.
     pub(super) fn word(&mut self, name: &str, end: usize, mut to: usize) -> usize {
         let bytes = &self.text.bytes;
         let lower = name.to_ascii_lowercase();
         let last = lower.rsplit(['_', '-', '.']).next().unwrap_or(&lower);
-        let spoken =
+        let is_password =
             ["password", "passwd", "passphrase", "passcode", "passwort", "pwd", "requirepass", "masterauth"]
                 .contains(&last)
                 || (name == "PASS"
                     && (bytes[..end - 4].ends_with(b"> ") || bytes[..end - 4].ends_with(b"\"")));
         let sql = last == "by" && says_identified(&bytes[..end - name.len()]);
-        let other = ["token", "secret", "credential", "credentials", "otp", "pin"].contains(&last)
+        let is_token = ["token", "secret", "credential", "credentials", "otp", "pin"].contains(&last)
             || (last == "key" && ends_with_word(&bytes[..end - name.len()], b"api"));
-        if !(spoken || other || sql) {
+        if !(is_password || is_token || sql) {
             return end;
         }
-        let mut said = false;
+        let mut linked = false;
         for _ in 0..4 {
             let (from, until) = self.look(to);
             let next = self.str(to + from, to + until).to_ascii_lowercase();
@@ -84,13 +86,13 @@ impl Pairs<'_, '_> {
             if from > 0 || !space || !links.contains(&next.as_str()) {
                 break;
             }
-            said |= ["is", "was", "to", "are"].contains(&next.as_str());
+            linked |= ["is", "was", "to", "are"].contains(&next.as_str());
             to += until + bytes[to + until..].iter().take_while(|byte| is_space(**byte)).count();
             if next == "for" {
-                // Whose it is.
-                let whose = bytes[to..].iter().take_while(|byte| !is_space(**byte)).count();
+                // The owner of the secret: `password for bob is …`.
+                let owner = bytes[to..].iter().take_while(|byte| !is_space(**byte)).count();
                 let then =
-                    to + whose + bytes[to + whose..].iter().take_while(|byte| is_space(**byte)).count();
+                    to + owner + bytes[to + owner..].iter().take_while(|byte| is_space(**byte)).count();
                 let (_, until) = self.look(then);
                 if !["is", "was", "set", "changed"].contains(&self.str(then, then + until)) {
                     return end;
@@ -111,16 +113,16 @@ impl Pairs<'_, '_> {
         let letters = next.bytes().any(|byte| byte.is_ascii_alphabetic());
         let hides = match () {
             () if sql => marked,
-            () if spoken && said => marked || !is_of_a_sentence(next),
-            () if spoken => may_be_one(next) || (marked && bytes[to] != b'`' && !is_of_a_sentence(next)),
-            () if said => marked || (digits && next.len() >= 4),
+            () if is_password && linked => marked || !is_of_a_sentence(next),
+            () if is_password => may_be_one(next) || (marked && bytes[to] != b'`' && !is_of_a_sentence(next)),
+            () if linked => marked || (digits && next.len() >= 4),
             () => digits && letters && next.len() >= 8 && !next.contains([':', '=', '/', '(']),
         };
         if hides { self.value(to, 0) } else { end }
     }
 }
 
-/// Whether `IDENTIFIED` of SQL stands shortly before the end of a text.
+/// Whether `IDENTIFIED` of SQL comes shortly before the end of a text.
 fn says_identified(text: &[u8]) -> bool {
     let near = &text[text.len().saturating_sub(60)..];
     near.windows(10).any(|part| part.eq_ignore_ascii_case(b"identified"))

@@ -1,4 +1,4 @@
-//! Lines as programs write them.
+//! Lines of well-known programs.
 
 use super::line;
 
@@ -129,7 +129,7 @@ const SECRETS: &[&str] = &[
     "password: hunter2!, user: x",
 ];
 
-/// Lines without one.
+/// Lines without a secret.
 const PLAIN: &[&str] = &[
     r#"10.0.0.1 - - [26/Nov/2026:20:31:52 +0000] "GET /api/v1/orders?id=17&page=2 HTTP/1.1" 502 157 "https://shop.example/cart" "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36" rt=0.003 uct="-" key=-"#,
     r#"2026/11/26 20:31:52 [error] 31#31: *4711 upstream timed out (110: Connection timed out) while reading response header from upstream, client: 10.0.0.1, server: shop.example, request: "POST /login HTTP/1.1", upstream: "http://10.0.0.2:8080/login", host: "shop.example""#,
@@ -280,7 +280,7 @@ const PLAIN: &[&str] = &[
 ];
 
 #[test]
-fn no_secret_gets_through() {
+fn secrets_are_hidden_in_all_lines() {
     for text in SECRETS {
         let shown = line(text);
         assert!(!shown.to_ascii_lowercase().contains("hunter2"), "{text}\n{shown}");
@@ -289,7 +289,7 @@ fn no_secret_gets_through() {
 }
 
 #[test]
-fn ordinary_lines_stay_as_they_are() {
+fn lines_without_secrets_are_not_changed() {
     for text in PLAIN {
         assert_eq!(line(text), *text);
     }
