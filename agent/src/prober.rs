@@ -273,6 +273,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_program_that_nobody_allowed_is_not_run() {
+        let text = r#"{"name":"p","rate":1,"timeout":"1s","kind":{"exec":{"command":["/bin/true"]}}}"#;
+        let spec = serde_json::from_str(text).unwrap();
+        let problem = start(&Probes::new(&NoStores), "r1", spec).unwrap_err();
+        assert_eq!(problem.code, RefusalCode::BadProbe);
+        assert!(problem.title.contains("/bin/true cannot be run"), "{problem:?}");
+    }
+
     #[tokio::test]
     async fn a_halt_stops_the_probes_of_every_run() {
         let probes = Probes::new(&NoStores);

@@ -2,6 +2,7 @@
 
 mod by_clients;
 mod dns;
+mod exec;
 mod grpc_health;
 pub(crate) mod http;
 mod icmp;
@@ -24,5 +25,6 @@ pub(crate) const fn of(kind: &ProbeKind) -> &dyn Make {
         ProbeKind::GrpcHealth(kind) => kind,
         ProbeKind::Postgres(kind) => kind,
         ProbeKind::Redis(kind) => kind,
+        ProbeKind::Exec(kind) => kind,
     }
 }

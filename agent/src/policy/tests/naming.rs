@@ -1,5 +1,4 @@
-//! A rule must name the programs that an act runs and the files that it changes. No kind does either yet; probes read
-//! files.
+//! A rule must name the programs that an act runs, and the files that it changes, which no kind does yet.
 
 use firedrill_wire::Touches;
 
@@ -44,7 +43,7 @@ fn programs_are_named_word_by_word() {
         assert!(named::allows(&reload, &runs(words)).is_err(), "{words:?}");
     }
     assert!(named::allows(&reload, &changes("/usr/bin/systemctl")).is_err());
-    let clause = named::clause(&runs(&["/bin/true"]));
+    let clause = named::clause(&runs(&["/bin/true"]), false);
     assert_eq!(clause, r#"commands = [["/bin/true"]]"#);
     assert!(rule(&clause).validate().is_ok(), "what a refusal proposes can be used");
 }
