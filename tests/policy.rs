@@ -125,12 +125,13 @@ fn programs_run_where_a_rule_names_them_and_their_user(world: &World) {
         let shop = world.agent("shop", "ruled");
         let run = new_run();
         shop.start_probes(&run, &check).await.unwrap();
-        let mut bins = shop.bins(&run, 0).await.unwrap();
+        let mut bins = std::pin::pin!(shop.bins(&run, 0));
         let bin = bins.next().await.unwrap().unwrap();
         assert!(bin.bad.contains_key("exit 3") && bin.good == 0, "{bin:?}");
         shop.stop_probes(&run).await.unwrap();
 
-        let others = refused(shop.start_probes(&run, &runs(r#"["/bin/sh","-c","exit 4"]"#)).await, "not-allowed");
+        let others =
+            refused(shop.start_probes(&run, &runs(r#"["/bin/sh","-c","exit 4"]"#)).await, "not-allowed");
         assert!(others.contains("commands ="), "{others}");
         let unmapped = refused(shop.start_probes(&run, &runs(r#"["/bin/true"]"#)).await, "not-allowed");
         assert!(unmapped.contains("user daemon cannot be had here"), "{unmapped}");

@@ -171,7 +171,10 @@ impl Policy {
         let rule = allowing().next().map_or("", |rule| rule.name.as_str());
         Err(refuse(
             RefusalCode::NotAllowed,
-            format!("{}: policy.allow \"{rule}\" names the program, and no user as whom it runs", ask.act.kind()),
+            format!(
+                "{}: policy.allow \"{rule}\" names the program, and no user as whom it runs",
+                ask.act.kind()
+            ),
             format!("run_as = \"nobody\" in this rule of {} would do", file.display()),
         ))
     }

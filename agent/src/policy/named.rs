@@ -61,9 +61,9 @@ pub(super) fn validate(rule: &Rule) -> Result<(), String> {
         Some(user) if user.is_empty() || user.contains(['\0', ':']) => {
             Err(format!("policy.allow \"{name}\": run_as = {user:?} is no name of a user"))
         }
-        Some(_) if rule.commands.is_empty() => {
-            Err(format!("policy.allow \"{name}\": run_as is given, and no program: name some by commands = [[…]]"))
-        }
+        Some(_) if rule.commands.is_empty() => Err(format!(
+            "policy.allow \"{name}\": run_as is given, and no program: name some by commands = [[…]]"
+        )),
         _ => Ok(()),
     }
 }

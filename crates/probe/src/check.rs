@@ -30,7 +30,8 @@ pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
     }
     wrong.extend(invalid);
     if spec.kind.runs().is_some() && spec.rate > PROGRAMS_MOST {
-        let what = format!("{} programs a second are too many; at most {PROGRAMS_MOST} are started", spec.rate);
+        let what =
+            format!("{} programs a second are too many; at most {PROGRAMS_MOST} are started", spec.rate);
         let help = "programs are much larger than requests: a few a second show as much";
         wrong.push(Refusal::new(Field::probe("rate"), what, "too many programs", help));
     }

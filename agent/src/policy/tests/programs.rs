@@ -5,8 +5,7 @@ use firedrill_wire::probe::ProbeSpec;
 use super::*;
 
 fn probe(command: &str) -> ProbeSpec {
-    let text =
-        format!(r#"{{"name":"p","rate":1,"timeout":"1s","kind":{{"exec":{{"command":{command}}}}}}}"#);
+    let text = format!(r#"{{"name":"p","rate":1,"timeout":"1s","kind":{{"exec":{{"command":{command}}}}}}}"#);
     serde_json::from_str(&text).unwrap()
 }
 
@@ -50,7 +49,10 @@ fn a_program_runs_as_the_user_of_a_rule_that_names_it() {
     assert_eq!(user(&policy, r#"["/bin/check","x"]"#), Ok(Some("nagios".to_owned())));
     assert_eq!(user(&policy, r#"["/bin/disk"]"#), Ok(Some("nagios".to_owned())));
     for command in [r#"["/bin/check"]"#, r#"["/bin/check","x","y"]"#, r#"["/bin/sh","-c","id"]"#] {
-        assert!(user(&policy, command).unwrap_err().title.contains("no rule lets alice do this"), "{command}");
+        assert!(
+            user(&policy, command).unwrap_err().title.contains("no rule lets alice do this"),
+            "{command}"
+        );
     }
     let problem = user(&policy, r#"["/bin/other"]"#).unwrap_err();
     assert!(problem.title.contains("\"faults only\" names the program, and no user"), "{problem:?}");

@@ -51,7 +51,8 @@ impl Make for ExecProbe {
         };
         let program = self.command.first().map_or("", String::as_str);
         let account = means.reads.program(&self.command).map_err(|why| {
-            let help = "commands = [[…]] and run_as = \"…\" in a rule of [[policy.allow]] in agent.toml allow it";
+            let help =
+                "commands = [[…]] and run_as = \"…\" in a rule of [[policy.allow]] in agent.toml allow it";
             refuse(format!("{program} cannot be run: {why}"), "may not be run", help)
         })?;
         setup::runnable(program).and_then(|()| kept::possible()).map_err(|why| {
@@ -139,8 +140,14 @@ mod tests {
 
     #[test]
     fn all_of_the_output_is_one_number() {
-        for (text, said) in [("5\n", "5"), (" -3.5 ", "-3.5"), ("1e3", "1000.0"), ("007", "7.0"), ("+2", "2.0")] {
-            assert_eq!(number(text.as_bytes()).map(|number| number.to_string()).as_deref(), Some(said), "{text}");
+        for (text, said) in
+            [("5\n", "5"), (" -3.5 ", "-3.5"), ("1e3", "1000.0"), ("007", "7.0"), ("+2", "2.0")]
+        {
+            assert_eq!(
+                number(text.as_bytes()).map(|number| number.to_string()).as_deref(),
+                Some(said),
+                "{text}"
+            );
         }
         for text in ["", "x", "5 6", "5%", "inf", "NaN", "\"5\"", "0x10"] {
             assert_eq!(number(text.as_bytes()), None, "{text}");

@@ -132,7 +132,9 @@ async fn the_end_and_the_number_decide() {
 
 #[tokio::test]
 async fn a_program_gets_few_variables_no_input_and_no_files() {
-    let script = Script::new("exec > \"$1\"; env; pwd; cat; ls /proc/self/fd; grep NoNewPrivs /proc/self/status; ulimit -c");
+    let script = Script::new(
+        "exec > \"$1\"; env; pwd; cat; ls /proc/self/fd; grep NoNewPrivs /proc/self/status; ulimit -c",
+    );
     assert_eq!(asked(&script.spec(&json!({}))).await, "good");
     let written = script.written();
     let lines: Vec<&str> = written.lines().collect();
@@ -153,7 +155,9 @@ async fn a_program_is_another_user_where_that_is_wanted() {
         eprintln!("skipped: only root can be another user");
         return;
     }
-    let script = Script::new("exec > \"$1\"; id -u; id -g; id -G; echo $HOME $USER; grep -E 'Cap(Prm|Eff)' /proc/self/status");
+    let script = Script::new(
+        "exec > \"$1\"; id -u; id -g; id -G; echo $HOME $USER; grep -E 'Cap(Prm|Eff)' /proc/self/status",
+    );
     let account = Account {
         name: "nobody".to_owned(),
         home: "/nonexistent".to_owned(),
@@ -163,9 +167,7 @@ async fn a_program_is_another_user_where_that_is_wanted() {
     };
     assert_eq!(once(&script.spec(&json!({})), &As(account), &NoStores).await, Ok(()));
     let none = "0000000000000000";
-    let said = format!(
-        "65534\n65533\n65533 65532\n/nonexistent nobody\nCapPrm:\t{none}\nCapEff:\t{none}\n"
-    );
+    let said = format!("65534\n65533\n65533 65532\n/nonexistent nobody\nCapPrm:\t{none}\nCapEff:\t{none}\n");
     assert_eq!(script.written(), said);
 }
 
@@ -202,7 +204,11 @@ async fn nothing_outlives_the_time_out() {
 async fn never_ends() {
     let path = std::env::var("FIREDRILL_TEST_SCRIPT").expect("the script of the other test");
     let beside = Path::new(&path).with_file_name("written");
-    let said = asked(&ProbeSpec { timeout: Span::secs(60), ..spec(json!({ "command": ["/bin/sh", path, beside] })) }).await;
+    let said = asked(&ProbeSpec {
+        timeout: Span::secs(60),
+        ..spec(json!({ "command": ["/bin/sh", path, beside] }))
+    })
+    .await;
     unreachable!("it was to be killed before: {said}");
 }
 

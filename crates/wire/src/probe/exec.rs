@@ -174,9 +174,11 @@ mod tests {
             let said: Vec<String> = of(json).invalid().iter().map(ToString::to_string).collect();
             assert!(said.len() == 1 && said[0].contains(why), "{json}: {said:?}");
         }
-        let error = serde_json::from_str::<ExecProbe>(r#"{"command":["/bin/a"],"exit":256}"#).expect_err("no");
+        let error =
+            serde_json::from_str::<ExecProbe>(r#"{"command":["/bin/a"],"exit":256}"#).expect_err("no");
         assert!(error.to_string().contains("from 0 to 255"), "{error}");
-        let long = ExecProbe { command: vec!["/bin/a".to_owned(), "x".repeat(70_000)], ..of(r#"{"command":[]}"#) };
+        let long =
+            ExecProbe { command: vec!["/bin/a".to_owned(), "x".repeat(70_000)], ..of(r#"{"command":[]}"#) };
         assert!(long.invalid()[0].what.contains("at most 65536"));
     }
 
@@ -191,7 +193,8 @@ mod tests {
     fn a_secret_among_the_arguments_is_hidden() {
         let probe = of(r#"{"command":["/bin/check","--password","geheim1","--host","db1"]}"#);
         assert_eq!(probe.about().clear.len(), 1);
-        let shown = format!("{:?} {} {}", probe.without_secrets(), probe.about().asks, probe.about().measures);
+        let shown =
+            format!("{:?} {} {}", probe.without_secrets(), probe.about().asks, probe.about().measures);
         assert!(!shown.contains("geheim1") && shown.contains("db1"), "{shown}");
     }
 }

@@ -15,12 +15,10 @@ use std::{
 use rustix::{
     fs::{CWD, Mode, OFlags, openat},
     process::{
-        Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, kill_process,
-        set_child_subreaper, set_parent_process_death_signal, setrlimit, setsid, umask,
+        Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, kill_process, set_child_subreaper,
+        set_parent_process_death_signal, setrlimit, setsid, umask,
     },
-    thread::{
-        Gid, Uid, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
-    },
+    thread::{Gid, Uid, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid},
 };
 
 use crate::reads::Account;
@@ -77,7 +75,8 @@ impl Keeping {
     /// Makes this process ready for the program, which has no more rights than its user.
     fn become_program(&self, keeper: Pid) -> io::Result<()> {
         setsid()?;
-        for (resource, most) in [(Resource::Core, 0), (Resource::Nofile, FILES), (Resource::Fsize, FILE_MOST)] {
+        for (resource, most) in [(Resource::Core, 0), (Resource::Nofile, FILES), (Resource::Fsize, FILE_MOST)]
+        {
             // Nobody can have more than before.
             let most = getrlimit(resource).maximum.map_or(most, |before| before.min(most));
             setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
