@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_probe_of_a_store_is_refused_where_the_agent_has_no_client() {
-        for (kind, user) in [("postgres", r#","user":"u""#), ("redis", "")] {
+        for (kind, user) in [("postgres", r#","user":"u""#), ("mysql", r#","user":"u""#), ("redis", "")] {
             let text = format!(
                 r#"{{"name":"p","rate":1,"timeout":"1s","kind":{{"{kind}":{{"address":"127.0.0.1:9"{user}}}}}}}"#
             );

@@ -24,6 +24,7 @@ pub(crate) const fn of(kind: &ProbeKind) -> &dyn Make {
         ProbeKind::Icmp(kind) => kind,
         ProbeKind::GrpcHealth(kind) => kind,
         ProbeKind::Postgres(kind) => kind,
+        ProbeKind::Mysql(kind) => kind,
         ProbeKind::Redis(kind) => kind,
         ProbeKind::Exec(kind) => kind,
     }

@@ -9,6 +9,7 @@ mod grpc_health;
 mod http;
 mod icmp;
 mod kind;
+mod mysql;
 mod number;
 mod postgres;
 mod redis;
@@ -36,6 +37,7 @@ pub use http::{
 };
 pub use icmp::IcmpProbe;
 pub use kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source};
+pub use mysql::{MysqlProbe, MysqlRole};
 pub use number::{Bounded, NumberBound};
 pub use postgres::{PostgresProbe, PostgresRole};
 pub use redis::{RedisProbe, RedisRole, RedisSentinels};
@@ -69,6 +71,8 @@ macro_rules! probe_kinds {
             GrpcHealth(GrpcHealthProbe): grpc_health, "grpc-health";
             /// A statement of a PostgreSQL database.
             Postgres(PostgresProbe): postgres, "postgres";
+            /// A statement of a MySQL or MariaDB database.
+            Mysql(MysqlProbe): mysql, "mysql";
             /// A command to a Redis server.
             Redis(RedisProbe): redis, "redis";
             /// A program that runs on the vantage.

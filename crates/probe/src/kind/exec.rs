@@ -1,6 +1,7 @@
 //! A program that runs on the vantage, without a shell: its exit code, and the number that it prints. Nothing of it is there any longer than its
 //! request, whatever it started.
 
+mod end;
 #[cfg_attr(not(target_os = "linux"), path = "exec/portable.rs")]
 mod kept;
 mod setup;
@@ -16,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use self::{kept::Kept, setup::Setup};
+use self::{end::End, kept::Kept, setup::Setup};
 use crate::{
     ask::{Ask, Make, Means},
     clock::boot_us,
@@ -33,15 +34,6 @@ struct Exec {
     exit: ExitCodes,
     number: Option<NumberBound>,
     places: Arc<Semaphore>,
-}
-
-/// The end of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// By itself, with this exit code.
-    Exit(u8),
-    /// By this signal.
-    Signal(u8),
 }
 
 impl Make for ExecProbe {

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use self::keeper::Keeping;
-use super::{End, setup::Setup};
+use super::{end::End, setup::Setup};
 
 /// Whether programs can be kept here: the kernel must tell which children a process has.
 pub(super) fn possible() -> Result<(), String> {

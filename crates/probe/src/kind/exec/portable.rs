@@ -8,7 +8,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 
-use super::{End, setup::Setup};
+use super::{end::End, setup::Setup};
 
 /// Whether programs can be run here.
 pub(super) fn possible() -> Result<(), String> {

@@ -54,7 +54,9 @@ impl Keeping {
             group: Gid::from_raw(account.group),
             groups: account.groups.into_iter().map(Gid::from_raw).collect(),
         };
-        Self { account: account.map(ids) }
+        // A user who is the same already has what is needed, and may not be allowed to choose groups.
+        let own = rustix::process::geteuid().as_raw();
+        Self { account: account.filter(|account| account.user != own).map(ids) }
     }
 
     /// Forks once more. Returns in the new process, which becomes the program; the process that called becomes the keeper, and never returns.
