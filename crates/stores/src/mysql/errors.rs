@@ -4,7 +4,7 @@ use firedrill_probe::client::{Cause, Failure, Told};
 
 use super::packets::Reader;
 
-/// What the server refused.
+/// The thing that the server refused.
 #[derive(Clone, Copy)]
 pub(super) enum Refused {
     /// The login, with a password or without one.
