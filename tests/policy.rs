@@ -114,6 +114,35 @@ fn secrets_come_from_listed_directories_only(world: &World) {
     });
 }
 
+fn programs_run_where_a_rule_names_them_and_their_user(world: &World) {
+    let runs = |command: &str| {
+        let mut all = probes("http://unused/", "");
+        all.probes[0].kind = serde_json::from_str(&format!(r#"{{"exec":{{"command":{command}}}}}"#)).unwrap();
+        all
+    };
+    let check = runs(r#"["/bin/sh","-c","exit 3"]"#);
+    world.runtime.block_on(async {
+        let shop = world.agent("shop", "ruled");
+        let run = new_run();
+        shop.start_probes(&run, &check).await.unwrap();
+        let mut bins = std::pin::pin!(shop.bins(&run, 0));
+        let bin = bins.next().await.unwrap().unwrap();
+        assert!(bin.bad.contains_key("exit 3") && bin.good == 0, "{bin:?}");
+        shop.stop_probes(&run).await.unwrap();
+
+        let others =
+            refused(shop.start_probes(&run, &runs(r#"["/bin/sh","-c","exit 4"]"#)).await, "not-allowed");
+        assert!(others.contains("commands ="), "{others}");
+        let unmapped = refused(shop.start_probes(&run, &runs(r#"["/bin/true"]"#)).await, "not-allowed");
+        assert!(unmapped.contains("user daemon cannot be had here"), "{unmapped}");
+        let bob = world.agent("bob", "ruled");
+        assert!(refused(bob.start_probes(&new_run(), &check).await, "not-allowed").contains("bob"));
+        let free = world.agent("alice", "free");
+        let said = refused(free.start_probes(&new_run(), &check).await, "not-allowed");
+        assert!(said.contains("run_as = \"nobody\""), "{said}");
+    });
+}
+
 fn bounds_of_probes_are_named(world: &World) {
     let agent = world.agent("bob", "free");
     world.runtime.block_on(async {
@@ -264,8 +293,12 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // One at a time, because the tests share hosts. Each leaves them as it found them.
     args.test_threads = Some(1);
-    let cases: [Case; 6] = [
+    let cases: [Case; 7] = [
         ("secrets_come_from_listed_directories_only", secrets_come_from_listed_directories_only),
+        (
+            "programs_run_where_a_rule_names_them_and_their_user",
+            programs_run_where_a_rule_names_them_and_their_user,
+        ),
         ("bounds_of_probes_are_named", bounds_of_probes_are_named),
         ("a_halt_is_for_probes_and_exchanges_too", a_halt_is_for_probes_and_exchanges_too),
         ("whom_a_host_allows_nothing_may_heal_and_look", whom_a_host_allows_nothing_may_heal_and_look),

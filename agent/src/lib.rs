@@ -37,6 +37,7 @@ mod mutex;
 pub mod path_check;
 pub mod policy;
 pub mod prober;
+mod programs;
 mod sched;
 pub mod secrets;
 pub mod serve;

@@ -155,6 +155,30 @@ impl Policy {
         }
     }
 
+    /// Returns the user as whom the program of a probe runs; `None` for a probe without one. [`Self::check`] has allowed the probe.
+    ///
+    /// # Errors
+    /// No rule that allows it names a user.
+    pub fn run_as(&self, ask: &Question<'_>, file: &Path) -> Result<Option<&str>, Problem> {
+        let touches = ask.act.touches();
+        if touches.runs.is_empty() {
+            return Ok(None);
+        }
+        let allowing = || self.allow.iter().filter(|rule| rule.allows(ask, &touches).is_ok());
+        if let Some(user) = allowing().find_map(|rule| rule.run_as.as_deref()) {
+            return Ok(Some(user));
+        }
+        let rule = allowing().next().map_or("", |rule| rule.name.as_str());
+        Err(refuse(
+            RefusalCode::NotAllowed,
+            format!(
+                "{}: policy.allow \"{rule}\" names the program, and no user as whom it runs",
+                ask.act.kind()
+            ),
+            format!("run_as = \"nobody\" in this rule of {} would do", file.display()),
+        ))
+    }
+
     /// Checks that a log is listed.
     fn check_log(&self, log: &LogSpec, file: &Path) -> Result<(), Problem> {
         if listed::entry_of(&self.logs, &log.file).is_some() {
@@ -215,7 +239,7 @@ impl Policy {
                 ),
                 format!(
                     "[[policy.allow]] with {} in {} would allow it",
-                    named::clause(touches),
+                    named::clause(touches, matches!(ask.act, Act::Probe(_))),
                     file.display()
                 ),
             ));

@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_probe_of_a_store_is_refused_where_the_agent_has_no_client() {
-        for (kind, user) in [("postgres", r#","user":"u""#), ("redis", "")] {
+        for (kind, user) in [("postgres", r#","user":"u""#), ("mysql", r#","user":"u""#), ("redis", "")] {
             let text = format!(
                 r#"{{"name":"p","rate":1,"timeout":"1s","kind":{{"{kind}":{{"address":"127.0.0.1:9"{user}}}}}}}"#
             );
@@ -272,6 +272,15 @@ mod tests {
                 assert!(problem.title.contains(words), "{problem:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_program_that_nobody_allowed_is_not_run() {
+        let text = r#"{"name":"p","rate":1,"timeout":"1s","kind":{"exec":{"command":["/bin/true"]}}}"#;
+        let spec = serde_json::from_str(text).unwrap();
+        let problem = start(&Probes::new(&NoStores), "r1", spec).unwrap_err();
+        assert_eq!(problem.code, RefusalCode::BadProbe);
+        assert!(problem.title.contains("/bin/true cannot be run"), "{problem:?}");
     }
 
     #[tokio::test]

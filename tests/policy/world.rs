@@ -34,6 +34,18 @@ teams = [\"shop\"]
 kinds = [\"probe-http\"]
 peers = [\"10.77.1.0/24\"]
 [[policy.allow]]
+name = \"shop may run its check\"
+teams = [\"shop\"]
+kinds = [\"probe-exec\"]
+commands = [[\"/bin/sh\", \"-c\", \"exit 3\"]]
+run_as = \"root\"
+[[policy.allow]]
+name = \"shop may run what cannot be run here\"
+teams = [\"shop\"]
+kinds = [\"probe-exec\"]
+commands = [[\"/bin/true\"]]
+run_as = \"daemon\"
+[[policy.allow]]
 name = \"sre may release\"
 teams = [\"sre\"]
 kinds = [\"release\"]

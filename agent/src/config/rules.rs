@@ -8,7 +8,7 @@ use firedrill_wire::{
 };
 
 use super::{Config, log_dirs};
-use crate::{policy::Policy, secrets::Secrets};
+use crate::{policy::Policy, programs, secrets::Secrets};
 
 /// The keys of the file that make up [`Rules`].
 pub(super) const KEYS: [&str; 3] = ["environment", "policy", "secrets"];
@@ -50,12 +50,13 @@ impl Rules {
     }
 
     /// Returns the findings for `doctor`: whether the host names its environment, and whether the directories of
-    /// secrets and of logs are safe.
+    /// secrets and of logs are safe, and which programs probes may run.
     #[must_use]
     pub fn findings(&self, file: &Path) -> Vec<Finding> {
         let mut findings = vec![self.environment_finding(file)];
         findings.extend(self.secrets.findings(file));
         findings.extend(log_dirs::findings(&self.policy.logs, file));
+        findings.extend(programs::findings(&self.policy.allow, file));
         findings
     }
 

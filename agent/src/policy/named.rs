@@ -25,11 +25,15 @@ pub(super) fn needs_naming(touches: &Touches) -> bool {
     !changes.is_empty() || !runs.is_empty()
 }
 
-/// Returns the clauses of a rule that would allow the programs and files that an act touches, as people write them.
-pub(super) fn clause(touches: &Touches) -> String {
+/// Returns the clauses of a rule that would allow the programs and files that an act touches, as people write them. The program of a
+/// probe needs a user, too.
+pub(super) fn clause(touches: &Touches, is_probe: bool) -> String {
     let mut clauses = Vec::new();
     if !touches.runs.is_empty() {
         clauses.push(format!("commands = {:?}", touches.runs));
+        if is_probe {
+            clauses.push("run_as = \"nobody\"".to_owned());
+        }
     }
     if !touches.changes.is_empty() {
         clauses.push(format!("files = {:?}", touches.changes));
@@ -48,12 +52,20 @@ pub(super) fn validate(rule: &Rule) -> Result<(), String> {
     let wrong = |words: &&Vec<String>| {
         words.first().is_none_or(|program| !is_plain(Path::new(program)) || program.contains('*'))
     };
-    match rule.commands.iter().find(wrong) {
-        Some(words) => Err(format!(
+    if let Some(words) = rule.commands.iter().find(wrong) {
+        return Err(format!(
             "policy.allow \"{name}\": commands: {words:?} does not begin with the whole path of a program, for example \
              [\"/usr/bin/systemctl\", \"reload\", \"*\"]"
+        ));
+    }
+    match &rule.run_as {
+        Some(user) if user.is_empty() || user.contains(['\0', ':']) => {
+            Err(format!("policy.allow \"{name}\": run_as = {user:?} is no name of a user"))
+        }
+        Some(_) if rule.commands.is_empty() => Err(format!(
+            "policy.allow \"{name}\": run_as is given, and no program: name some by commands = [[…]]"
         )),
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Rule {
     pub variables: Vec<String>,
     /// Programs that may be run, each an argument vector. Without this none is run.
     pub commands: Vec<Vec<String>>,
+    /// The user as whom a probe's program runs. Without this the rule lets no probe run one.
+    pub run_as: Option<String>,
     /// Maximum length of a hold.
     pub max_hold: Option<Span>,
 }

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 mod acts;
 mod environments;
 mod naming;
+mod programs;
 
 /// Friday, 2026-11-20 12:00 UTC.
 const FRIDAY_NOON: u64 = 1_795_176_000_000_000;

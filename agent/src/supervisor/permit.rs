@@ -25,6 +25,7 @@ use crate::{
     mutex::lock,
     path_check,
     policy::{Act, Question},
+    programs::{Granted, Programs},
     secrets::AllOf,
     service,
     wiring::Allowance,
@@ -173,12 +174,22 @@ impl Core {
         for rules in &rules {
             rules.policy.check_probing(start, self.policy_file())?;
         }
+        let mut programs = Programs::default();
         for probe in &start.probes {
-            let act = Act::Probe(probe);
-            self.may(&rules, caller, start.environment.as_deref(), act, self.wall_us())?;
+            let (act, environment) = (Act::Probe(probe), start.environment.as_deref());
+            self.may(&rules, caller, environment, act, self.wall_us())?;
+            for rules in &rules {
+                let host_environment = rules.environment.as_deref();
+                let ask = Question { caller, environment, host_environment, act, wall_us: self.wall_us() };
+                let user = rules.policy.run_as(&ask, self.policy_file())?;
+                if let (Some(command), Some(user)) = (probe.kind.runs(), user) {
+                    programs.allow(command, user)?;
+                }
+            }
         }
+        let secrets = AllOf(rules.iter().map(|rules| &rules.secrets).collect());
         let allowance = Allowance {
-            reads: &AllOf(rules.iter().map(|rules| &rules.secrets).collect()),
+            reads: &Granted { secrets, programs },
             most_rate: rules.iter().map(|rules| rules.policy.max_probe_rate).min().unwrap_or(0),
             says: format!("policy.max_probe_rate in {} says so", self.policy_file().display()),
         };

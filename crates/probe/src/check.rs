@@ -15,6 +15,9 @@ use crate::{
 /// Requests that may be under way beyond those that the schedule explains.
 const SLACK: u64 = 16;
 
+/// The most programs that a probe starts in a second: each is two processes.
+const PROGRAMS_MOST: f64 = 100.0;
+
 /// All reasons to refuse a probe, wherever it runs. Reads no file and sends nothing.
 #[must_use]
 pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
@@ -26,6 +29,12 @@ pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
         wrong.extend(to.into_iter().filter_map(|(host, port)| resolver(spec, &host, port).err()).flatten());
     }
     wrong.extend(invalid);
+    if spec.kind.runs().is_some() && spec.rate > PROGRAMS_MOST {
+        let what =
+            format!("{} programs a second are too many; at most {PROGRAMS_MOST} are started", spec.rate);
+        let help = "programs are much larger than requests: a few a second show as much";
+        wrong.push(Refusal::new(Field::probe("rate"), what, "too many programs", help));
+    }
     if let (Connection::Reuse, Connections::New(why)) = (spec.connection, about.connections) {
         let help = "write \"new\", or leave it out";
         wrong.push(Refusal::new(Field::probe("connection"), why, "cannot be used again", help));

@@ -8,6 +8,6 @@ pub use crate::{
     handshake::{Handshake, failure},
     outcome::{Cause, Failure, Phases, Told},
     secret::text as secret_of,
-    server::Server,
+    server::{Server, Stream},
     tls::handshake,
 };

@@ -2,6 +2,7 @@
 
 mod by_clients;
 mod dns;
+mod exec;
 mod grpc_health;
 pub(crate) mod http;
 mod icmp;
@@ -23,6 +24,8 @@ pub(crate) const fn of(kind: &ProbeKind) -> &dyn Make {
         ProbeKind::Icmp(kind) => kind,
         ProbeKind::GrpcHealth(kind) => kind,
         ProbeKind::Postgres(kind) => kind,
+        ProbeKind::Mysql(kind) => kind,
         ProbeKind::Redis(kind) => kind,
+        ProbeKind::Exec(kind) => kind,
     }
 }

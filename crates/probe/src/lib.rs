@@ -45,7 +45,7 @@ pub use kind::http::fetch::{Fetched, Fetcher};
 pub use kind::stores::{NoStores, StoreProbe, Stores, Terms};
 pub use once::once;
 pub use pace::pace;
-pub use reads::{Anything, Reads, Use, read_whole};
+pub use reads::{Account, Anything, Reads, Use, read_whole};
 pub use run::{Running, start, start_on};
 pub use schedule::MOST_RATE;
 pub use secret::secret_text;

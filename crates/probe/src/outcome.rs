@@ -1,11 +1,13 @@
 //! The end of a request. Never text from a server: causes are a short, stable set of words.
 
+mod ended;
 mod told;
 
 use std::{fmt, io};
 
 use firedrill_wire::probe::Rcode;
 
+pub(crate) use ended::Ended;
 pub use told::Told;
 
 /// The reason why an answer was bad.
@@ -49,6 +51,8 @@ pub enum Cause {
     Answer,
     /// Something that a store said, or that its role says.
     Store(Told),
+    /// The end of a program, or what it printed.
+    Program(Ended),
 }
 
 /// The reason why a certificate is not accepted.
@@ -116,6 +120,7 @@ impl fmt::Display for Cause {
             Self::NoRecords => "no records",
             Self::Records => "other records",
             Self::Store(told) => return told.fmt(f),
+            Self::Program(ended) => return ended.fmt(f),
         })
     }
 }
@@ -153,6 +158,12 @@ pub enum Failure {
 impl From<Told> for Failure {
     fn from(told: Told) -> Self {
         Self::Bad(Cause::Store(told))
+    }
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Self {
+        Self::Bad(Cause::Program(ended))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads a probe's secrets and authorities. The process that runs the probe supplies the reader, which may refuse.
+//! What a probe may read and run where it is: secrets, authorities, programs. The process that runs the probe supplies the reader, which may refuse.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,22 @@ impl Use {
     }
 }
 
-/// Reads for probes. Errors are clauses for people, and hold nothing of what was read.
+/// A user of this machine, as whom a program runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user's name.
+    pub name: String,
+    /// The user's home.
+    pub home: String,
+    /// The user's number.
+    pub user: u32,
+    /// The number of the user's first group.
+    pub group: u32,
+    /// The numbers of all groups.
+    pub groups: Vec<u32>,
+}
+
+/// Reads for probes, and allows programs. Errors are clauses for people, and hold nothing of what was read.
 pub trait Reads: Sync {
     /// A whole file, of at most [`Use::most`] bytes.
     ///
@@ -46,9 +61,17 @@ pub trait Reads: Sync {
     /// # Errors
     /// It may not be read, is not set, or is not Unicode.
     fn variable(&self, name: &str) -> Result<String, String>;
+
+    /// The user as whom a program runs, an argument vector; `None` for the user of this process.
+    ///
+    /// # Errors
+    /// It may not be run, or its user cannot be had.
+    fn program(&self, _command: &[String]) -> Result<Option<Account>, String> {
+        Err("no program is run here".to_owned())
+    }
 }
 
-/// Reads whatever the process may read: for probes of whoever runs the process.
+/// Reads whatever the process may read, and runs whatever it may run: for probes of whoever runs the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Anything;
 
@@ -63,6 +86,10 @@ impl Reads for Anything {
             // The error's own text would print the value.
             VarError::NotUnicode(_) => "it is not Unicode".to_owned(),
         })
+    }
+
+    fn program(&self, _command: &[String]) -> Result<Option<Account>, String> {
+        Ok(None)
     }
 }
 
@@ -88,6 +115,10 @@ impl Reads for Once<'_> {
     fn variable(&self, name: &str) -> Result<String, String> {
         let mut variables = self.variables.lock().unwrap_or_else(PoisonError::into_inner);
         variables.entry(name.to_owned()).or_insert_with(|| self.reads.variable(name)).clone()
+    }
+
+    fn program(&self, command: &[String]) -> Result<Option<Account>, String> {
+        self.reads.program(command)
     }
 }
 

@@ -1,9 +1,10 @@
-//! Clients of stores for the prober: PostgreSQL and Redis, asked once for each request.
+//! Clients of stores for the prober: PostgreSQL, MySQL and MariaDB, Redis, asked once for each request.
 //!
 //! A program hands [`Clients`] to the prober; one that does not is smaller. Connections are opened by the prober's own means, so that names are
 //! looked up and times are counted as for all other kinds. No client connects anew, tries again or follows a redirection by itself: that
 //! would hide what is measured. Never judges, and never shows a server's text.
 
+mod mysql;
 mod postgres;
 mod redis;
 mod servers;
@@ -11,7 +12,7 @@ mod servers;
 use firedrill_probe::{StoreProbe, Stores, Terms, client::Ask};
 use firedrill_wire::probe::Refusal;
 
-use crate::{postgres::Postgres, redis::Redis};
+use crate::{mysql::Mysql, postgres::Postgres, redis::Redis};
 
 /// The clients of this crate.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,7 @@ impl Stores for Clients {
     fn client(&self, probe: StoreProbe<'_>, terms: &Terms<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         Ok(match probe {
             StoreProbe::Postgres(probe) => Box::new(Postgres::new(probe, terms)?),
+            StoreProbe::Mysql(probe) => Box::new(Mysql::new(probe, terms)?),
             StoreProbe::Redis(probe) => Box::new(Redis::new(probe, terms)?),
         })
     }

@@ -4,10 +4,13 @@
 mod address;
 mod bins;
 mod dns;
+mod exec;
 mod grpc_health;
 mod http;
 mod icmp;
 mod kind;
+mod mysql;
+mod number;
 mod postgres;
 mod redis;
 mod refused;
@@ -27,12 +30,15 @@ use serde::{Deserialize, Serialize};
 pub use address::given;
 pub use bins::{Bin, Requests};
 pub use dns::{DnsMatch, DnsParsed, DnsProbe, DnsRecord, DnsTransport, Rcode};
+pub use exec::{ExecProbe, ExitCodes};
 pub use grpc_health::GrpcHealthProbe;
 pub use http::{
     HttpProbe, JsonBound, JsonEquals, Parsed as HttpRequest, Status, Statuses, Target as HttpTarget,
 };
 pub use icmp::IcmpProbe;
 pub use kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source};
+pub use mysql::{MysqlProbe, MysqlRole};
+pub use number::{Bounded, NumberBound};
 pub use postgres::{PostgresProbe, PostgresRole};
 pub use redis::{RedisProbe, RedisRole, RedisSentinels};
 pub use refused::{Field, Refusal, note};
@@ -65,8 +71,12 @@ macro_rules! probe_kinds {
             GrpcHealth(GrpcHealthProbe): grpc_health, "grpc-health";
             /// A statement of a PostgreSQL database.
             Postgres(PostgresProbe): postgres, "postgres";
+            /// A statement of a MySQL or MariaDB database.
+            Mysql(MysqlProbe): mysql, "mysql";
             /// A command to a Redis server.
             Redis(RedisProbe): redis, "redis";
+            /// A program that runs on the vantage.
+            Exec(ExecProbe): exec, "exec";
         }
     };
 }
@@ -160,6 +170,12 @@ impl ProbeKind {
         self.as_kind().destinations()
     }
 
+    /// Returns the program that a request runs, as an argument vector; `None` for a kind that opens connections itself.
+    #[must_use]
+    pub fn runs(&self) -> Option<&[String]> {
+        self.as_kind().runs()
+    }
+
     /// Returns all errors in its parameters that need no file to be found.
     #[must_use]
     pub fn invalid(&self) -> Vec<Refusal> {
@@ -193,7 +209,7 @@ pub struct ProbeSpec {
 }
 
 impl ProbeSpec {
-    /// Returns the files and variables that it reads and the peers that it reaches, by which the policy of the host that runs it
+    /// Returns the files and variables that it reads, the peers that it reaches and the program that it runs, by which the policy of the host that runs it
     /// decides. A name that comes with addresses is not looked up. Then the addresses count as peers, because the caller can give any
     /// name to them.
     #[must_use]
@@ -202,7 +218,9 @@ impl ProbeSpec {
         let about = kind.about();
         let mut all = Touches::default();
         let to = kind.destinations();
-        all.everything = to.is_empty();
+        all.runs.extend(kind.runs().map(<[String]>::to_vec));
+        // A rule has to name a program, whomever this reaches.
+        all.everything = to.is_empty() && all.runs.is_empty();
         let mut peers: Vec<String> = Vec::new();
         for (host, _) in to {
             match given(&host, names) {

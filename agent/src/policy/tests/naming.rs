@@ -1,5 +1,5 @@
 //! Tests of rules that name programs and files: a rule must name the programs that an act runs and the files that it changes. No kind of
-//! fault does either yet.
+//! fault does either yet; probes of the kind `exec` run programs.
 
 use firedrill_wire::Touches;
 
@@ -44,7 +44,7 @@ fn programs_are_named_word_by_word() {
         assert!(named::allows(&reload, &runs(words)).is_err(), "{words:?}");
     }
     assert!(named::allows(&reload, &changes("/usr/bin/systemctl")).is_err());
-    let clause = named::clause(&runs(&["/bin/true"]));
+    let clause = named::clause(&runs(&["/bin/true"]), false);
     assert_eq!(clause, r#"commands = [["/bin/true"]]"#);
     assert!(rule(&clause).validate().is_ok(), "the clause that a refusal proposes is valid");
 }

@@ -1,6 +1,6 @@
 //! Kinds that the clients ask which the program handed in.
 
-use firedrill_wire::probe::{PostgresProbe, ProbeSpec, RedisProbe, Refusal};
+use firedrill_wire::probe::{MysqlProbe, PostgresProbe, ProbeSpec, RedisProbe, Refusal};
 
 use super::stores::{StoreProbe, Terms};
 use crate::ask::{Ask, Make, Means};
@@ -18,5 +18,6 @@ macro_rules! by_clients {
 
 by_clients! {
     Postgres(PostgresProbe);
+    Mysql(MysqlProbe);
     Redis(RedisProbe);
 }

@@ -1,6 +1,6 @@
 //! Probes of stores. Their clients are in a crate of their own, which the program hands in, because a small agent is built without it.
 
-use firedrill_wire::probe::{Field, PostgresProbe, ProbeSpec, RedisProbe, Refusal};
+use firedrill_wire::probe::{Field, MysqlProbe, PostgresProbe, ProbeSpec, RedisProbe, Refusal};
 
 use crate::{answer::Ask, reads::Reads};
 
@@ -9,6 +9,8 @@ use crate::{answer::Ask, reads::Reads};
 pub enum StoreProbe<'p> {
     /// Of PostgreSQL.
     Postgres(&'p PostgresProbe),
+    /// Of MySQL or MariaDB.
+    Mysql(&'p MysqlProbe),
     /// Of Redis.
     Redis(&'p RedisProbe),
 }
@@ -40,6 +42,7 @@ impl Stores for NoStores {
     fn client(&self, probe: StoreProbe<'_>, _terms: &Terms<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         let kind = match probe {
             StoreProbe::Postgres(_) => "postgres",
+            StoreProbe::Mysql(_) => "mysql",
             StoreProbe::Redis(_) => "redis",
         };
         let what = format!(

@@ -1,4 +1,4 @@
-//! Causes that stores tell: few words of PostgreSQL and Redis that people know, else the code. Never a server's own text.
+//! Causes that stores tell: few words of PostgreSQL, MySQL and Redis that people know, else the code. Never a server's own text.
 
 use std::fmt;
 
@@ -11,6 +11,8 @@ macro_rules! told {
             $($(#[$about])* $name,)*
             /// Another error of PostgreSQL, by its code.
             Sql([u8; 5]),
+            /// Another error of MySQL or MariaDB, by its number.
+            Mysql(u16),
         }
 
         impl fmt::Display for Told {
@@ -18,12 +20,13 @@ macro_rules! told {
                 match self {
                     $(Self::$name => f.write_str($words),)*
                     Self::Sql(code) => write!(f, "sql {}", String::from_utf8_lossy(code)),
+                    Self::Mysql(number) => write!(f, "mysql {number}"),
                 }
             }
         }
 
         #[cfg(test)]
-        const ALL: &[Told] = &[$(Told::$name,)* Told::Sql(*b"42P01")];
+        const ALL: &[Told] = &[$(Told::$name,)* Told::Sql(*b"42P01"), Told::Mysql(1146)];
     };
 }
 
@@ -38,6 +41,8 @@ told! {
     NoDatabase: "no such database";
     /// The server has no TLS.
     NoTls: "no tls at the server";
+    /// The login, or the server, wants TLS.
+    TlsWanted: "tls wanted";
     /// The server starts, or reads its data.
     Loading: "starting up";
     /// The server is being stopped.
@@ -50,6 +55,10 @@ told! {
     Standby: "answered by a standby";
     /// The server is a primary or a master, and another one is wanted.
     Primary: "answered by a primary";
+    /// The node of the cluster takes no statements, because it is not among the majority or has no data yet.
+    NotReady: "node not ready";
+    /// The node of the cluster is not synced, or there is no cluster.
+    NotSynced: "node not synced";
     /// Fewer replicas than the server wants are there.
     NoReplicas: "too few replicas";
     /// The server has lost its master, and gives no stale data.

@@ -4,6 +4,7 @@
 mod answers;
 #[cfg(test)]
 mod common;
+mod exec;
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]

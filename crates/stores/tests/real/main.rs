@@ -1,6 +1,7 @@
-//! The clients against real servers of PostgreSQL and Redis, started on loopback addresses of this process and ended by their pids.
+//! The clients against real servers of PostgreSQL, MariaDB and Redis, started on loopback addresses of this process and ended by their pids.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod mysql;
 mod postgres;
 mod programs;
 mod redis;
@@ -19,11 +20,12 @@ use tokio::time::Instant;
 const LONG: Duration = Duration::from_secs(20);
 
 fn client(json: &str, connection: Connection) -> Box<dyn Ask> {
-    let kind = if json.contains("\"command\"") {
-        ProbeKind::Redis(serde_json::from_str(json).expect(json))
-    } else {
-        ProbeKind::Postgres(serde_json::from_str(json).expect(json))
-    };
+    client_of(if json.contains("\"command\"") { "redis" } else { "postgres" }, json, connection)
+}
+
+/// Makes the client of a probe of that kind.
+fn client_of(kind: &str, json: &str, connection: Connection) -> Box<dyn Ask> {
+    let kind: ProbeKind = serde_json::from_str(&format!("{{{kind:?}:{json}}}")).expect(json);
     let spec = ProbeSpec {
         name: "store".to_owned(),
         kind,
@@ -40,6 +42,10 @@ fn client(json: &str, connection: Connection) -> Box<dyn Ask> {
             assert_eq!(probe.invalid(), []);
             Clients.client(StoreProbe::Postgres(probe), &terms)
         }
+        ProbeKind::Mysql(probe) => {
+            assert_eq!(probe.invalid(), []);
+            Clients.client(StoreProbe::Mysql(probe), &terms)
+        }
         ProbeKind::Redis(probe) => {
             assert_eq!(probe.invalid(), []);
             Clients.client(StoreProbe::Redis(probe), &terms)
@@ -48,6 +54,7 @@ fn client(json: &str, connection: Connection) -> Box<dyn Ask> {
     };
     made.map_err(|why| format!("{why:?}")).unwrap()
 }
+
 /// Asks once over a new connection, and returns the cause, or `good`.
 async fn asked(json: &str) -> String {
     said(client(json, Connection::New).ask(Instant::now() + LONG).await)
@@ -55,13 +62,18 @@ async fn asked(json: &str) -> String {
 
 /// Asks until something is said.
 async fn at_last(json: &str, what: &str) {
+    at_last_of(what, async || asked(json).await).await;
+}
+
+/// Asks in some way until something is said.
+async fn at_last_of(what: &str, ask: impl AsyncFn() -> String) {
     let until = Instant::now() + LONG;
     loop {
-        let said = asked(json).await;
+        let said = ask().await;
         if said == what {
             return;
         }
-        assert!(Instant::now() < until, "{said}, and never {what}: {json}");
+        assert!(Instant::now() < until, "{said}, and never {what}");
     }
 }
 

@@ -17,7 +17,8 @@ const POSTGRES: &str = "/usr/lib/postgresql/15/bin";
 
 /// Returns the path of a program, or says that the test is skipped. In CI a program that is missing is a failure.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let place = [POSTGRES, "/usr/bin", "/usr/local/bin"].map(|folder| Path::new(folder).join(name));
+    let place =
+        [POSTGRES, "/usr/bin", "/usr/local/bin", "/usr/sbin"].map(|folder| Path::new(folder).join(name));
     let found = place.into_iter().find(|path| path.exists());
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{name} is not installed: tests/packages.sh stores");

@@ -20,6 +20,8 @@ pub enum Part {
     Body,
     /// The text that is sent over a connection, without a protocol that Firedrill knows.
     Sent,
+    /// An argument of a program.
+    Argument,
 }
 
 impl fmt::Display for Part {
@@ -32,6 +34,7 @@ impl fmt::Display for Part {
             Self::Header(name) => write!(f, "the header `{name}`"),
             Self::Body => f.write_str("the body"),
             Self::Sent => f.write_str("the text that is sent"),
+            Self::Argument => f.write_str("an argument of the program"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The descriptor of a probe kind. Together with the list in [`super`] it is the only thing that differs by kind outside of the
 //! prober.
 //!
-//! Nothing here but [`Kind::destinations`] has a default, so a new kind compiles only when its descriptor is complete.
+//! Nothing here but [`Kind::destinations`] and [`Kind::runs`] has a default, so a new kind compiles only when its descriptor is complete.
 
 use super::{
     refused::{Field, Refusal},
@@ -19,6 +19,11 @@ pub trait Kind {
     /// none. A kind with one destination leaves it as it is.
     fn destinations(&self) -> Vec<(String, u16)> {
         self.about().reach.to.into_iter().collect()
+    }
+
+    /// Returns the program that a request runs, as an argument vector; `None` for a kind that opens connections itself.
+    fn runs(&self) -> Option<&[String]> {
+        None
     }
 
     /// Returns all errors in the parameters that need no file to be found. `check` asks, and whoever runs the probe asks again.

@@ -7,7 +7,7 @@ use super::{
     refused::{Field, Refusal},
     secret::Secret,
     secure::Secure,
-    store::{Addresses, StoreServer, destinations, sent, servers, unsendable},
+    store::{Addresses, Sql, StoreServer, destinations, sent, servers},
 };
 
 /// The usual port.
@@ -147,28 +147,16 @@ impl Kind for PostgresProbe {
 
     fn invalid(&self) -> Vec<Refusal> {
         let mut wrong = self.servers().err().unwrap_or_default();
-        wrong.extend(
-            self.password.as_ref().and_then(|one| one.invalid(Field::request(&["password"]), "`password`")),
-        );
-        for (key, text) in [("user", Some(&self.user)), ("database", self.database.as_ref())] {
-            let Some(text) = text else { continue };
-            wrong.extend(unsendable(key, text, 63));
-            if text.is_empty() {
-                let what = format!("`{key}` is empty");
-                wrong.push(Refusal::new(Field::request(&[key]), what, "no name", "for example \"drill\""));
-            }
-        }
-        if self.statement.trim().is_empty() {
-            let help = "for example \"select 1\", or leave it out";
-            wrong.push(Refusal::new(
-                Field::request(&["statement"]),
-                "`statement` is empty",
-                "nothing is asked",
-                help,
-            ));
-        }
-        wrong.extend(unsendable("statement", &self.statement, Self::STATEMENT_MOST));
-        wrong.extend(self.expect.as_ref().and_then(|text| unsendable("expect", text, Self::STATEMENT_MOST)));
+        let sql = Sql {
+            user: &self.user,
+            database: self.database.as_deref(),
+            password: self.password.as_ref(),
+            statement: &self.statement,
+            expect: self.expect.as_deref(),
+            name_most: 63,
+            most: Self::STATEMENT_MOST,
+        };
+        wrong.extend(sql.refusals());
         wrong
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, de};
 use super::{
     address::host_and_port,
     refused::{Field, Refusal},
+    secret::Secret,
     secure::Secure,
 };
 use crate::hide::{self, Clear, HIDDEN, Part, names_secret};
@@ -184,6 +185,44 @@ pub(super) fn sent(field: Field, text: &str) -> (String, Option<Clear>) {
         return (HIDDEN.to_owned(), Some(clear));
     }
     (text.to_owned(), None)
+}
+
+/// The values of a statement of a database.
+pub(super) struct Sql<'p> {
+    pub(super) user: &'p str,
+    pub(super) database: Option<&'p str>,
+    pub(super) password: Option<&'p Secret>,
+    pub(super) statement: &'p str,
+    pub(super) expect: Option<&'p str>,
+    /// The longest name, in bytes.
+    pub(super) name_most: usize,
+    /// The longest statement, in bytes.
+    pub(super) most: usize,
+}
+
+impl Sql<'_> {
+    /// Refuses values that no server could get.
+    pub(super) fn refusals(&self) -> Vec<Refusal> {
+        let password = Field::request(&["password"]);
+        let mut wrong: Vec<Refusal> =
+            self.password.and_then(|one| one.invalid(password, "`password`")).into_iter().collect();
+        for (key, text) in [("user", Some(self.user)), ("database", self.database)] {
+            let Some(text) = text else { continue };
+            wrong.extend(unsendable(key, text, self.name_most));
+            if text.is_empty() {
+                let what = format!("`{key}` is empty");
+                wrong.push(Refusal::new(Field::request(&[key]), what, "no name", "for example \"drill\""));
+            }
+        }
+        if self.statement.trim().is_empty() {
+            let (field, what) = (Field::request(&["statement"]), "`statement` is empty");
+            let help = "for example \"select 1\", or leave it out";
+            wrong.push(Refusal::new(field, what, "nothing is asked", help));
+        }
+        wrong.extend(unsendable("statement", self.statement, self.most));
+        wrong.extend(self.expect.and_then(|text| unsendable("expect", text, self.most)));
+        wrong
+    }
 }
 
 /// Refuses a text that a server could not get.

@@ -34,6 +34,13 @@ fn what_cannot_be_read_is_everything() {
     assert!(of(r#"{"name":"p","rate":1,"timeout":"1s","kind":{"tcp":{"address":"nonsense"}}}"#).everything);
 }
 
+#[test]
+fn a_program_is_told_and_is_all_that_it_touches() {
+    let probe = of(r#"{"name":"p","rate":1,"timeout":"1s","kind":{"exec":{"command":["/bin/check","x"]}}}"#);
+    let runs = vec![vec!["/bin/check".to_owned(), "x".to_owned()]];
+    assert_eq!(probe, Touches { runs, ..Touches::default() });
+}
+
 /// Returns a probe of each kind, made of its example, in the order of the list.
 fn one_of_each() -> Vec<ProbeKind> {
     let names = ProbeKind::KINDS.into_iter().zip(ProbeKind::EXAMPLES);
@@ -65,7 +72,7 @@ fn an_example_is_valid_and_says_whom_it_reaches() {
             let path = field.path(kind.name());
             assert!(path[0] == kind.name() && table.get(path[1]).is_some(), "{path:?} in {json}");
         }
-        assert!(about.reach.to.is_some(), "{json}");
+        assert!(about.reach.to.is_some() != kind.runs().is_some(), "{json}");
     }
 }
 

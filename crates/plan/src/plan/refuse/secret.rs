@@ -29,6 +29,12 @@ pub(super) fn warn(scenario: &Scenario, sink: &mut Sink) {
                     sink.push(Problem::warning(message).at(place, label).help(help));
                     continue;
                 }
+                if clear.part == Part::Argument {
+                    let label = "readable by anyone with the file, and by all users of the vantage";
+                    let help = "let the program read it from a file";
+                    sink.push(Problem::warning(message).at(place, label).help(help));
+                    continue;
+                }
                 let example = match &clear.part {
                     Part::Header(name) => format!("headers.{name} = \"{{key}}\""),
                     Part::Body => "body = \"… {key} …\"".to_owned(),

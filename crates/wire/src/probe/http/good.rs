@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use crate::probe::refused::{Field, Refusal};
+use crate::probe::{
+    number::{crossed, order},
+    refused::{Field, Refusal},
+};
 
 /// Statuses: one, or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -170,12 +173,7 @@ impl JsonBound {
             let what = "`json` has both `equals` and a bound";
             refuse(&["json", "equals"], what, "beside a bound", "leave one of them out");
         }
-        if let (Some(most), Some(least)) = (at_most, at_least)
-            && order(least, most).is_some_and(Ordering::is_gt)
-        {
-            let what = format!("no number is at least {least} and at most {most}");
-            refuse(&["json", "at_least"], &what, "above `at_most`", "a number that is not above `at_most`");
-        }
+        wrong.extend(crossed("json", at_least.as_ref(), at_most.as_ref()));
         wrong
     }
 }
@@ -184,15 +182,6 @@ impl JsonBound {
 fn is_pointer(text: &str) -> bool {
     let escaped = text.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
     escaped && (text.is_empty() || text.starts_with('/'))
-}
-
-/// Compares two numbers, whole ones exactly.
-fn order(one: &Number, other: &Number) -> Option<Ordering> {
-    let whole = |number: &Number| number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
-    match (whole(one), whole(other)) {
-        (Some(one), Some(other)) => Some(one.cmp(&other)),
-        _ => one.as_f64()?.partial_cmp(&other.as_f64()?),
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(super) fn in_clear(request: &HttpProbe) -> Vec<String> {
     let mut all = Vec::new();
     for Clear { part, text, .. } in about.clear {
         match part {
-            Part::Body | Part::Sent => in_body(&text, &mut all),
+            Part::Body | Part::Sent | Part::Argument => in_body(&text, &mut all),
             Part::User => {
                 encoded(&text, &mut all);
                 if let Some((_, password)) = text.split_once(':') {

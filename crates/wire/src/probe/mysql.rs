@@ -1,0 +1,214 @@
+//! `mysql`: a statement of a MySQL or MariaDB database.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows},
+    refused::{Field, Refusal},
+    secret::Secret,
+    secure::Secure,
+    store::{Addresses, Sql, StoreServer, destinations, sent, servers},
+};
+
+/// The usual port.
+const PORT: u16 = 3306;
+
+/// A statement of a MySQL or MariaDB database. It is good once the server has carried it out, and its first value is the wanted one. Connecting and
+/// the statement have one time-out together. A vantage needs clients of stores: the coordinator has them, and an agent of the feature `stores`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MysqlProbe {
+    /// `host:port`, or a list of them. They are tried one after another until a server has the role.
+    pub address: Addresses,
+    /// The database; if absent, none is chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The user's name.
+    pub user: String,
+    /// The user's password, resolved where the probe runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// The statement, sent as it is.
+    #[serde(default = "MysqlProbe::usual_statement")]
+    pub statement: String,
+    /// The text of the first column of the first row; if absent, any answer is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<String>,
+    /// The role that the server must have, asked before the statement: by `@@global.read_only`, or by `wsrep_ready` and `wsrep_local_state_comment`.
+    #[serde(default, skip_serializing_if = "MysqlRole::is_any")]
+    pub role: MysqlRole,
+    /// Whether the connection is encrypted by TLS. A server that has none is bad then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
+    /// A PEM file, on the vantage, of authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// The name that the server's certificate must have; if absent, the host of `address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+}
+
+/// A role of a MySQL or MariaDB server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MysqlRole {
+    /// Any.
+    #[default]
+    Any,
+    /// It takes writes: `read_only` is off.
+    Primary,
+    /// It takes no writes: `read_only` is on.
+    Replica,
+    /// It is a node of a Galera cluster that is ready and synced.
+    Synced,
+}
+
+impl MysqlRole {
+    const fn is_any(&self) -> bool {
+        matches!(self, Self::Any)
+    }
+}
+
+impl MysqlProbe {
+    /// The longest statement, in bytes.
+    pub const STATEMENT_MOST: usize = 64 * 1024;
+
+    fn usual_statement() -> String {
+        "select 1".to_owned()
+    }
+
+    /// Returns the servers.
+    ///
+    /// # Errors
+    /// All addresses that cannot be; else all values about TLS that cannot be used.
+    pub fn servers(&self) -> Result<Vec<StoreServer<'_>>, Vec<Refusal>> {
+        servers(&["address"], self.address.all(), PORT, self.secure())
+    }
+
+    fn secure(&self) -> Secure<'_> {
+        Secure { on: self.tls, ca_file: self.ca_file.as_deref(), server_name: self.server_name.as_deref() }
+    }
+}
+
+impl Form for MysqlProbe {
+    const EXAMPLE: &'static str = "{ address = \"db1:3306\", user = \"drill\" }";
+    const HIDES: &'static [(&'static str, Hides)] = &[("address", Hides::Url), ("statement", Hides::Whole)];
+    const AS_IT_IS: &'static [&'static str] = &["statement", "expect"];
+
+    fn without_secrets(&self) -> Self {
+        let (statement, _) = sent(Field::request(&["statement"]), &self.statement);
+        Self { address: self.address.without_secrets(), statement, ..self.clone() }
+    }
+}
+
+impl Kind for MysqlProbe {
+    fn about(&self) -> About<'_> {
+        let Self {
+            address,
+            database: _,
+            user: _,
+            password,
+            statement,
+            expect: _,
+            role,
+            tls,
+            ca_file: _,
+            server_name: _,
+        } = self;
+        let (statement, clear) = sent(Field::request(&["statement"]), statement);
+        let at = address.words();
+        let of = match role {
+            MysqlRole::Any => "",
+            MysqlRole::Primary => " of the primary",
+            MysqlRole::Replica => " of a replica",
+            MysqlRole::Synced => " of a synced node",
+        };
+        let over = if *tls { " over TLS" } else { "" };
+        let mut reads = self.secure().reads();
+        reads.extend(password.as_ref().map(|one| Read::secret(Field::request(&["password"]), one)));
+        About {
+            asks: format!("mysql `{statement}`{of} at {at}{over}"),
+            measures: format!("`{statement}`{of} at {at}"),
+            reach: Reach {
+                field: Field::request(&["address"]),
+                text: address.first(),
+                to: self.destinations().into_iter().next(),
+            },
+            shows: Shows::Answers,
+            connections: Connections::Any,
+            reads,
+            secrets: Vec::new(),
+            fills: Vec::new(),
+            clear: clear.into_iter().collect(),
+        }
+    }
+
+    fn destinations(&self) -> Vec<(String, u16)> {
+        let all = destinations(&["address"], self.address.all(), PORT).unwrap_or_default();
+        all.into_iter().map(|(host, port)| (host.to_owned(), port)).collect()
+    }
+
+    fn invalid(&self) -> Vec<Refusal> {
+        let mut wrong = self.servers().err().unwrap_or_default();
+        let sql = Sql {
+            user: &self.user,
+            database: self.database.as_deref(),
+            password: self.password.as_ref(),
+            statement: &self.statement,
+            expect: self.expect.as_deref(),
+            name_most: 80,
+            most: Self::STATEMENT_MOST,
+        };
+        wrong.extend(sql.refusals());
+        wrong
+    }
+
+    fn vain(&self) -> Vec<Refusal> {
+        self.secure().vain()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(json: &str) -> MysqlProbe {
+        serde_json::from_str(json).expect(json)
+    }
+
+    #[test]
+    fn each_value_that_cannot_be_is_told_once() {
+        for (json, why) in [
+            (r#"{"address":"db1","user":"u"}"#, "db1:3306"),
+            (r#"{"address":[],"user":"u"}"#, "no address"),
+            (r#"{"address":"mysql://db1:1/x","user":"u"}"#, "keys of their own"),
+            (r#"{"address":"db1:1","user":""}"#, "`user` is empty"),
+            (r#"{"address":"db1:1","user":"u","statement":" "}"#, "`statement` is empty"),
+            (r#"{"address":"db1:1","user":"u","password":{"secret_env":""}}"#, "`password`"),
+            (r#"{"address":"db1:1","user":"u","database":"a\u0000b"}"#, "NUL"),
+            (r#"{"address":["db1:1","db2:1"],"user":"u","tls":true,"ca_file":""}"#, "`ca_file`"),
+        ] {
+            let said: Vec<String> = of(json).invalid().iter().map(ToString::to_string).collect();
+            assert!(said.len() == 1 && said[0].contains(why), "{json}: {said:?}");
+        }
+        let long = MysqlProbe { user: "u".repeat(81), ..of(r#"{"address":"db1:1","user":"u"}"#) };
+        assert!(long.invalid()[0].what.contains("at most 80"));
+        let probe = of(r#"{"address":"u:geheim@db1:3306","user":"u"}"#);
+        let shown = format!("{:?} {:?} {}", probe.invalid(), probe.without_secrets(), probe.about().asks);
+        assert!(!shown.contains("geheim"), "{shown}");
+    }
+
+    #[test]
+    fn whom_it_reaches_and_what_it_reads_is_told() {
+        let probe = of(r#"{"address":["db1:3306","[::1]:3307"],"user":"u","role":"synced","tls":true,
+            "ca_file":"/ca","password":{"secret_file":"/s/my"}}"#);
+        assert_eq!(probe.invalid(), []);
+        assert_eq!(probe.destinations(), [("db1".to_owned(), 3306), ("::1".to_owned(), 3307)]);
+        let about = probe.about();
+        assert_eq!(about.reads.iter().map(|read| read.secret).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(about.asks, "mysql `select 1` of a synced node at db1:3306, [::1]:3307 over TLS");
+        let probe = of(r#"{"address":"db1:1","user":"u","statement":"set password = 'geheim'"}"#);
+        assert_eq!(probe.about().clear.len(), 1);
+        assert!(!format!("{:?}{}", probe.without_secrets(), probe.about().asks).contains("geheim"));
+    }
+}
