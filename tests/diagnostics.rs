@@ -152,7 +152,9 @@ fn values_of_parameters_are_typed() {
     let plan = with("hold", "90s").plan.expect("a duration");
     assert_eq!(plan.attacks[0].hold, firedrill_wire::Span::secs(90));
     assert_eq!(plan.params["hold"], "1m 30s");
-    for (name, value, message) in [("hold", "90", "it is a duration"), ("hodl", "90s", "did you mean `hold`?")] {
+    for (name, value, message) in
+        [("hold", "90", "it is a duration"), ("hodl", "90s", "did you mean `hold`?")]
+    {
         let found = with(name, value);
         let text = found.report.render(false, 110);
         assert!(found.plan.is_none() && text.contains(message), "{text}");

@@ -275,7 +275,11 @@ fn a_calendar_is_complete_and_keeps_its_identifiers() {
     assert_eq!(identifiers(&text).len(), 6);
     assert_eq!(identifiers(&out(&firedrill(&words))), identifiers(&text));
     let wrong = firedrill(&["gameday", "ics", "tests/wrong/gameday.toml"]);
-    assert_eq!((wrong.status.code(), out(&wrong)), (Some(2), String::new()), "no calendar from invalid files");
+    assert_eq!(
+        (wrong.status.code(), out(&wrong)),
+        (Some(2), String::new()),
+        "no calendar from invalid files"
+    );
 }
 
 #[test]

@@ -29,7 +29,11 @@ fn imports_have_no_circles() {
         let found = circles::of(&source::imports(&files));
         wrong.extend(found.iter().map(|circle| format!("{src}: {}", circle.join(" "))));
     }
-    assert!(wrong.is_empty(), "files that import each other, directly or through others:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "files that import each other, directly or through others:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]

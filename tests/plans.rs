@@ -1,4 +1,4 @@
-//! The library's scenarios and the language's examples become plans, the same ones each time.
+//! Plans of the library's scenarios and of the language's examples, which are the same each time.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -16,19 +16,19 @@ fn plan_of(scenario: &str, fleet: &str, params: &[(&str, &str)], seed: u64) -> P
 }
 
 fn library() -> Vec<String> {
-    let mut all: Vec<String> = std::fs::read_dir("scenarios")
+    let mut files: Vec<String> = std::fs::read_dir("scenarios")
         .expect("the library")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|ext| ext == "toml") && !path.ends_with("fleet.toml"))
         .map(|path| path.display().to_string())
         .collect();
-    all.sort();
-    assert!(all.len() >= 10, "{all:?}");
-    all
+    files.sort();
+    assert!(files.len() >= 10, "{files:?}");
+    files
 }
 
 #[test]
-fn every_scenario_of_the_library_has_a_plan_and_the_same_one_twice() {
+fn every_scenario_of_the_library_has_the_same_plan_each_time() {
     let mut digests = BTreeMap::new();
     for file in library() {
         let plan = plan_of(&file, "scenarios/fleet.toml", &[], 7);
@@ -74,14 +74,14 @@ fn every_drill_of_a_store_has_a_verdict_of_each_attack_for_both_fleets() {
 }
 
 #[test]
-fn the_demo_fits_in_its_time_and_its_text_says_all() {
+fn the_demo_takes_less_than_two_minutes() {
     let plan = plan_of("scenarios/demo.toml", "scenarios/fleet.toml", &[], 7);
     assert_eq!(plan.attacks.len(), 6);
     assert!(print::total(&plan) <= Span::secs(110), "{}", print::total(&plan));
     let reboot = &plan.attacks[4];
     assert_eq!((reboot.hold, reboot.injections[0].hold), (Span::secs(10), Span::secs(10)));
     let region = &plan.attacks[5];
-    assert!(region.injections.iter().all(|one| matches!(one.fault, Fault::HostIsolate(_))));
+    assert!(region.injections.iter().all(|injection| matches!(injection.fault, Fault::HostIsolate(_))));
     assert_eq!(region.injections.len(), 2);
     let Fault::NetBlock(block) = &plan.attacks[2].injections[0].fault else { panic!("{plan:?}") };
     assert_eq!(block.to, ["10.77.1.10", "fd77:1::10"]);
@@ -92,11 +92,11 @@ fn the_demo_fits_in_its_time_and_its_text_says_all() {
 }
 
 #[test]
-fn a_partition_is_a_block_on_each_host_and_the_plan_says_who_cannot_reach_whom() {
+fn a_partition_is_a_block_on_each_host_and_the_plan_names_the_sides() {
     let plan = plan_of("scenarios/partition.toml", "scenarios/fleet.toml", &[], 7);
     let both = &plan.attacks[0];
     assert_eq!(both.means, ["no packet passes between app3, app4 | edge1, app1, app2"]);
-    let hosts: Vec<&str> = both.injections.iter().map(|one| one.host.as_str()).collect();
+    let hosts: Vec<&str> = both.injections.iter().map(|injection| injection.host.as_str()).collect();
     assert_eq!(hosts, ["edge1", "app1", "app2", "app3", "app4"], "the client is no part of it");
     let to = |attack: &firedrill::plan::model::Attack, at: usize| match &attack.injections[at].fault {
         Fault::NetBlock(block) => (block.to.to_vec().join(" "), block.direction),
@@ -105,7 +105,7 @@ fn a_partition_is_a_block_on_each_host_and_the_plan_says_who_cannot_reach_whom()
     let fremont = "10.77.3.11 fd77:3::11 10.77.3.12 fd77:3::12".to_owned();
     assert_eq!(to(both, 0), (fremont.clone(), Direction::Both));
     assert_eq!(to(both, 3).0, "10.77.1.10 fd77:1::10 10.77.1.11 fd77:1::11 10.77.2.11 fd77:2::11");
-    assert!(both.injections.iter().all(|one| one.together == Some(0)));
+    assert!(both.injections.iter().all(|injection| injection.together == Some(0)));
     let one_way = &plan.attacks[1];
     assert_eq!(to(one_way, 0), (fremont, Direction::In));
     assert_eq!(to(one_way, 3).1, Direction::Out);
@@ -117,7 +117,8 @@ fn zones_are_isolated_one_after_another() {
     let plan = plan_of("tests/right/az-rolling.toml", "tests/right/az-fleet.toml", &[("ticket", "OPS-7")], 7);
     let names: Vec<&str> = plan.attacks.iter().map(|attack| attack.name.as_str()).collect();
     assert_eq!(names, ["isolate (us-west-2a)", "isolate (us-west-2b)", "isolate (us-west-2c)"]);
-    let hosts: Vec<&str> = plan.attacks[1].injections.iter().map(|one| one.host.as_str()).collect();
+    let hosts: Vec<&str> =
+        plan.attacks[1].injections.iter().map(|injection| injection.host.as_str()).collect();
     assert_eq!(hosts, ["app-b", "db-b"]);
     assert_eq!(plan.meta["ticket"], "OPS-7");
     let reach = |name| plan.host(name).expect("a host").agent.clone();
@@ -166,12 +167,12 @@ fn picks_follow_the_seed() {
         plan.attacks[0].injections[0].host.clone()
     };
     assert_eq!(picked(3), picked(3));
-    let all: std::collections::BTreeSet<String> = (0..40).map(picked).collect();
-    assert_eq!(all.len(), 4, "every app host is picked by some seed: {all:?}");
+    let hosts: std::collections::BTreeSet<String> = (0..40).map(picked).collect();
+    assert_eq!(hosts.len(), 4, "every app host is picked by some seed: {hosts:?}");
 }
 
 #[test]
-fn what_agents_answered_is_printed() {
+fn answers_of_agents_are_printed() {
     use firedrill_wire::api::{Claim, Prepared, PreparedOne, Problem};
     let plan = plan_of("scenarios/service-shutdown.toml", "scenarios/fleet.toml", &[], 7);
     let id = |text: &str| text.parse().expect("an id");

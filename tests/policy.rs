@@ -1,6 +1,5 @@
-//! Tests which calls the agents of a lab allow to several people: faults, probes that send secrets, exchanges of
-//! packets, the release of a halt. Everybody here has a certificate of the right authority. The hosts decide who may do
-//! what.
+//! Tests which calls the agents of a lab allow to several people: faults, probes that send secrets, exchanges of packets, and the release of a
+//! halt. All of these people have a certificate of the right authority, so that only the policies of the hosts decide.
 //!
 //! This program is also the lab's hosts and agents, so it has a `main`. It takes the usual arguments of a test program.
 
@@ -59,11 +58,11 @@ async fn block(agent: &Agent, environment: Option<&str>) -> Result<(), Problem> 
 /// Returns a host's answer to a fault.
 async fn prepare(agent: &Agent, environment: Option<&str>, fault: &str) -> Result<(), Problem> {
     let fault = serde_json::from_str(fault).unwrap();
-    let one = PrepareOne { id: "i1".parse().unwrap(), fault, hold: Span::secs(5), proof: Vec::new() };
+    let injection = PrepareOne { id: "i1".parse().unwrap(), fault, hold: Span::secs(5), proof: Vec::new() };
     let ask = Prepare {
         plan_digest: "d".to_owned(),
         environment: environment.map(str::to_owned),
-        injections: vec![one],
+        injections: vec![injection],
         only_look: false,
         approvals: Vec::new(),
     };
@@ -85,12 +84,12 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, LinkError>, code: &str) -> Stri
 }
 
 fn secrets_come_from_listed_directories_only(world: &World) {
-    let (at, told) = listener();
+    let (at, requests) = listener();
     let agent = world.agent("bob", "free");
     let url = format!("http://{at}/");
     world.runtime.block_on(async {
         for (more, why) in [
-            // The agent's own key, which only root may read.
+            // The agent's private key, which only root may read.
             (r#","bearer":{"secret_file":"/etc/firedrill/host.key"}"#, "/etc/firedrill/secrets only"),
             (
                 r#","bearer":{"secret_file":"/etc/firedrill/secrets/../host.key"}"#,
@@ -105,11 +104,11 @@ fn secrets_come_from_listed_directories_only(world: &World) {
         let tls = probes("https://10.77.1.10/", r#","ca_file":"/etc/firedrill/ca.pem""#);
         let said = refused(agent.start_probes(&run(), &tls).await, "bad-probe");
         assert!(said.contains("/etc/ssl/certs"), "{said}");
-        assert!(told.try_recv().is_err(), "nothing was sent");
+        assert!(requests.try_recv().is_err(), "nothing was sent");
 
         let listed = probes(&url, r#","bearer":{"secret_file":"/etc/firedrill/secrets/token"}"#);
         agent.start_probes(&run(), &listed).await.unwrap();
-        assert!(next(&told).contains(&format!("Bearer {TOKEN}\r\n")));
+        assert!(next(&requests).contains(&format!("Bearer {TOKEN}\r\n")));
         agent.stop_probes(&run()).await.unwrap();
     });
 }
@@ -159,25 +158,25 @@ fn bounds_of_probes_are_named(world: &World) {
 }
 
 fn a_halt_is_for_probes_and_exchanges_too(world: &World) {
-    let (at, told) = listener();
+    let (at, requests) = listener();
     let agent = world.agent("alice", "halted");
-    let all = probes(&format!("http://{at}/"), "");
+    let probes = probes(&format!("http://{at}/"), "");
     world.runtime.block_on(async {
-        agent.start_probes(&run(), &all).await.unwrap();
-        next(&told);
+        agent.start_probes(&run(), &probes).await.unwrap();
+        next(&requests);
         agent.undo(&Undo { scope: UndoScope::All, halt: true }).await.unwrap();
         // The probes have stopped, and their bins can be read to the end.
         let mut bins = std::pin::pin!(agent.bins(&run(), 0));
         while let Some(bin) = bins.next().await {
             bin.unwrap();
         }
-        assert!(refused(agent.start_probes(&run(), &all).await, "halted").contains("alice"));
+        assert!(refused(agent.start_probes(&run(), &probes).await, "halted").contains("alice"));
         refused(agent.exchange(&run(), &to_host("free")).await, "halted");
         refused(agent.prepare(&new_run(), &prepare_nothing()).await, "halted");
         assert_eq!(agent.status().await.unwrap().halted_by.as_deref(), Some("alice"));
         agent.release().await.unwrap();
         assert!(agent.exchange(&run(), &to_host("free")).await.unwrap().back() > 0);
-        agent.start_probes(&run(), &all).await.unwrap();
+        agent.start_probes(&run(), &probes).await.unwrap();
         agent.stop_probes(&run()).await.unwrap();
     });
 }
@@ -192,7 +191,7 @@ fn prepare_nothing() -> Prepare {
     }
 }
 
-fn whom_a_host_allows_nothing_may_heal_and_look(world: &World) {
+fn people_without_any_permission_may_heal_and_look(world: &World) {
     let bob = world.agent("bob", "ruled");
     world.runtime.block_on(async {
         let measure = probes("http://10.77.1.10:9/", "");
@@ -208,7 +207,7 @@ fn whom_a_host_allows_nothing_may_heal_and_look(world: &World) {
         bob.doctor().await.unwrap();
         bob.undo(&Undo { scope: UndoScope::All, halt: true }).await.unwrap();
         refused(bob.release().await, "not-allowed");
-        // Her rule allows her to measure, but not to release a halt.
+        // The rule for the team `shop` allows measuring, but not the release of a halt.
         let shop = world.agent("shop", "ruled");
         refused(shop.release().await, "not-allowed");
         world.agent("sre", "ruled").release().await.unwrap();
@@ -219,7 +218,7 @@ fn whom_a_host_allows_nothing_may_heal_and_look(world: &World) {
     });
 }
 
-fn a_service_is_protected_by_whatever_its_processes_are_found(world: &World) {
+fn a_service_is_protected_also_from_faults_on_its_processes(world: &World) {
     world.runtime.block_on(async {
         for fault in [
             r#"{"service-stop":{"service":"victim"}}"#,
@@ -236,7 +235,7 @@ fn a_service_is_protected_by_whatever_its_processes_are_found(world: &World) {
     });
 }
 
-fn the_environment_is_the_hosts_word(world: &World) {
+fn the_host_determines_its_environment(world: &World) {
     world.runtime.block_on(async {
         let measure = probes("http://10.77.1.10:9/", "");
         for host in ["prod", "free"] {
@@ -263,7 +262,7 @@ fn the_environment_is_the_hosts_word(world: &World) {
         alice.stop_probes(&run()).await.unwrap();
         let (stage, hers) = (world.agent("stage", "ruled"), new_run());
         stage.start_probes(&hers, &measure).await.unwrap();
-        // The rules allow shop to measure here too, but not in a run of somebody else.
+        // The rules allow shop to measure here too, but not in another person's run.
         let shop = world.agent("shop", "ruled");
         assert!(refused(shop.start_probes(&hers, &measure).await, "not-allowed").contains("stage's"));
         stage.stop_probes(&hers).await.unwrap();
@@ -291,7 +290,7 @@ fn main() -> ExitCode {
         }
     }
     let mut args = Arguments::from_args();
-    // One at a time, because the tests share hosts. Each leaves them as it found them.
+    // The tests run one at a time, because they share hosts. Each leaves the hosts as they were.
     args.test_threads = Some(1);
     let cases: [Case; 7] = [
         ("secrets_come_from_listed_directories_only", secrets_come_from_listed_directories_only),
@@ -301,12 +300,12 @@ fn main() -> ExitCode {
         ),
         ("bounds_of_probes_are_named", bounds_of_probes_are_named),
         ("a_halt_is_for_probes_and_exchanges_too", a_halt_is_for_probes_and_exchanges_too),
-        ("whom_a_host_allows_nothing_may_heal_and_look", whom_a_host_allows_nothing_may_heal_and_look),
+        ("people_without_any_permission_may_heal_and_look", people_without_any_permission_may_heal_and_look),
         (
-            "a_service_is_protected_by_whatever_its_processes_are_found",
-            a_service_is_protected_by_whatever_its_processes_are_found,
+            "a_service_is_protected_also_from_faults_on_its_processes",
+            a_service_is_protected_also_from_faults_on_its_processes,
         ),
-        ("the_environment_is_the_hosts_word", the_environment_is_the_hosts_word),
+        ("the_host_determines_its_environment", the_host_determines_its_environment),
     ];
     let world = if args.list {
         Err("only listed".to_owned())
@@ -321,9 +320,9 @@ fn main() -> ExitCode {
         }
     };
     let trials = cases.map(|(name, case)| {
-        let mine = world.clone();
+        let shared = world.clone();
         Trial::test(name, move || {
-            if let Some(world) = mine {
+            if let Some(world) = shared {
                 case(&world);
             }
             Ok(())

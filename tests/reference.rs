@@ -29,40 +29,40 @@ fn same(file: &str, page: &str) {
 }
 
 #[test]
-fn the_page_on_scenarios_is_what_the_source_says() {
+fn the_page_on_scenarios_agrees_with_the_source() {
     same("docs/scenario.md", &reference::scenario());
 }
 
 #[test]
-fn the_page_on_fleets_is_what_the_source_says() {
+fn the_page_on_fleets_agrees_with_the_source() {
     same("docs/fleet.md", &reference::fleet());
 }
 
 #[test]
-fn the_page_on_game_days_is_what_the_source_says() {
+fn the_page_on_game_days_agrees_with_the_source() {
     same("docs/gamedays.md", &firedrill_gameday::page());
 }
 
 #[test]
-fn the_page_on_channels_is_what_the_source_says() {
+fn the_page_on_channels_agrees_with_the_source() {
     same("docs/channels.md", &firedrill_notify::page());
 }
 
 #[test]
-fn the_example_of_channels_is_right_and_uses_every_key() {
+fn the_example_of_channels_is_valid_and_uses_every_key() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/notify/src/reference/channels.toml");
     let mut sink = firedrill::diagnostic::Sink::default();
     assert!(firedrill_notify::read(&file, &mut sink).is_some(), "{}", sink.into_report().render(false, 110));
     let (schema, mut found) = (firedrill_notify::schema(), BTreeSet::new());
     let example: Value = toml::from_str(firedrill_notify::EXAMPLE).expect("TOML");
     used(&schema, &example, &schema, "", &mut found);
-    let shown = |one: &String| found.iter().any(|other| shows(other, one));
-    let missing: Vec<String> = all_keys(&schema).into_iter().filter(|one| !shown(one)).collect();
+    let shown = |key: &String| found.iter().any(|used| shows(used, key));
+    let missing: Vec<String> = all_keys(&schema).into_iter().filter(|key| !shown(key)).collect();
     assert!(missing.is_empty(), "no example has {missing:?}");
 }
 
 #[test]
-fn the_page_on_refusals_is_what_the_source_says() {
+fn the_page_on_refusals_agrees_with_the_source() {
     same("docs/refusals.md", &reference::refusals());
 }
 
@@ -75,7 +75,7 @@ fn the_examples_pass_check() {
 }
 
 #[test]
-fn every_part_of_the_example_files_stands_in_a_page() {
+fn every_part_of_the_example_files_is_in_a_page() {
     for (file, page) in
         [(reference::SCENARIO_EXAMPLE, reference::scenario()), (reference::FLEET_EXAMPLE, reference::fleet())]
     {
@@ -85,15 +85,15 @@ fn every_part_of_the_example_files_stands_in_a_page() {
     }
 }
 
-/// Collects the keys that a value uses, each with the table that it stands in.
+/// Collects the keys that a value uses, each with its table.
 fn used(schema: &Value, value: &Value, root: &Value, name: &str, found: &mut BTreeSet<String>) {
     if let Some(path) = schema["$ref"].as_str() {
         let inner = root.pointer(path.trim_start_matches('#')).expect("refers to something");
         used(inner, value, root, path.trim_start_matches("#/$defs/"), found);
     }
     for keyword in ["anyOf", "oneOf"] {
-        for one in schema[keyword].as_array().into_iter().flatten() {
-            used(one, value, root, name, found);
+        for variant in schema[keyword].as_array().into_iter().flatten() {
+            used(variant, value, root, name, found);
         }
     }
     for (key, inner) in value.as_object().into_iter().flatten() {
@@ -109,18 +109,19 @@ fn used(schema: &Value, value: &Value, root: &Value, name: &str, found: &mut BTr
     }
 }
 
+/// Returns all keys of a schema, each with its table.
 fn all_keys(schema: &Value) -> BTreeSet<String> {
     let definitions = schema["$defs"].as_object().into_iter().flatten();
     let tables = definitions.map(|(name, table)| (name.as_str(), table)).chain([("", schema)]);
-    let mut all = BTreeSet::new();
+    let mut names = BTreeSet::new();
     for (name, table) in tables.filter(|(name, _)| *name != "ParamRef") {
         let variants = table["oneOf"].as_array().into_iter().flatten();
         for table in variants.chain([table]) {
             let keys = table["properties"].as_object().into_iter().flatten();
-            all.extend(keys.map(|(key, _)| format!("{name}.{key}")));
+            names.extend(keys.map(|(key, _)| format!("{name}.{key}")));
         }
     }
-    all
+    names
 }
 
 /// Whether an example of `used` is enough for `key`: a kind of `fault` is one of `faults`, a kind of probe is one of `pick_by`, and faults
@@ -144,8 +145,8 @@ fn the_examples_use_every_key() {
         let example: Value = toml::from_str(file).expect("TOML");
         let mut found = BTreeSet::new();
         used(&schema, &example, &schema, "", &mut found);
-        let shown = |one: &String| found.iter().any(|other| shows(other, one));
-        let missing: Vec<String> = all_keys(&schema).into_iter().filter(|one| !shown(one)).collect();
+        let shown = |key: &String| found.iter().any(|used| shows(used, key));
+        let missing: Vec<String> = all_keys(&schema).into_iter().filter(|key| !shown(key)).collect();
         assert!(missing.is_empty(), "no example has {missing:?}");
     }
 }

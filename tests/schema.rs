@@ -1,15 +1,14 @@
-//! The JSON Schemas agree with the parser: every valid scenario and fleet fits them, and typos do not.
+//! The JSON Schemas agree with the parser: each valid scenario and fleet fits them, and typos do not.
 
 use serde_json::Value;
 
-/// Checks a value against a schema. It knows the part of JSON Schema that our schemas use; an unknown keyword fails the
-/// test.
+/// Checks a value against a schema, for the keywords of JSON Schema that our schemas use. Panics at any other keyword.
 fn fits(schema: &Value, value: &Value, root: &Value) -> Result<(), String> {
     let Some(schema) = schema.as_object() else {
         return if schema == &Value::Bool(false) { Err("nothing fits".to_owned()) } else { Ok(()) };
     };
     for (keyword, wanted) in schema {
-        let well = match keyword.as_str() {
+        let fits_keyword = match keyword.as_str() {
             "$schema" | "$defs" | "title" | "description" | "default" | "examples" | "format" | "pattern" => {
                 true
             }
@@ -19,24 +18,24 @@ fn fits(schema: &Value, value: &Value, root: &Value) -> Result<(), String> {
                 true
             }
             "type" => match wanted {
-                Value::Array(all) => all.iter().any(|one| is(one, value)),
-                one => is(one, value),
+                Value::Array(types) => types.iter().any(|kind| is(kind, value)),
+                kind => is(kind, value),
             },
             "const" => wanted == value,
-            "enum" => wanted.as_array().is_some_and(|all| all.contains(value)),
+            "enum" => wanted.as_array().is_some_and(|values| values.contains(value)),
             "minimum" => value.as_f64().is_none_or(|n| n >= wanted.as_f64().expect("a number")),
             "maximum" => value.as_f64().is_none_or(|n| n <= wanted.as_f64().expect("a number")),
-            "required" => wanted.as_array().is_some_and(|all| {
-                all.iter()
+            "required" => wanted.as_array().is_some_and(|keys| {
+                keys.iter()
                     .all(|key| value.as_object().is_none_or(|o| o.contains_key(key.as_str().expect("a key"))))
             }),
             "anyOf" | "oneOf" => {
-                let all = wanted.as_array().expect("variants");
-                let count = all.iter().filter(|one| fits(one, value, root).is_ok()).count();
+                let variants = wanted.as_array().expect("variants");
+                let count = variants.iter().filter(|variant| fits(variant, value, root).is_ok()).count();
                 if keyword == "anyOf" { count > 0 } else { count == 1 }
             }
             "items" => {
-                value.as_array().into_iter().flatten().try_for_each(|one| fits(wanted, one, root))?;
+                value.as_array().into_iter().flatten().try_for_each(|item| fits(wanted, item, root))?;
                 true
             }
             "properties" => {
@@ -58,7 +57,7 @@ fn fits(schema: &Value, value: &Value, root: &Value) -> Result<(), String> {
             }
             other => panic!("the test does not know `{other}`"),
         };
-        if !well {
+        if !fits_keyword {
             return Err(format!("{value} is not {keyword} {wanted}"));
         }
     }
@@ -86,13 +85,13 @@ fn toml(path: &std::path::Path) -> Value {
 fn files(directory: &str) -> Vec<std::path::PathBuf> {
     let entries =
         std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
-    let all: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
-    assert!(!all.is_empty());
-    all
+    let files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+    assert!(!files.is_empty());
+    files
 }
 
 #[test]
-fn right_files_fit() {
+fn valid_files_fit() {
     let (scenario, fleet) = (firedrill::scenario::schema(), firedrill::fleet::schema());
     for path in ["scenarios", "scenarios/lib", "tests/right"].into_iter().flat_map(files) {
         let schema = if path.display().to_string().ends_with("fleet.toml") { &fleet } else { &scenario };
@@ -118,7 +117,7 @@ fn channels_fit_and_typos_do_not() {
 }
 
 #[test]
-fn wrong_files_do_not() {
+fn invalid_files_do_not_fit() {
     let (scenario, fleet) = (firedrill::scenario::schema(), firedrill::fleet::schema());
     assert!(fits(&scenario, &toml("tests/wrong/version.toml".as_ref()), &scenario).is_err());
     assert!(fits(&fleet, &toml("tests/wrong/fleet.toml".as_ref()), &fleet).is_err());

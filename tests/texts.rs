@@ -1,5 +1,4 @@
-//! Texts of others: no text in a scenario, a fleet or a log can move the cursor, begin a line of its own or reverse the
-//! reading direction.
+//! Texts of others: no text in a scenario, a fleet or a log can move the cursor, begin another line or change the direction of writing.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -56,7 +55,7 @@ fn a_report_of_any_log_is_harmless() {
 }
 
 #[test]
-fn what_approve_says_of_any_run_is_harmless() {
+fn the_output_of_approve_is_harmless_for_any_run() {
     let folder = tempfile::tempdir().unwrap();
     for words in [&["init"][..], &["issue", "person", "ann"]] {
         let output = firedrill(folder.path(), &[&["pki", "--dir", "pki"][..], words].concat());
@@ -77,7 +76,7 @@ fn what_approve_says_of_any_run_is_harmless() {
 }
 
 #[test]
-fn a_fleet_that_a_command_prints_is_refused_for_what_nobody_could_read() {
+fn a_fleet_of_a_command_with_invisible_characters_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let fleet = |host: &str, label: &str| {
         let text = format!(
@@ -104,7 +103,7 @@ fn a_fleet_that_a_command_prints_is_refused_for_what_nobody_could_read() {
 }
 
 #[test]
-fn what_is_typed_is_refused_too() {
+fn dangerous_characters_in_arguments_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("s.toml"), "schema = 1\n").unwrap();
     let output = firedrill(folder.path(), &["check", "s.toml", "--param", "who=\u{1b}[31m"]);

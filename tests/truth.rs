@@ -1,6 +1,5 @@
-//! Tests the verdicts of runs end to end, with real agents in a lab and coordinators as separate processes. In each
-//! case something else goes wrong. A fault that did not land, or an objective that was not measured, is never `held`,
-//! and the report says why.
+//! Tests the verdicts of runs end to end, with real agents in a lab and coordinators as separate processes. Each case has another disturbance. If
+//! a fault was not in force, or an objective was not measured, the verdict is never `held`, and the report has the reason.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -54,8 +53,7 @@ const CASES: &[Case] = &[
 ];
 
 fn main() -> ExitCode {
-    // The product's own program starts the lab's hosts. Here this program handles only the calls that look from inside
-    // a host.
+    // The product's program starts the lab's hosts. This program only handles calls from inside a host.
     if let Some(code) =
         firedrill_lab::dispatch(|args| firedrill_agent::cli::main(args, firedrill::stores::clients()))
     {
@@ -82,11 +80,10 @@ fn main() -> ExitCode {
 
 /// Maximum number of tries of a case.
 const TRIES: usize = 3;
-/// The reason of `unknown` where the machine is too busy for the requests of a drill.
+/// The reason of `unknown` if the machine is too busy for the requests of a drill.
 const BUSY: &str = "could not keep its own schedule";
 
-/// Runs a case. A drill on a machine that other work keeps busy is `unknown`, which is the true answer, but no answer to the case: then
-/// the case is tried again.
+/// Runs a case. On a machine that is busy with other work, the verdict is rightly `unknown`. Then the case is tried again.
 fn tried(name: &'static str, case: fn(&Ground)) {
     for left in (0..TRIES).rev() {
         let Err(panic) = catch_unwind(|| case(&Ground::new(name))) else { return };
@@ -98,7 +95,7 @@ fn tried(name: &'static str, case: fn(&Ground)) {
     }
 }
 
-/// Whether a failure is one of a busy machine. `held` and `violated` are answers: where they are wrong, the case has failed.
+/// Whether a case failed because the machine was busy. A wrong `held` or `violated` is a failure in any case.
 fn too_busy(said: &str) -> bool {
     let left = |word: &str| {
         [format!("left: String(\"{word}\")"), format!("left: Some(\"{word}\")")]
@@ -195,7 +192,7 @@ fn a_run_that_somebody_undid_after_its_fault(ground: &Ground) {
     run.until(|event| matches!(event, Event::Phase { phase: Phase::Recovery, .. }));
     undo(ground, &run.run_id());
     let (report, tries) = run.report_and_tries();
-    // The reason comes from the one that learns of the undo first: the coordinator on this machine, or the host.
+    // The reason depends on who learns of the undo first, the coordinator on this machine or the host.
     report.expect("unknown", 5, "the run was stopped: ").clean();
     assert!(report.pages.contains("lab-operator undid the run"), "{}", report.pages);
     assert_eq!(tries.len(), 1, "a person's stop is final: {tries:?}");
@@ -233,14 +230,14 @@ fn a_system_that_is_ill_before_a_later_attack(ground: &Ground) {
                 baseline = \"12s\"\nhold = \"2s\"\nrecovery = \"2s\"\n";
     let mut run = ground.start(&Drill { more, ..Drill::new() });
     run.until(|event| matches!(event, Event::AttackEnded { .. }));
-    // Early in the baseline, so that it cannot hold.
+    // The disturbance comes early in the baseline, so that the baseline cannot hold.
     ground.lab().cut("edge1").unwrap();
     let report = run.report();
     report.expect("unknown", 3, "did not hold: objective users: from coordinator").clean();
     let told: Vec<_> = (0..2).map(|place| report.card["attacks"][place]["verdict"].as_str()).collect();
     assert_eq!(told, [Some("held"), None], "{}", report.card);
     let causes = report.card["attacks"][1]["causes"].as_array().unwrap();
-    assert!(causes.iter().all(|one| one["phase"] == "baseline"), "{causes:?}");
+    assert!(causes.iter().all(|cause| cause["phase"] == "baseline"), "{causes:?}");
     assert!(!causes.is_empty(), "{}", report.card);
 }
 
@@ -277,7 +274,7 @@ fn a_vantage_that_is_attacked_is_no_witness(ground: &Ground) {
     let report = ground.start(&drill).report();
     report.expect("held", 0, "One failure, held").clean();
     let vantages = report.card["attacks"][0]["objectives"][0]["vantages"].as_array().unwrap().clone();
-    let own = vantages.iter().find(|one| one["vantage"] == "app1").unwrap();
+    let own = vantages.iter().find(|vantage| vantage["vantage"] == "app1").unwrap();
     assert_eq!(own["counts"], false, "{own}");
     assert_ne!(own["verdict"], "held", "{own}");
 }
@@ -315,8 +312,8 @@ fn what_a_violated_attack_was_needed_for_does_not_run(ground: &Ground) {
     let report = ground.start(&Drill { url: APP1, good: "90%", more, ..Drill::new() }).report();
     report.expect("violated", 1, "which was violated").clean();
     let attacks = report.card["attacks"].as_array().unwrap();
-    let told: Vec<_> = attacks.iter().map(|one| one["verdict"].as_str()).collect();
-    assert_eq!(told, [Some("violated"), None, Some("held")], "{attacks:#?}");
+    let verdicts: Vec<_> = attacks.iter().map(|attack| attack["verdict"].as_str()).collect();
+    assert_eq!(verdicts, [Some("violated"), None, Some("held")], "{attacks:#?}");
 }
 
 fn a_violated_attack_may_be_the_last(ground: &Ground) {

@@ -1,16 +1,16 @@
-//! systemd accepts the units of `packaging/`: it knows every key, and ignores no value.
+//! systemd accepts the units of `packaging/`: it knows each key, and ignores no value.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-/// Returns what `systemd-analyze verify` says of a unit whose programs are there; `None` without that program.
+/// Returns the output of `systemd-analyze verify` about a unit; `None` if that program is not installed.
 fn said(unit: &str, text: &str) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("program");
     fs::write(&program, "").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    // Programs are installed by the package only, so each is replaced by one that exists.
+    // Each program of the unit is replaced by one that exists, because the package is not installed.
     let lines = text.lines().map(|line| match line.split_once("=/usr/bin/") {
         Some((key, command)) if key.starts_with("Exec") => {
             let words = command.split_once(' ').map_or("", |(_, words)| words);

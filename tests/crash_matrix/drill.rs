@@ -90,7 +90,8 @@ impl Drill {
             Prepared::Ready { fingerprint, .. } => fingerprint,
             Prepared::Refused(problem) => panic!("{problem:?}"),
         };
-        self.fingerprints = answer.injections.into_iter().map(|prepared| fingerprint(prepared.answer)).collect();
+        self.fingerprints =
+            answer.injections.into_iter().map(|prepared| fingerprint(prepared.answer)).collect();
         Ok(())
     }
 

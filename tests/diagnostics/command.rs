@@ -41,7 +41,10 @@ fn all_files_of_the_library_at_once() {
 fn an_invalid_fleet_among_the_files_is_reported() {
     let (code, output) = check(&["tests/wrong/together/fleet.toml", "scenarios/demo.toml"], None);
     assert_eq!(code, Some(2), "{output}");
-    assert!(output.contains("the name `shop` has no address") && output.contains("fleet.toml:5:1"), "{output}");
+    assert!(
+        output.contains("the name `shop` has no address") && output.contains("fleet.toml:5:1"),
+        "{output}"
+    );
 }
 
 /// The fleet is that of the command line, or otherwise that of the environment, as for `run`.

@@ -231,7 +231,8 @@ fn if_the_source_does_not_answer_only_a_person_can_start_with_a_flag() {
         let folder = folder.path();
         let why = refused(folder);
         assert!(
-            why.starts_with("nobody knows whether an incident is running: source am: ") && why.contains(reason),
+            why.starts_with("nobody knows whether an incident is running: source am: ")
+                && why.contains(reason),
             "{why}"
         );
         assert_eq!(records(folder)[0]["reason"], "unasked");

@@ -132,7 +132,11 @@ pub(crate) fn killed_by_systemctl() {
 
     step("all of the agent is killed while packets are late");
     let drill = Drill::start("killed-slow", &[SLOW], "40s").in_force();
-    assert_eq!((tables().len(), lines()), (2, 1), "the rules that select packets, those that send them to the line, and the line");
+    assert_eq!(
+        (tables().len(), lines()),
+        (2, 1),
+        "the rules that select packets, those that send them to the line, and the line"
+    );
     systemctl(&["kill", "-s", "KILL", "firedrill-agent"]);
     until("the rules going", || tables().is_empty());
     until("the line going, by the agent that comes", || lines() == 0);

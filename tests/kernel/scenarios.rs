@@ -55,8 +55,10 @@ const TRIES: u32 = 3;
 pub(crate) fn in_the_lab() {
     let folder = slowed();
     let named = std::env::var("FIREDRILL_SCENARIOS").unwrap_or_default();
-    let wanted: Vec<&str> =
-        SCENARIOS.into_iter().filter(|name| named.is_empty() || named.split(' ').any(|word| word == *name)).collect();
+    let wanted: Vec<&str> = SCENARIOS
+        .into_iter()
+        .filter(|name| named.is_empty() || named.split(' ').any(|word| word == *name))
+        .collect();
     step("a lab");
     let up = firedrill(&["lab", "up"]).output().expect("firedrill");
     assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
@@ -147,7 +149,8 @@ fn slowed() -> PathBuf {
 fn run(folder: &Path, name: &str, engine: &str) {
     for attempt in 1..=TRIES {
         let report = report(folder, name);
-        let late = |injection: &Value| injection["detail"].as_str().is_some_and(|detail| detail.contains(" late, "));
+        let late =
+            |injection: &Value| injection["detail"].as_str().is_some_and(|detail| detail.contains(" late, "));
         let begun = list(&report["scorecard"], "attacks")
             .iter()
             .all(|attack| !list(attack, "injections").iter().any(late));

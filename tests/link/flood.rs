@@ -166,8 +166,7 @@ async fn a_person_who_leaves_connections_open_does_not_lock_others_out() {
         forgotten.push(bare);
     }
     served.agent(&olga).status().await.expect("others get in");
-    until("the oldest were closed", || forgotten.iter().filter(|bare| bare.is_closed()).count() >= 40)
-        .await;
+    until("the oldest were closed", || forgotten.iter().filter(|bare| bare.is_closed()).count() >= 40).await;
     assert!(!forgotten.last().unwrap().is_closed(), "the newest was not");
 }
 

@@ -10,9 +10,8 @@ use super::house::{House, Recorder, Served, arm, prepare, probes, renew, run, un
 /// Returns caller, call, run, outcome and code of all requests since the last call of this function.
 fn recorded(served: &Served) -> Vec<(String, String, String, &'static str, String)> {
     let requests = std::mem::take(&mut *served.control.requests.lock().unwrap());
-    let fields = |request: Request| {
-        (request.who, request.what, request.run, request.outcome.word(), request.code)
-    };
+    let fields =
+        |request: Request| (request.who, request.what, request.run, request.outcome.word(), request.code);
     requests.into_iter().map(fields).collect()
 }
 
@@ -93,10 +92,15 @@ async fn a_call_whose_caller_leaves_before_the_answer_is_recorded() {
     asked.abort();
     until("it is recorded", || {
         let requests = served.control.requests.lock().unwrap();
-        requests.iter().any(|request| request.what == "prepare" && request.detail.contains("left before the answer"))
+        requests
+            .iter()
+            .any(|request| request.what == "prepare" && request.detail.contains("left before the answer"))
     })
     .await;
     served.control.blocked.send_replace(false);
     let requests = served.control.requests.lock().unwrap();
-    assert!(requests.iter().all(|request| request.who == "olga" && request.certificate.len() == 32), "{requests:?}");
+    assert!(
+        requests.iter().all(|request| request.who == "olga" && request.certificate.len() == 32),
+        "{requests:?}"
+    );
 }

@@ -117,10 +117,7 @@ fn a_message_is_given_up_only_if_it_cannot_succeed() {
     let messages = list(folder.path());
     let given_up =
         |message: &Value| message["state"] == "given-up" && message["why"] == "status 404: no such hook";
-    assert!(
-        messages.iter().all(given_up),
-        "{messages:?}"
-    );
+    assert!(messages.iter().all(given_up), "{messages:?}");
     assert_eq!(
         (event(&receiver.next()).1, event(&receiver.next()).1),
         ("started".to_owned(), "ended".to_owned())

@@ -1,4 +1,4 @@
-//! The lab: its hosts, its people, and a server that gets their requests.
+//! The lab: its hosts, its people, and a server that receives requests of probes.
 
 use std::{
     collections::BTreeMap,
@@ -139,27 +139,27 @@ impl World {
     }
 }
 
-/// Starts a server that reports the requests that it gets, at an address of the lab's coordinator.
+/// Starts a server at an address of the lab's coordinator. Returns its address and the requests that it receives.
 pub(crate) fn listener() -> (SocketAddr, mpsc::Receiver<String>) {
-    let look = UdpSocket::bind("0.0.0.0:0").unwrap();
-    look.connect((model("free").addresses[0], 9)).unwrap();
-    let listener = TcpListener::bind((look.local_addr().unwrap().ip(), 0)).unwrap();
+    let route = UdpSocket::bind("0.0.0.0:0").unwrap();
+    route.connect((model("free").addresses[0], 9)).unwrap();
+    let listener = TcpListener::bind((route.local_addr().unwrap().ip(), 0)).unwrap();
     let at = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::channel();
+    let (send, requests) = mpsc::channel();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut buffer = [0; 4096];
             let length = stream.read(&mut buffer).unwrap_or(0);
             let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n");
-            if tell.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).is_err() {
+            if send.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).is_err() {
                 return;
             }
         }
     });
-    (at, told)
+    (at, requests)
 }
 
-/// Returns the next request that the server got. Fails if none comes within a minute.
-pub(crate) fn next(told: &mpsc::Receiver<String>) -> String {
-    told.recv_timeout(Duration::from_secs(60)).unwrap()
+/// Returns the next request. Panics if none comes within a minute.
+pub(crate) fn next(requests: &mpsc::Receiver<String>) -> String {
+    requests.recv_timeout(Duration::from_secs(60)).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The API over HTTP: tokens, who may do what with them, and the answers.
+//! The API over HTTP: tokens, their permissions, and the answers.
 
 use std::{
     fs,
@@ -31,7 +31,7 @@ fn json(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
 }
 
-/// Checks that an answer is a problem of a status that tells all it has to.
+/// Checks that an answer is a complete problem with that status. Returns its detail.
 fn refused(answer: &Answer, status: u16) -> String {
     assert_eq!(answer.status, status, "{}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
@@ -44,7 +44,7 @@ fn refused(answer: &Answer, status: u16) -> String {
 }
 
 #[test]
-fn only_a_token_that_works_gets_an_answer() {
+fn only_a_valid_token_gets_an_answer() {
     let (folder, room) = start();
     let secret = token(folder.path(), "ci", "viewer");
     let own = json(&get(&room, "/api/v1/token", &secret));
@@ -59,7 +59,7 @@ fn only_a_token_that_works_gets_an_answer() {
     assert_eq!(ask("").header("www-authenticate"), Some("Bearer"));
     let other = "fdr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     assert!(refused(&get(&room, "/api/v1/token", other), 401).contains("no whole token"));
-    // A token is in its header and nowhere else, and a session is none.
+    // A token counts only in its header, and the cookie of a session is no token.
     let port = room.address.rsplit_once(':').unwrap().1;
     let cookie = room.login(&room.link);
     for cookie in [&format!("firedrill-{port}={secret}"), &cookie] {
@@ -73,7 +73,7 @@ fn only_a_token_that_works_gets_an_answer() {
         room.ask(&format!("GET /runs HTTP/1.1\r\nAuthorization: Bearer {secret}\r\n"), "").status,
         303
     );
-    // A key that is not known is refused, and so is an address.
+    // Unknown keys and addresses are refused.
     assert!(refused(&get(&room, "/api/v1/token?nme=ci", &secret), 400).contains("nme"));
     refused(&get(&room, "/api/v1/nothing", &secret), 404);
     refused(
@@ -111,28 +111,31 @@ fn post(room: &Room, path: &str, token: &str, body: &str) -> Answer {
 fn programs_read_runs_and_their_results() {
     let (folder, room) = start();
     let ci = token(folder.path(), "ci", "viewer");
-    let all = json(&get(&room, "/api/v1/runs", &ci));
-    assert_eq!((&all["runs"][0]["id"], &all["more"]), (&Value::from(RUN), &Value::from(false)));
-    let one = json(&get(&room, &format!("/api/v1/runs/{RUN}"), &ci));
-    assert_eq!(one, all["runs"][0]);
+    let runs = json(&get(&room, "/api/v1/runs", &ci));
+    assert_eq!((&runs["runs"][0]["id"], &runs["more"]), (&Value::from(RUN), &Value::from(false)));
+    let run = json(&get(&room, &format!("/api/v1/runs/{RUN}"), &ci));
+    assert_eq!(run, runs["runs"][0]);
     assert_eq!(
-        (&one["state"], &one["verdict"], &one["exit_code"]),
+        (&run["state"], &run["verdict"], &run["exit_code"]),
         (&"held".into(), &"held".into(), &0.into())
     );
-    assert!(one["course"].is_null(), "it has ended: {one}");
+    assert!(run["course"].is_null(), "it has ended: {run}");
     fs::write(folder.path().join(format!("reports/{RUN}/report.json")), "{\"schema\":1}").unwrap();
     assert_eq!(json(&get(&room, &format!("/api/v1/runs/{RUN}/report"), &ci))["schema"], 1);
     assert_eq!(json(&get(&room, "/api/v1/runs?scenario=other", &ci))["runs"], Value::Array(Vec::new()));
     assert_eq!(json(&get(&room, "/api/v1/runs?skip=1", &ci))["runs"], Value::Array(Vec::new()));
-    for (wrong, told) in [
+    for (wrong, message) in [
         ("limit=0", "from 1 to 500"),
         ("limit=501", "from 1 to 500"),
         ("limt=1", "limt"),
         ("skip=-1", "skip"),
     ] {
-        assert!(refused(&get(&room, &format!("/api/v1/runs?{wrong}"), &ci), 400).contains(told), "{wrong}");
+        assert!(
+            refused(&get(&room, &format!("/api/v1/runs?{wrong}"), &ci), 400).contains(message),
+            "{wrong}"
+        );
     }
-    // Files that a name could lead to. The answer would be theirs if it did.
+    // Files that a name must not lead to.
     for place in ["reports", "reports/.notify", "room", "."] {
         fs::create_dir_all(folder.path().join(place)).unwrap();
         fs::write(folder.path().join(place).join("report.json"), "{\"schema\":2}").unwrap();
@@ -142,18 +145,18 @@ fn programs_read_runs_and_their_results() {
         refused(&get(&room, &format!("/api/v1/runs/{missing}/events"), &ci), 404);
         refused(&get(&room, &format!("/api/v1/runs/{missing}"), &ci), 404);
     }
-    // No text: it is refused before it gets to any of our code.
+    // Bytes that are no text are refused before they get to any of our code.
     refused(&get(&room, "/api/v1/runs/%ff", &ci), 400);
     let document = json(&room.get("/api/v1/openapi.json", ""));
     assert_eq!(document["openapi"], "3.1.0");
-    // An answer has the keys that the document tells, and no others.
+    // An answer has exactly the keys of the document.
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let told = &document["components"]["schemas"]["RunAnswer"]["properties"];
-    assert_eq!(keys(told), keys(&one));
+    let properties = &document["components"]["schemas"]["RunAnswer"]["properties"];
+    assert_eq!(keys(properties), keys(&run));
 }
 
 #[test]
-fn only_an_operators_token_acts_and_each_act_is_on_record() {
+fn only_an_operators_token_may_act_and_each_act_is_recorded() {
     let (folder, room) = start();
     let (ci, bot) = (token(folder.path(), "ci", "viewer"), token(folder.path(), "bot", "operator"));
     let (notes, halt) = (format!("/api/v1/runs/{RUN}/notes"), format!("/api/v1/runs/{RUN}/halt"));
@@ -174,7 +177,7 @@ fn only_an_operators_token_acts_and_each_act_is_on_record() {
     ] {
         refused(&post(&room, &notes, &bot, body), status);
     }
-    // Nobody runs it any more.
+    // The run's coordinator has ended.
     assert!(refused(&post(&room, &halt, &bot, ""), 409).contains("No program on this machine"));
     refused(&post(&room, "/api/v1/runs/nothing/halt", &bot, ""), 404);
     let written = fs::read_to_string(folder.path().join(format!("reports/{RUN}/notes.jsonl"))).unwrap();
@@ -196,7 +199,7 @@ fn only_an_operators_token_acts_and_each_act_is_on_record() {
 }
 
 #[test]
-fn wrong_tokens_are_limited_and_keep_nobody_out() {
+fn wrong_tokens_are_limited_without_locking_valid_ones_out() {
     let (folder, room) = start();
     let secret = token(folder.path(), "ci", "viewer");
     let tries: Vec<u16> = (0..30).map(|_| get(&room, "/api/v1/token", "fdr_guess").status).collect();
@@ -230,7 +233,7 @@ fn a_command_elsewhere_writes_a_note_and_halts_a_run() {
         (&["undo", "--all"], 2, "name one by --run"),
         (&["undo", "--run", RUN, "--host", "app1"], 2, "without --host"),
         (&["undo", "--run", RUN, "--json"], 2, "--json does not go with --server"),
-        // Nobody runs it any more, so nobody can say that all is back.
+        // The run's coordinator has ended, so it is not known whether all was undone.
         (&["undo", "--run", RUN], 6, "No program on this machine"),
     ] {
         let (code, told) = elsewhere(words);
@@ -239,7 +242,7 @@ fn a_command_elsewhere_writes_a_note_and_halts_a_run() {
 }
 
 #[test]
-fn an_admin_makes_and_revokes_tokens_on_a_page() {
+fn an_administrator_makes_and_revokes_tokens_on_a_page() {
     let (folder, room) = start();
     let (admin, operator) = (room.login(&room.link), person(folder.path(), &room, "otto", "operator"));
     let form = "name=ci&role=viewer&days=30";
@@ -291,16 +294,16 @@ fn a_program_follows_a_run_to_its_end() {
     };
     assert_eq!((&last["state"], &last["exit_code"]), (&"held".into(), &0.into()), "{last}");
     assert_eq!(json(&get(&room, "/api/v1/runs/live", &ci)), last);
-    // A run that is over is told once.
-    let mut told = get(&room, path, &ci);
-    // The places of the other streams are free once the server has noticed that nobody reads them.
+    // About a run that is over, there is one event.
+    let mut answer = get(&room, path, &ci);
+    // The places of the other streams are free as soon as the server has noticed that they are closed.
     let end = Instant::now() + Duration::from_secs(60);
-    while told.status == 429 && Instant::now() < end {
+    while answer.status == 429 && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(50));
-        told = get(&room, path, &ci);
+        answer = get(&room, path, &ci);
     }
-    assert_eq!((told.status, told.text().matches("event: run").count()), (200, 1), "{}", told.text());
-    assert_eq!(told.header("content-type"), Some("text/event-stream"));
+    assert_eq!((answer.status, answer.text().matches("event: run").count()), (200, 1), "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
 }
 
 #[test]
@@ -321,11 +324,15 @@ fn programs_read_game_days_and_findings() {
         fs::create_dir_all(records.join(slot)).unwrap();
         fs::write(records.join(slot).join("record.jsonl"), lines).unwrap();
     }
-    let all = json(&get(&room, "/api/v1/gamedays", &ci));
-    assert_eq!((&all["starts_gamedays"], &all["slots"]), (&false.into(), &Value::Array(Vec::new())), "{all}");
-    assert_eq!(all["starts"].as_array().unwrap().len(), 2, "{all}");
-    let one = json(&get(&room, "/api/v1/gamedays/friday/2026-11-20T14:00", &ci));
-    assert_eq!((&one["state"], &one["reason"]), (&"not-held".into(), &"incident".into()), "{one}");
+    let days = json(&get(&room, "/api/v1/gamedays", &ci));
+    assert_eq!(
+        (&days["starts_gamedays"], &days["slots"]),
+        (&false.into(), &Value::Array(Vec::new())),
+        "{days}"
+    );
+    assert_eq!(days["starts"].as_array().unwrap().len(), 2, "{days}");
+    let start = json(&get(&room, "/api/v1/gamedays/friday/2026-11-20T14:00", &ci));
+    assert_eq!((&start["state"], &start["reason"]), (&"not-held".into(), &"incident".into()), "{start}");
     let by_hand = json(&get(&room, "/api/v1/gamedays/friday/by-hand-20261127T140000.000Z", &ci));
     assert_eq!((&by_hand["state"], &by_hand["exit_code"]), (&"ended".into(), &1.into()), "{by_hand}");
     for missing in

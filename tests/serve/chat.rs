@@ -1,4 +1,4 @@
-//! Chats over HTTP: the file that names them, and a command the whole way.
+//! Chats over HTTP: the file that names them, commands and buttons.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ pub(super) fn command(room: &Room, token: &str, user: &str, text: &str) -> (u16,
 }
 
 #[test]
-fn a_command_does_what_the_page_does() {
+fn a_command_has_the_effect_of_the_page() {
     let (folder, without) = start();
     assert_eq!(command(&without, "x", "m1", "").0, 404, "no chat is named");
     drop(without);
@@ -48,7 +48,7 @@ fn a_command_does_what_the_page_does() {
 }
 
 #[test]
-fn a_file_of_chats_with_errors_starts_nothing() {
+fn with_an_invalid_file_of_chats_the_control_room_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("reports")).unwrap();
     fs::write(folder.path().join("chat.toml"), FILE.replace("operator", "admin")).unwrap();
@@ -63,7 +63,7 @@ fn a_file_of_chats_with_errors_starts_nothing() {
 }
 
 #[test]
-fn what_goes_on_is_told_with_the_next_attack() {
+fn an_empty_command_is_answered_with_running_runs() {
     let (folder, room) = start();
     drop(room);
     fs::write(folder.path().join("token"), "okwexpgqm7yhdcgb64ap3bwrna").unwrap();
@@ -78,7 +78,7 @@ fn what_goes_on_is_told_with_the_next_attack() {
 }
 
 #[test]
-fn a_button_of_slack_is_answered_at_the_address_that_it_names() {
+fn a_button_of_slack_is_answered_at_its_response_url() {
     let (folder, room) = start();
     drop(room);
     fs::write(folder.path().join("secret"), "8f742231b10e8888abcd99yyyzzz85a5").unwrap();

@@ -1,5 +1,5 @@
-//! The API against its own OpenAPI document, by schemathesis: requests that the document allows, and others that are near. None may make the
-//! server fail, be accepted although the document forbids it, or be answered otherwise than the document says.
+//! Tests the API against its OpenAPI document, by schemathesis, with valid and almost valid requests. No request may make the server fail, be
+//! accepted although the document forbids it, or have an answer that the document does not allow.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,10 +12,10 @@ use crate::{RUN, gamedays::has_record, output::said, room::Room, start, token};
 const OWN: &str = "/api/v1/openapi.json";
 /// Number of requests for each address and phase.
 const EXAMPLES: &str = "10";
-/// The same requests each time.
+/// A fixed seed, so that the requests are the same each time.
 const SEED: &str = "20261128";
 
-/// Returns the program. `None`, with a message, where it is not installed.
+/// Returns the path of the program. Prints a message and returns `None` if it is not installed.
 fn schemathesis() -> Option<PathBuf> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/venv/bin/schemathesis");
     if program.exists() {
@@ -26,7 +26,7 @@ fn schemathesis() -> Option<PathBuf> {
     None
 }
 
-/// Sends the requests of some phases, with options before them. Panics with what it found.
+/// Sends the requests of some phases, with options before them. Panics with the findings.
 fn fuzz(program: &Path, folder: &Path, room: &Room, token: &str, (phases, words): (&str, &[&str])) {
     let output = Command::new(program)
         .arg("--no-color")
@@ -41,11 +41,11 @@ fn fuzz(program: &Path, folder: &Path, room: &Room, token: &str, (phases, words)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", said(&output));
-    // No address was left out but that of the document, which it asks for at the beginning.
+    // All addresses were tested, except that of the document.
     let document: serde_json::Value = serde_json::from_slice(&room.get(OWN, "").body).unwrap();
     let paths = document["paths"].as_object().unwrap().iter().filter(|(path, _)| *path != OWN);
-    let all: usize = paths.map(|(_, methods)| methods.as_object().unwrap().len()).sum();
-    assert!(said(&output).contains(&format!("Tested: {all}\n")), "{all}: {}", said(&output));
+    let count: usize = paths.map(|(_, methods)| methods.as_object().unwrap().len()).sum();
+    assert!(said(&output).contains(&format!("Tested: {count}\n")), "{count}: {}", said(&output));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn no_request_makes_the_api_contradict_its_document() {
     has_record(home, "friday", "2026-11-27T14:00", "\"event\":\"missed\",\"why\":\"nobody started it\"");
     let token = token(home, "fuzz", &["--role", "operator", "--start", "friday"]);
     fuzz(&program, home, &room, &token, ("coverage,fuzzing", &[]));
-    // Once more where there is something to find.
+    // Once more with names that exist.
     let known = format!(
         "[parameters]\n\"path.id\" = \"{RUN}\"\n\"path.gameday\" = \"friday\"\n\"path.slot\" = \"2026-11-27T14:00\"\n"
     );

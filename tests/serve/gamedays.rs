@@ -1,4 +1,4 @@
-//! Game days: what people decide on the calendar, and slots that are started or missed. No drill is run.
+//! Game days: decisions on the calendar, and slots that are started or missed. No drill is run.
 
 mod asked;
 mod calendar;
@@ -12,12 +12,12 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::*;
 
-/// The file that has the time at which a control room looked last.
+/// The file with the time up to which a control room has looked for slots.
 const LOOKED: &str = ".looked";
 /// The options of a control room that starts game days.
 const STARTS: &[&str] = &["--start-gamedays", "--pki", "pki", "--as", "alice"];
 
-/// A folder with the example's run, a fleet, and a scenario for game days.
+/// Makes a folder with a fleet and a scenario for game days.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("reports")).unwrap();
@@ -67,7 +67,7 @@ pub(super) fn has_record(folder: &Path, gameday: &str, slot: &str, event: &str) 
     file
 }
 
-/// A file of channels with one that is a socket of this test, and the socket.
+/// Writes a file with a channel to a socket of this test. Returns the socket.
 fn channel(folder: &Path) -> std::net::UdpSocket {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
@@ -91,7 +91,7 @@ fn has_looked(folder: &Path, after: Timestamp) {
     assert!(soon(is_later), "it looks");
 }
 
-/// Writes a game day, as if long ago.
+/// Writes a game day whose file seems to be a day old.
 fn gameday(folder: &Path, name: &str, rest: &str) {
     let file = folder.join("gamedays").join(format!("{name}.toml"));
     let text = format!(
@@ -102,10 +102,10 @@ fn gameday(folder: &Path, name: &str, rest: &str) {
     fs::File::open(file).unwrap().set_modified(long_ago).unwrap();
 }
 
-/// Whether it becomes true within two minutes: a slot may be one minute away.
-fn soon(is_so: impl Fn() -> bool) -> bool {
+/// Whether a condition holds within two minutes. A slot may be one minute away.
+fn soon(holds: impl Fn() -> bool) -> bool {
     let end = Instant::now() + Duration::from_secs(120);
-    while !is_so() {
+    while !holds() {
         if Instant::now() > end {
             return false;
         }
@@ -118,7 +118,7 @@ fn slot(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M").to_string()
 }
 
-/// Writes the time at which a control room looked last.
+/// Writes the time up to which a control room has looked for slots.
 fn looked(folder: &Path, at: Timestamp) {
     let records = folder.join("reports/.gamedays");
     fs::create_dir_all(&records).unwrap();
@@ -148,12 +148,12 @@ fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
     let room = starts(folder);
     assert!(record(folder, "passed", &passed).contains("no control room ran at its time"));
     assert!(record(folder, "edited", &passed).contains("its file was changed after its time"));
-    assert!(!folder.join("reports/.gamedays/earlier").exists(), "that was looked at by then");
+    assert!(!folder.join("reports/.gamedays/earlier").exists(), "that slot was handled before");
     let page = room.get("/calendar", &room.login(&room.link)).text();
     assert!(page.contains("missed: no control room ran at its time"), "{page}");
     assert!(page.contains("This server starts them at their time"), "{page}");
     drop(room);
-    // Another start tells it once.
+    // After another start, the record is the same.
     looked(folder, now - Duration::from_secs(3600));
     let before = record(folder, "passed", &passed);
     let _room = starts(folder);
@@ -162,7 +162,7 @@ fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
 }
 
 #[test]
-fn channels_are_told_of_slots_that_were_missed_and_of_those_to_come() {
+fn messages_are_sent_about_missed_and_future_slots() {
     let folder = folder();
     let folder = folder.path();
     let socket = channel(folder);
@@ -179,14 +179,14 @@ fn channels_are_told_of_slots_that_were_missed_and_of_those_to_come() {
         missed.contains(" missed - Firedrill: game day passed was missed; why: no control room ran"),
         "{missed}"
     );
-    // It is an hour late, so it says the time that is left.
+    // The message is an hour late, so it has the remaining time.
     assert!(announced.contains(" announced - Firedrill: game day next starts in 5"), "{announced}");
     assert!(
         announced.contains(&format!("stop it: firedrill gameday skip gamedays/next.toml --slot {next}")),
         "{announced}"
     );
     drop(room);
-    // Another start tells nothing twice.
+    // After another start, no message is sent again.
     looked(folder, now - Duration::from_secs(3 * 3600));
     let _room = starts(folder);
     has_looked(folder, now);

@@ -1,5 +1,5 @@
-//! Scenarios and fleets: files that are checked and shown, plans that are made, and hosts that are asked: one answers and one does not. No drill
-//! is run.
+//! Scenarios and fleets: files are checked and shown, plans are made, and hosts are asked, of which one answers and one does not. No drill is
+//! run.
 
 use std::{net::TcpListener, os::unix::fs::symlink};
 
@@ -12,7 +12,7 @@ use firedrill_wire::{
 use super::*;
 use crate::house::{HOST, House, Recorder, Served};
 
-/// A folder with a scenario of one host and two, a fleet, and a game day.
+/// Makes a folder with scenarios of one host and of two, a fleet, and a game day.
 fn folder(fleet: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -104,7 +104,7 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
         other.contains("for 20s") && !other.contains("for 40s"),
         "the fleet has no value of the game day: {other}"
     );
-    // A drill that is drawn has not all of these attacks.
+    // A drawn drill does not have all of these attacks.
     let drawn = fs::read_to_string(folder.join("gamedays/friday.toml")).unwrap();
     let drawn = drawn.lines().filter(|line| !line.starts_with("scenarios")).collect::<Vec<_>>().join("\n");
     let monkey = "\n[monkey]\nscenario = \"scenarios/stop.toml\"\nattacks = 1\n";
@@ -118,7 +118,7 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
 }
 
 #[test]
-fn a_file_that_is_broken_breaks_no_list_and_what_a_link_leads_to_is_not_shown() {
+fn invalid_files_are_listed_and_links_to_other_files_are_not_followed() {
     let folder = folder(TWO);
     let folder = folder.path();
     fs::write(folder.join("scenarios/broken.toml"), "schema = 1\nname = \"broken\"\n[[attack]\n").unwrap();
@@ -130,12 +130,12 @@ fn a_file_that_is_broken_breaks_no_list_and_what_a_link_leads_to_is_not_shown() 
     let cookie = room.login(&room.link);
     let list = room.get("/scenarios", &cookie).text();
     assert!(list.contains("2 are known") && list.contains("1 with errors"), "{list}");
-    // The line that is wrong, and a caret below it.
+    // The line with the error, and a caret below it.
     assert!(list.contains("[[attack]") && list.contains("^"), "{list}");
     assert!(list.contains("link.toml is not shown") && !list.contains("somebody-else"), "{list}");
     let broken = room.get(&address(&list, "scenarios&#x2f;broken.toml"), &cookie);
     assert!(broken.status == 200 && broken.text().contains("[[attack]"), "{}", broken.text());
-    // A file that is put right is shown so at once, and so is a game day that goes wrong.
+    // A corrected file and a newly invalid game day are shown as such at once.
     let right =
         fs::read_to_string(folder.join("scenarios/stop.toml")).unwrap().replace("stop-one", "put-right");
     fs::write(folder.join("scenarios/broken.toml"), right).unwrap();
@@ -150,7 +150,7 @@ fn a_file_that_is_broken_breaks_no_list_and_what_a_link_leads_to_is_not_shown() 
 }
 
 #[test]
-fn hosts_are_asked_at_a_press_and_one_that_does_not_answer_is_unknown() {
+fn hosts_are_asked_on_request_and_one_without_an_answer_is_unknown() {
     let house = House::new();
     house.person("alice", Role::Operator);
     assert!(Identity::load_as(house.dir.path(), "alice").is_ok());
@@ -168,7 +168,7 @@ fn hosts_are_asked_at_a_press_and_one_that_does_not_answer_is_unknown() {
         finding("kernel", Grade::Good, "good"),
     ];
     let served = runtime.block_on(Served::new(house.tls(None), recorder));
-    // It takes connections and never says a word.
+    // This server accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = |name: &str, at: std::net::SocketAddr| {
         format!("[[host]]\nname = \"{name}\"\nprovider = \"aws\"\naddress = \"10.9.0.1\"\nagent = \"{at}\"\n")

@@ -1,4 +1,4 @@
-//! Logins, sessions, and who is let in.
+//! Logins and sessions.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -7,14 +7,14 @@ use rustix::process::Signal;
 use crate::{FIREDRILL, RUN, firedrill, output::said, person, room::Room, start};
 
 #[test]
-fn a_login_link_works_once_and_nobody_else_sees_a_page() {
+fn a_login_link_works_once_and_pages_need_a_login() {
     let (folder, room) = start();
     for path in ["/", "/runs", "/audit", "/people", &format!("/runs/{RUN}"), &format!("/runs/{RUN}/report")] {
         let answer = room.get(path, "firedrill=nothing");
         assert_eq!((answer.status, answer.header("location")), (303, Some("/login")), "{path}");
         assert!(!answer.text().contains("friday"));
     }
-    // Programs that look at links beforehand only get them.
+    // Programs that preview links only send GET requests.
     assert!(room.get(&room.link, "").text().contains("Log in"));
     let cookie = room.login(&room.link);
     let page = room.get("/", &cookie);
@@ -37,7 +37,7 @@ fn a_login_link_works_once_and_nobody_else_sees_a_page() {
 }
 
 #[test]
-fn failures_to_log_in_are_limited_and_keep_nobody_out() {
+fn failed_logins_are_limited_without_locking_people_out() {
     let (folder, room) = start();
     let tries: Vec<u16> = (0..30).map(|_| room.post("/login", "", "link=guess").status).collect();
     assert_eq!(tries[..10], [403; 10]);
@@ -54,7 +54,7 @@ fn failures_to_log_in_are_limited_and_keep_nobody_out() {
 }
 
 #[test]
-fn sessions_outlive_a_restart_and_end_when_an_admin_says_so() {
+fn sessions_outlive_a_restart_and_end_when_an_administrator_ends_them() {
     let (folder, mut room) = start();
     let admin = room.login(&room.link);
     let viewer = person(folder.path(), &room, "vera", "viewer");
@@ -67,7 +67,7 @@ fn sessions_outlive_a_restart_and_end_when_an_admin_says_so() {
     let link = firedrill(folder.path(), &["serve", "link", "--as", "late", "--role", "viewer"]);
     let link = String::from_utf8(link.stdout).unwrap();
     drop(room);
-    // It listens elsewhere: others may have the port by then. The name of a cookie has the port.
+    // It listens on another port, because the first one may be taken. The name of the cookie contains the port.
     let room = Room::start(FIREDRILL, folder.path(), &[]);
     let now = room.address.rsplit_once(':').unwrap().1;
     let [admin, viewer] = [admin, viewer].map(|cookie| {
@@ -93,7 +93,7 @@ fn sessions_outlive_a_restart_and_end_when_an_admin_says_so() {
 }
 
 #[test]
-fn others_cannot_be_let_in_without_tls() {
+fn other_machines_are_refused_without_tls() {
     let folder = tempfile::tempdir().unwrap();
     let refused = firedrill(folder.path(), &["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(refused.status.code(), Some(2));

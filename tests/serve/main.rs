@@ -1,4 +1,4 @@
-//! The control room over HTTP, in a process of its own: logins, roles, notes, the audit log, and folders that are no runs.
+//! The control room over HTTP, as a separate process: logins, roles, notes, the audit log, and folders that are no runs.
 #![cfg(feature = "serve")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -37,7 +37,7 @@ use room::Room;
 const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
 const RUN: &str = "20261120-1402-friday-7f3a";
 
-/// A folder with the example's run, and a control room over it.
+/// Makes a folder with the example's run, and starts a control room in it.
 fn start() -> (tempfile::TempDir, Room) {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("reports").join(RUN);
@@ -50,17 +50,17 @@ fn start() -> (tempfile::TempDir, Room) {
     (folder, room)
 }
 
-/// The log of a run that goes on, as a coordinator writes it: this process has it locked.
+/// The log of a running run, as a coordinator writes it. This process has it locked.
 struct Growing {
     log: fs::File,
-    /// All lines that it will have.
+    /// The lines of the complete log.
     lines: Vec<String>,
-    /// Number of lines that it had at first: a fault is in force then.
+    /// Number of lines at the beginning, after which a fault is in force.
     half: usize,
 }
 
 impl Growing {
-    /// A run `live` beside the example's.
+    /// Begins a run `live` next to the example's.
     fn begin(folder: &Path) -> Self {
         let example = folder.join("reports").join(RUN).join("events.jsonl");
         let lines: Vec<String> = fs::read_to_string(example).unwrap().lines().map(str::to_owned).collect();
@@ -73,14 +73,14 @@ impl Growing {
         Self { log, lines, half }
     }
 
-    /// Writes the lines from `from` on, the last too.
+    /// Writes the lines from `from` on, up to the last one.
     fn end(mut self, from: usize) {
         writeln!(self.log, "{}", self.lines[from..].join("\n")).unwrap();
         self.log.unlock().unwrap();
     }
 }
 
-/// Writes the example's run a day later, with a goal that it misses. Returns its name.
+/// Writes a run like the example's a day later, with a goal that it misses. Returns its name.
 fn violated(folder: &Path) -> &'static str {
     let later = "20261127-0602-demo-beef";
     let reports = folder.join("reports");

@@ -1,4 +1,4 @@
-//! The address of metrics: what a Prometheus reads there, by its own checker, and the rules for it.
+//! The metrics for Prometheus, checked by its tools, and the rules for them.
 
 use std::{
     process::Stdio,
@@ -13,7 +13,7 @@ use firedrill_notify::{
 use super::{room::ask, *};
 
 #[test]
-fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
+fn metrics_are_about_runs_findings_and_game_days_and_need_no_login() {
     let (folder, plain) = start();
     assert_eq!(plain.get("/metrics", "").status, 404, "not among the pages");
     drop(plain);
@@ -87,7 +87,7 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
         "firedrill_gameday_last_not_held{gameday=\"monday\",reason=\"incident\"} 1",
         "firedrill_schedule_last_look_timestamp_seconds{} 1795788120",
     ] {
-        assert!(text.lines().any(|one| one.starts_with(line)), "{line}:\n{text}");
+        assert!(text.lines().any(|sample| sample.starts_with(line)), "{line}:\n{text}");
     }
     let next = text
         .lines()
@@ -103,15 +103,15 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
     dashboard_reads(&text);
 }
 
-/// Checks that the dashboard reads only what the server tells, and that Prometheus can read each of its queries.
-fn dashboard_reads(told: &str) {
+/// Checks that the dashboard reads only metrics that the server has, and that Prometheus can parse each of its queries.
+fn dashboard_reads(metrics: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/grafana-dashboard.json");
     let dashboard: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let queries = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
     let queries: Vec<&str> = queries.map(|target| target["expr"].as_str().unwrap()).collect();
     let known: Vec<&str> =
-        told.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let page = include_str!("../../docs/serve.md");
     let mut rules = "groups:\n  - name: dashboard\n    rules:\n".to_owned();
     for (number, query) in queries.iter().enumerate() {
@@ -121,10 +121,10 @@ fn dashboard_reads(told: &str) {
             .collect();
         assert!(!names.is_empty(), "{query} reads nothing of Firedrill");
         for name in names {
-            // A name without samples is not told.
+            // The server leaves out names without samples.
             assert!(
                 known.contains(&name) || page.contains(&format!("`{name}{{")),
-                "{name} is not told: {known:?}"
+                "the server does not have {name}: {known:?}"
             );
         }
         rules.push_str(&format!("      - record: panel:query:{number}\n        expr: {query:?}\n"));
@@ -136,13 +136,13 @@ fn dashboard_reads(told: &str) {
 }
 
 #[test]
-fn the_rules_are_right() {
+fn the_rules_are_valid() {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/prometheus-rules.yml");
     checked(&["check", "rules", rules.to_str().unwrap()], "");
     checked(&["test", "rules", rules.with_file_name("prometheus-rules-test.yml").to_str().unwrap()], "");
 }
 
-/// Lets Prometheus' own tool check something.
+/// Runs Prometheus' checker on an input.
 fn checked(words: &[&str], input: &str) {
     use std::io::Write as _;
     let tool = Command::new("promtool")

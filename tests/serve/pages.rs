@@ -1,4 +1,4 @@
-//! Pages: of runs that go on, of what is no run, and over many runs.
+//! Pages about running runs, about folders that are no runs, and about many runs.
 
 use std::{fs, io::Write as _, os::unix::fs::symlink, path::Path, process::Command};
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn what_is_no_run_breaks_no_page() {
+fn folders_that_are_no_runs_break_no_page() {
     let (folder, room) = start();
     let reports = folder.path().join("reports");
     let cookie = room.login(&room.link);
@@ -105,7 +105,7 @@ fn a_log_that_is_a_link_is_not_followed() {
             && !page.contains("in force"),
         "{page}"
     );
-    assert!(!room.get("/", &cookie).text().contains("in force"), "its course is not told either");
+    assert!(!room.get("/", &cookie).text().contains("in force"), "its course is not shown either");
     assert_eq!(room.post("/runs/linked/notes", &cookie, "text=hello").status, 409);
     assert!(!reports.join("linked/notes.jsonl").exists());
 }
@@ -128,7 +128,7 @@ fn a_run_is_watched_while_its_log_grows() {
     let seq = half;
     assert!(until(&mut stream, "id: ").contains(&format!("id: live/{seq}")));
     until(&mut stream, "event: axis");
-    // Half a line is no record.
+    // An incomplete line is not a record yet.
     let (first, last) = live.lines[half].split_at(40);
     write!(live.log, "{first}").unwrap();
     writeln!(live.log, "{last}").unwrap();

@@ -1,4 +1,4 @@
-//! Passkeys over HTTP, with an authenticator of this program: added, used for logins, removed.
+//! Passkeys over HTTP, with an authenticator in this program: they are added, used for logins, and removed.
 
 use std::fs;
 
@@ -90,7 +90,7 @@ fn a_passkey_logs_in_its_owner_until_it_is_removed() {
     assert_eq!(answer.status, 303, "{}", answer.text());
     let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap();
     assert!(room.get("/", cookie).text().contains("bob (operator)"));
-    // Each refusal is the same: nobody learns which passkeys there are.
+    // All refusals are the same, so that they do not reveal which passkeys exist.
     let refuses = |credential: &str, challenge: &str, signed: &Signature| {
         let answer = Device::send(&room, credential, challenge, signed);
         assert_eq!(answer.status, 403, "{}", answer.text());
@@ -105,7 +105,7 @@ fn a_passkey_logs_in_its_owner_until_it_is_removed() {
         ("Ym9i", &next, device.sign(&first, 5, &device.origin)),
         ("Ym9i", &next, device.sign(&next, 5, "http://localhost:1")),
         ("Ym9i", &next, Device::of(&room).sign(&next, 5, &device.origin)),
-        // One that the session's page made for another purpose.
+        // A challenge that the session's page made for another purpose.
         ("Ym9i", "AAAA", device.sign("AAAA", 5, &device.origin)),
     ] {
         assert_eq!(refuses(credential, challenge, &signed), again, "{credential}");
@@ -117,7 +117,7 @@ fn a_passkey_logs_in_its_owner_until_it_is_removed() {
         400,
         "no script has filled the form"
     );
-    // Only its owner and an admin remove it.
+    // Only its owner or an administrator may remove it.
     let vera = person(folder.path(), &room, "vera", "viewer");
     assert!(!room.get("/passkeys", &vera).text().contains("laptop"));
     assert_eq!(room.post("/passkeys/1/remove", &vera, "").status, 404);
@@ -139,15 +139,18 @@ fn a_passkey_logs_in_its_owner_until_it_is_removed() {
 }
 
 #[test]
-fn a_passkey_takes_the_certificate_over_its_own_key_alone() {
+fn a_passkey_accepts_only_the_certificate_over_its_key() {
     let (folder, room) = start();
     let bob = person(folder.path(), &room, "bob", "operator");
-    let (one, other) = (Device::of(&room), Device::of(&room));
-    assert_eq!(one.add(&room, &bob, "b25l").status, 303);
+    let (first, other) = (Device::of(&room), Device::of(&room));
+    assert_eq!(first.add(&room, &bob, "b25l").status, 303);
     assert_eq!(other.add(&room, &bob, "b3RoZXI").status, 303);
     let file = room.get("/passkeys/1/passkey.json", &bob).text();
     let (read, key) = Enrolment::read(&file).unwrap();
-    assert_eq!((read.rp_id.as_str(), &read.origin, key), ("localhost", &one.origin, one.key.public_key()));
+    assert_eq!(
+        (read.rp_id.as_str(), &read.origin, key),
+        ("localhost", &first.origin, first.key.public_key())
+    );
     let vera = person(folder.path(), &room, "vera", "viewer");
     assert_eq!(room.get("/passkeys/1/passkey.json", &vera).status, 404);
     fs::write(folder.path().join("passkey.json"), &file).unwrap();
@@ -179,7 +182,7 @@ fn a_passkey_takes_the_certificate_over_its_own_key_alone() {
 }
 
 #[test]
-fn there_are_no_passkeys_for_an_address_and_pages_say_so() {
+fn pages_at_an_address_without_a_name_offer_no_passkeys() {
     let folder = tempfile::tempdir().unwrap();
     let room = Room::start(FIREDRILL, folder.path(), &["--behind-tls", "https://192.0.2.7"]);
     assert!(!room.get("/login", "").text().contains("Log in by passkey"));

@@ -1,11 +1,11 @@
-//! Notes, halts, and the audit log of all that people do.
+//! Notes, halts, and the audit log of people's actions.
 
 use std::fs;
 
 use crate::{RUN, firedrill, output::said, person, start};
 
 #[test]
-fn a_viewer_looks_and_an_operator_writes() {
+fn a_viewer_may_look_and_an_operator_may_write() {
     let (folder, room) = start();
     let viewer = person(folder.path(), &room, "vera", "viewer");
     let operator = person(folder.path(), &room, "otto", "operator");
@@ -19,7 +19,7 @@ fn a_viewer_looks_and_an_operator_writes() {
         assert_eq!(room.post(&path, &viewer, body).status, 403, "{path}");
     }
     assert_eq!(room.post("/people/links", &operator, "name=eve&role=admin").status, 403);
-    // Texts are shown as they are, and never as parts of a page.
+    // Texts are shown as text, and not as markup of a page.
     let nasty = "text=%3Cscript%3Ealert(1)%3C%2Fscript%3E%0Athe+pager+rang%E2%80%AE";
     let written = room.post(&format!("/runs/{RUN}/notes"), &operator, nasty);
     assert_eq!(
@@ -38,7 +38,7 @@ fn a_viewer_looks_and_an_operator_writes() {
         room.post(&format!("/runs/{RUN}/notes"), &operator, &format!("text={}", "x".repeat(70_000))).status,
         413
     );
-    // The run is over: nobody here can halt it, and the page says what else there is.
+    // The run is over and cannot be halted here; the page names the alternatives.
     let halted = room.post(&format!("/runs/{RUN}/halt"), &operator, "");
     assert_eq!(halted.status, 409);
     assert!(halted.text().contains("firedrill undo --run"), "{}", halted.text());

@@ -169,7 +169,7 @@ impl Ground {
         self.command().args(words).output().unwrap()
     }
 
-    /// Returns the lab itself, for looks into it and for disturbances.
+    /// Returns the lab, for observations and disturbances.
     pub(crate) fn lab(&self) -> Lab {
         Lab::attach(&self.name).unwrap()
     }
@@ -293,7 +293,7 @@ impl Running<'_> {
         self
     }
 
-    /// Waits until the coordinator is gone, does not look at its report, and returns the run's folder.
+    /// Waits until the coordinator has ended, without reading its report. Returns the run's folder.
     pub(crate) fn gone(mut self) -> PathBuf {
         self.wait();
         self.folder()
@@ -309,7 +309,7 @@ impl Running<'_> {
         self.standing(|tries| tries.len() - 1)
     }
 
-    /// Returns the report of the try that counts in the end, and the folders of all tries.
+    /// Returns the report of the try that `which` selects, and the folders of all tries.
     pub(crate) fn standing(mut self, which: fn(&[PathBuf]) -> usize) -> (Report, Vec<PathBuf>) {
         let code = self.wait();
         let tries = self.tries();

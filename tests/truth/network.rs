@@ -15,8 +15,7 @@ pub(crate) const CASES: &[Case] = &[
     ("unreachable", a_host_that_is_cut_off_on_purpose),
 ];
 
-/// Runs inside a host and finds out whether each address answers. Nobody listens on the port, so a refused connection
-/// is an answer.
+/// Finds out inside a host whether each address answers. No program listens on the port, so a refused connection is an answer.
 pub(crate) fn knock() -> Option<ExitCode> {
     let mut words = std::env::args().skip(1);
     if words.next()? != "__knock" {
@@ -51,18 +50,18 @@ fn reached(lab: &firedrill_lab::Lab, from: &str) -> Vec<&'static str> {
     others().zip(answers.chunks(2)).filter(|(_, pair)| both(pair)).map(|((name, _), _)| name).collect()
 }
 
-/// Partitions so many hosts, and returns the hosts that each host reaches meanwhile.
+/// Partitions that many hosts, and returns the hosts that each host reaches during the fault.
 fn parted(
     ground: &Ground,
     (on, hosts): (&'static str, usize),
     fault: &'static str,
 ) -> (Vec<Vec<&'static str>>, Report) {
     let lab = ground.lab();
-    // All at once: the faults hold for some seconds, and a host that is silent is waited for.
+    // All hosts try at once, because the faults hold only for some seconds and a silent host takes time.
     let all = || {
         std::thread::scope(|scope| {
             let tries = HOSTS.map(|(name, _)| scope.spawn(|| reached(&lab, name)));
-            tries.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+            tries.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         })
     };
     assert!(all().iter().all(|reached| reached.len() == 3), "before: {:?}", all());
@@ -116,7 +115,7 @@ fn connections_that_are_reset_throughout(ground: &Ground) {
     assert!(injection["undoing_us"].is_i64(), "it ends with the hold: {injection}");
 }
 
-/// While cut off, the host gets no calls and comes back by itself. The events that it journaled meanwhile count.
+/// While it is cut off, the host gets no calls. It comes back by itself, and the events that it journaled in the meantime count.
 fn a_host_that_is_cut_off_on_purpose(ground: &Ground) {
     let refused = ground.check(&Drill { fault: DOWN, hold: "15s", ..Drill::new() });
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));

@@ -11,7 +11,7 @@ use crate::{
 const FLEET: &str = include_str!("../right/alerts-fleet.toml");
 const SCENARIO: &str = include_str!("../right/alerts.toml");
 
-/// Waits until Alertmanager has an alert that fires always: from then on it hears of each alert at once.
+/// Waits until Alertmanager has an alert that always fires. From then on it gets each alert at once.
 fn until_alertmanager_hears(bench: &Bench) {
     let script = "until amtool --alertmanager.url=http://127.0.0.1:9093 alert query alertname=Always | grep -q Always; do sleep 0.2; done";
     let wait = ["timeout", "60", "sh", "-c", script];
@@ -51,7 +51,7 @@ fn a_drill_says_whether_people_were_told() {
         let all = card["scorecard"]["attacks"][attack]["objectives"]
             .as_array()
             .unwrap_or_else(|| panic!("{card:#}"));
-        all.iter().find(|one| one["name"] == name).unwrap().clone()
+        all.iter().find(|objective| objective["name"] == name).unwrap().clone()
     };
     for (attack, name, verdict, words) in [
         (0, "told", "held", "from the fault's start, 15 s wanted"),

@@ -18,7 +18,7 @@ fn approvals_can_be_given_beforehand() {
         return;
     }
     let bench = Bench::up("beforehand");
-    // Without a terminal nobody can approve.
+    // Without a terminal, a name cannot be typed.
     let asking = scenario(1, "2s", "", "approve = { people = 1, expires = \"5s\" }");
     let output = bench.run(&asking, &[]);
     assert_ends(&output, 3, "no terminal to ask on");
@@ -75,7 +75,7 @@ fn a_host_verifies_approvals_by_itself() {
     let pki = bench.pki();
     let pki = pki.to_str().unwrap();
     policy(&bench, "[policy.approval]\npeople = 1\nkinds = [\"service-*\"]\n");
-    // The scenario asks nobody.
+    // The scenario asks for no approvals.
     let text = scenario(1, "2s", "", "");
     let wants = "service-stop: this host wants it approved by 1 person other than the one who runs it, and nobody has";
     assert_ends(&bench.run(&text, &["--plan"]), 0, wants);
@@ -166,7 +166,7 @@ fn policy(bench: &Bench, text: &str) {
     assert!(set.status.success(), "{}", said(&set));
 }
 
-/// A game day that is never due, with the scenario of that file.
+/// Writes a game day that is never due, with the scenario of that file.
 const GAMEDAY: &str = "schema = 1\nname = \"friday\"\nscenarios = [{ file = \"scenario.toml\", seed = 1 }]\nfleet = \"fleet.toml\"\n\
                        schedule = { once = \"2999-01-01T00:00\", zone = \"UTC\" }\n";
 
@@ -210,14 +210,14 @@ fn a_standing_approval_counts_for_its_game_day_while_its_files_are_the_same() {
     assert!(said(&output).contains("ann approves stop 1"), "{}", said(&output));
     assert!(said(&output).contains("in force"), "{}", said(&output));
     bench.assert_quiet();
-    // Not for a run of its own, and not for other files.
+    // It counts neither for a run that is not of the game day, nor for other files.
     let given = bench.run(&asking, &["--seed", "1", "--approve", "approvals/friday/ann.json"]);
     assert_ends(&given, 3, "this run is of none");
     bench.file("scenario.toml", &format!("{asking}\n# changed\n"));
     let output = start();
     assert!(said(&output).contains("is to other files of friday"), "{}", said(&output));
     assert!(!said(&output).contains("in force"), "{}", said(&output));
-    // A scenario that asks nobody: the hosts ask, and are not given what is to other files.
+    // The scenario asks for no approvals, but the hosts do. They are not sent the approval of other files.
     bench.file("scenario.toml", &scenario(1, "2s", "", ""));
     let output = start();
     assert!(said(&output).contains("is to other files of friday"), "{}", said(&output));
@@ -226,7 +226,7 @@ fn a_standing_approval_counts_for_its_game_day_while_its_files_are_the_same() {
         bench.run(&scenario(1, "2s", "", ""), &["--seed", "1", "--approve", "approvals/friday/ann.json"]);
     assert_ends(&given, 4, "this run is of none");
     bench.file("scenario.toml", &format!("{asking}\n# changed\n"));
-    // Within its bounds alone.
+    // It counts only within its bounds.
     let other = approve(&["--host", "app*", "--kind", "net-*"]);
     assert_ends(&other, 0, "does not cover service-stop on app1");
     let output = start();

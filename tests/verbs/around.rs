@@ -1,4 +1,4 @@
-//! A whole drill, the verbs that look at it afterwards, and secrets, which none of them may show.
+//! A whole drill, the verbs about it, and secrets, which no output may show.
 
 use std::{fs, path::PathBuf};
 
@@ -85,8 +85,7 @@ fn a_run_and_the_verbs_around_it() {
     bench.assert_quiet();
 }
 
-/// Secrets that stand in a scenario in plain text, and secrets that are read from a file, stand in nothing that a drill
-/// writes.
+/// Nothing that a drill writes has secrets, whether they are in the scenario in clear or read from a file.
 #[test]
 fn secrets_stand_in_nothing_that_a_drill_writes() {
     if !labs() {

@@ -78,7 +78,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// A lab that is not up yet: its name, and a folder with its `fleet.toml`.
+    /// Returns a lab that is not up yet: its name, and a folder with its `fleet.toml`.
     pub(crate) fn new(name: &str, fleet: &str) -> Self {
         let lab = format!("verbs-{name}-{}", std::process::id());
         let bench = Self { lab, folder: tempfile::tempdir().unwrap() };
@@ -86,7 +86,7 @@ impl Bench {
         bench
     }
 
-    /// A lab with this fleet.
+    /// Starts a lab with this fleet.
     pub(crate) fn with(name: &str, fleet: &str) -> Self {
         let bench = Self::new(name, fleet);
         let up = ["lab", "up", "--fleet", "fleet.toml", "--name", &bench.lab];
@@ -94,7 +94,7 @@ impl Bench {
         bench
     }
 
-    /// A lab with the fleet of most tests.
+    /// Starts a lab with the fleet of most tests.
     pub(crate) fn up(name: &str) -> Self {
         Self::with(name, FLEET)
     }
@@ -128,7 +128,7 @@ impl Bench {
         self.until_in_force_with(text, &[])
     }
 
-    /// As [`Self::until_in_force`], with these options.
+    /// Does the same as [`Self::until_in_force`], with these options.
     pub(crate) fn until_in_force_with(&self, text: &str, words: &[&str]) -> (Child, PathBuf) {
         self.until_log(text, words, "\"to\":\"in-force\"")
     }
@@ -178,7 +178,7 @@ impl Bench {
         self.folder.path().join("reports")
     }
 
-    /// Returns the number of messages to people that wait.
+    /// Returns the number of waiting messages to people.
     pub(crate) fn pending(&self) -> usize {
         let files = fs::read_dir(self.reports().join(".notify/pending")).into_iter().flatten().flatten();
         files.filter(|file| !file.file_name().as_encoded_bytes().starts_with(b".")).count()
@@ -248,7 +248,7 @@ pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Whether labs can be made here. If not, prints the reason.
+/// Whether labs can be made on this machine. If not, prints the reason.
 pub(crate) fn labs() -> bool {
     use std::os::unix::process::CommandExt as _;
     let mut command = Command::new("/bin/true");
@@ -284,7 +284,7 @@ pub(crate) fn programs(names: &[&str]) -> bool {
     missing.is_empty()
 }
 
-/// Starts a program on a terminal of its own, and returns the other side of the terminal.
+/// Starts a program on a new terminal. Returns the other side of the terminal, and the process.
 pub(crate) fn on_a_terminal(command: &mut Command) -> (fs::File, Child) {
     use std::os::{
         fd::AsRawFd as _,

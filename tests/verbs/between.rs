@@ -1,4 +1,4 @@
-//! People who let a run pause before its next attack, go on, and skip an attack.
+//! Runs that people let pause before the next attack, go on, and skip an attack.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
     runs::run_folders,
 };
 
-/// Tells a run a wish, as ann.
+/// Sends a wish to a run, as ann.
 fn tell(bench: &Bench, wish: &[&str], run: &Path) -> Output {
     let run = run.file_name().unwrap().to_str().unwrap();
     bench.firedrill(&[wish, &[run, "--by", "ann"]].concat()).output().unwrap()
@@ -27,7 +27,7 @@ fn until(bench: &Bench, run: &Path, text: &str) -> String {
     until_so(bench, run, text, |log| log.contains(text))
 }
 
-/// Waits until the whole lines of a run's log are as wanted, and returns them.
+/// Waits until the complete lines of a run's log fulfil a condition, and returns them.
 fn until_so(bench: &Bench, run: &Path, wanted: &str, is_so: impl Fn(&str) -> bool) -> String {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
@@ -61,7 +61,7 @@ fn a_run_pauses_skips_and_goes_on() {
         return;
     }
     let bench = Bench::up("between");
-    // The first fault holds long enough to be told of the pause, also on a busy machine.
+    // The first fault holds for long enough to ask for the pause, also on a busy machine.
     let text = scenario(3, "2s", "[ci]\nretry_unknown = 2\n", "");
     let first = "name = \"stop 1\"\n";
     let (mut child, run) =
@@ -97,7 +97,7 @@ fn a_run_pauses_skips_and_goes_on() {
     assert_eq!(armed, ["armed 0", "armed 2"]);
     let meanwhile = &all[place("paused 1")..place("resumed 2")];
     assert!(
-        !meanwhile.iter().any(|one| one.starts_with("armed") || one.starts_with("baseline")),
+        !meanwhile.iter().any(|record| record.starts_with("armed") || record.starts_with("baseline")),
         "{meanwhile:?}"
     );
     assert!(place("resumed 2") < place("baseline 2"), "its baseline is from after the pause: {all:?}");

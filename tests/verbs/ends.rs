@@ -111,8 +111,7 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
     bench.assert_quiet();
 }
 
-/// The coordinator reaches hosts that the undo does not reach. It must learn of the undo all the same, and renew no
-/// lease any more.
+/// The coordinator has hosts that the undo does not reach. It has to learn of the undo all the same, and to renew no lease any more.
 #[test]
 fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     if !labs() {

@@ -1,4 +1,4 @@
-//! Probes of the small kinds from a host of a lab: what a fault cuts off is violated, and what it leaves alone is held.
+//! Probes of the small kinds from a host of a lab: objectives are violated on paths that a fault cuts, and held on others.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
@@ -82,7 +82,7 @@ fn certificates(bench: &Bench) {
 /// Returns the objective of a probe in an attack.
 fn objective<'c>(card: &'c Value, attack: usize, probe: &str) -> &'c Value {
     let all = card["attacks"][attack]["objectives"].as_array().unwrap_or_else(|| panic!("{card:#}"));
-    all.iter().find(|one| one["name"] == probe).unwrap()
+    all.iter().find(|objective| objective["name"] == probe).unwrap()
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn each_kind_says_what_a_fault_cuts_off() {
             assert_eq!(one["verdict"], wanted, "{attack} {probe}: {one:#} {}", said(&run));
         }
     }
-    // A port that nobody has answers by an ICMP error, which is no time-out.
+    // A port without a program answers by an ICMP error, which is no time-out.
     let log = bench.logs().concat();
     assert!(log.contains("refused") && log.contains("timeout"), "{log}");
     bench.assert_quiet();

@@ -1,13 +1,13 @@
-//! Attacks on a target that moves: the host that says that it is the leader is hit, and nobody is if two say so.
+//! Attacks on a target that moves: the host that says that it is the leader is attacked, and no host is if two say so.
 
 use std::fs;
 
 use crate::bench::{Bench, assert_ends, labs, programs};
 
-/// A server that tells its role to everybody who connects.
+/// A server that sends its role to each client.
 const SERVER: &str = "import socketserver, sys\nclass Say(socketserver.BaseRequestHandler):\n    def handle(self):\n        self.request.sendall(('role:' + sys.argv[1] + '\\n').encode())\nsocketserver.ThreadingTCPServer.allow_reuse_address = True\nsocketserver.ThreadingTCPServer(('0.0.0.0', 6379), Say).serve_forever()\n";
 
-/// A fleet of three databases with these roles.
+/// Returns a fleet of three databases with these roles.
 fn fleet(roles: [&str; 3]) -> String {
     let mut text = "schema = 1\n".to_owned();
     for (number, role) in (1..).zip(roles) {
@@ -59,7 +59,7 @@ fn the_host_that_says_that_it_is_the_leader_is_hit_and_no_other() {
         assert!(report.contains("the leader was d2"), "{file}");
     }
     fs::remove_dir_all(bench.reports()).unwrap();
-    // A program names another one, by its address.
+    // A program names another host by its address.
     let program = "{ command = [\"sh\", \"-c\", \"echo 10.78.3.13\"] }";
     assert_ends(&bench.run(&scenario(program), &[]), 0, "d3");
     let log = bench.logs().remove(0);
@@ -76,7 +76,7 @@ fn with_two_leaders_or_none_nothing_is_armed_and_the_run_is_unknown() {
     bench.assert_untouched();
     assert_eq!(bench.card()["verdict"], "unknown");
     fs::remove_dir_all(bench.reports()).unwrap();
-    // Between the first answer and the second the leader moves.
+    // The leader moves between the first answer and the second.
     let moves =
         "{ command = [\"sh\", \"-c\", \"if test -e asked; then echo d2; else touch asked; echo d1; fi\"] }";
     let moved = bench.run(&scenario(moves), &[]);

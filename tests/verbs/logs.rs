@@ -1,5 +1,5 @@
-//! Logs of a lab's program, which writes errors while a service that it needs is stopped: violated; where nothing is written, held;
-//! where nobody reads, unknown.
+//! Objectives about logs of a lab's program: violated while it writes errors because a service is stopped, held while it writes none, and unknown
+//! while the logs are not read.
 
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ recovery = "2s"
 settle = "0s"
 "#;
 
-/// An attack that stops a service of `app1`.
+/// Returns an attack that stops a service of `app1`.
 fn stop(service: &str, hold: &str) -> String {
     format!(
         "[[attack]]\nname = \"stop {service}\"\non = \"app1\"\nhold = \"{hold}\"\nfault.service-stop = {{ service = \"{service}\" }}\n"
@@ -96,7 +96,7 @@ fn errors_in_a_log_violate_and_a_quiet_log_holds() {
     let vantages = card["attacks"][1]["objectives"][0]["vantages"].as_array().unwrap();
     assert_eq!(vantages[1]["verdict"], "held", "{vantages:?}");
     let log = &card["attacks"][1]["logs"][0];
-    let fault = log["phases"].as_array().unwrap().iter().find(|one| one["phase"] == "fault").unwrap();
+    let fault = log["phases"].as_array().unwrap().iter().find(|phase| phase["phase"] == "fault").unwrap();
     let lines = fault["lines"].as_array().unwrap();
     assert_eq!(lines.len(), 3, "{log:#}");
     assert!(lines.iter().all(|line| line["text"] == "ERROR password=***"), "{lines:?}");

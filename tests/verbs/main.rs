@@ -1,6 +1,5 @@
-//! Tests the program as people use it: real `firedrill` processes against real labs. Each lab has a name of its own and
-//! is ended in any case. If this machine does not let users make namespaces, the tests say so, and the others still
-//! run.
+//! Tests the program as people use it: `firedrill` processes and labs. Each lab has another name and is ended in any case. If this machine does
+//! not let users make namespaces, the tests of labs say so and are skipped.
 
 #![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]

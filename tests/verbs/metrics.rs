@@ -1,4 +1,4 @@
-//! A real Prometheus in a lab, which scrapes a real exporter: what it measures is held, violated, or unknown where it does not say.
+//! Objectives about a real Prometheus in a lab, which scrapes a real exporter: held, violated, and unknown while it does not answer.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::{
 const FLEET: &str = include_str!("../right/metrics-fleet.toml");
 const SCENARIO: &str = include_str!("../right/metrics.toml");
 
-/// Brings a lab with Prometheus up. `None`, with a message, where this machine cannot.
+/// Starts a lab with Prometheus. Prints a message and returns `None` if this machine cannot.
 fn up(name: &str) -> Option<Bench> {
     if !labs() || !programs(&["prometheus", "prometheus-node-exporter"]) {
         return None;
@@ -18,7 +18,7 @@ fn up(name: &str) -> Option<Bench> {
     let bench = Bench::with(name, FLEET);
     bench.file("scenario.toml", SCENARIO);
     let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    // A rate needs two scrapes, and the plan is printed once all is measured.
+    // A rate needs two scrapes. The plan is printed as soon as all metrics have a value.
     loop {
         let plan = bench.on(&["run", "scenario.toml", "--plan"]).output().unwrap();
         if plan.status.success() {
@@ -33,7 +33,8 @@ fn up(name: &str) -> Option<Bench> {
 fn objectives(card: &Value, attack: usize) -> Vec<(String, String, String)> {
     let all = card["attacks"][attack]["objectives"].as_array().unwrap();
     let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
-    all.iter().map(|one| (text(one, "name"), text(one, "verdict"), text(one, "why"))).collect()
+    let fields = |objective| (text(objective, "name"), text(objective, "verdict"), text(objective, "why"));
+    all.iter().map(fields).collect()
 }
 
 #[test]

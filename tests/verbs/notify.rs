@@ -1,4 +1,4 @@
-//! People are told of drills: all that happens in a run, by a channel that is down while it happens, and afterwards.
+//! Messages about runs, through a channel that is down during the run.
 
 use rustix::process::Signal;
 
@@ -10,7 +10,7 @@ use crate::{
 
 const OPTIONS: [&str; 2] = ["--notify", "channels.toml"];
 
-/// A lab with a channel to which nothing gets from inside.
+/// Makes a lab with a channel that cannot be reached from inside.
 fn bench(name: &str) -> Bench {
     let bench = Bench::up(name);
     bench.file(
@@ -36,8 +36,8 @@ fn delivered(bench: &Bench, number: usize) -> Vec<serde_json::Value> {
     all
 }
 
-fn kinds(all: &[serde_json::Value]) -> Vec<&str> {
-    all.iter().filter_map(|one| one["what"].as_str()).collect()
+fn kinds(messages: &[serde_json::Value]) -> Vec<&str> {
+    messages.iter().filter_map(|message| message["what"].as_str()).collect()
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_run_that_somebody_halts_tells_so() {
     }
     let bench = bench("halts");
     let (mut child, _) = bench.until_in_force_with(&scenario(1, "40s", "", ""), &OPTIONS);
-    // The fault is in force, and that is told, before anybody halts it.
+    // The fault is in force, and a message about it was sent, before the run is halted.
     while bench.pending() < 2 {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }

@@ -1,4 +1,4 @@
-//! A lab with programs of one's own, from the fleet's file.
+//! A lab with further programs, which the fleet's file names.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::{
 
 const FLEET: &str = include_str!("../right/lab-fleet.toml");
 
-/// A lab that is not up yet, and what its services read.
+/// Makes a lab that is not up yet, and the files that its services read.
 fn bench(name: &str, fleet: &str) -> Bench {
     let bench = Bench::new(name, fleet);
     bench.file("page.txt", "two\nlines\n");
@@ -45,7 +45,7 @@ fn services_of_a_fleet_come_up_ready_and_go_without_a_trace() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| (one["name"].as_str().unwrap(), one["ready"].as_str()))
+        .map(|service| (service["name"].as_str().unwrap(), service["ready"].as_str()))
         .collect();
     assert_eq!(services, [("store", Some("ready")), ("firedrill-agent", None)], "no shop beside them");
     assert!(bench.of_lab().is_dir());

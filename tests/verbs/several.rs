@@ -24,7 +24,7 @@ fn several_runs_on_one_fleet() {
     };
     let (mut first, _) = bench.until_in_force(&stop("app1"));
     let text = |output: &std::process::Output| said(output).split_whitespace().collect::<Vec<_>>().join(" ");
-    // A run that measures the same addresses would call the other's faults its own.
+    // A run that measured the same addresses would take the other's faults for its own.
     let apart = bench.run(&stop("app2"), &[]);
     assert_ends(&apart, 4, "is going on, expected to end before ");
     for part in [
@@ -61,7 +61,7 @@ fn several_runs_on_one_fleet() {
     let told = bench.logs().iter().filter(|log| log.contains("it has faults for app1 too")).count();
     assert_eq!(told, 2, "the log of the refused run, and the note of the one beside");
 
-    // Both start at once, and one of them loses: by its claim, or by the guard.
+    // Both start at once, and one of them is refused: by the claim of the other, or by the guard.
     for (flags, wanted) in [
         (&[][..], "is going on, expected to end before "),
         (&["--beside-others"][..], "keep (1 of the 2 hosts"),

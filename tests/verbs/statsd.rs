@@ -1,4 +1,4 @@
-//! Programs of a lab that send StatsD: what they send is held or violated, and what a dead one would have sent is unknown.
+//! Objectives about a lab's programs that send StatsD: held or violated by their packets, and unknown while a sender is dead.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn packets_say_held_and_violated_and_the_silence_of_a_sender_is_unknown() {
         let (verdict, why) = of(name);
         assert_eq!(verdict, "held", "{name}: {why}");
     }
-    let beat: &Value = &all.iter().find(|one| one["name"] == "beat").unwrap()["metric"];
+    let beat: &Value = &all.iter().find(|objective| objective["name"] == "beat").unwrap()["metric"];
     assert!(beat["samples"].as_u64().unwrap() >= 8 && beat["asks"] == "rate(watch.beat[1s])", "{beat:#}");
     let notes: Vec<String> = bench.logs();
     assert!(
@@ -58,7 +58,7 @@ fn a_guard_on_packets_aborts_and_a_metric_that_nobody_sends_refuses_the_run() {
     bench.assert_untouched();
     let guarded = format!("{SCENARIO}\n[guard]\nabort = [{{ objective = \"requests\", over = \"2s\" }}]\n");
     let aborted = bench.run(&guarded, &[]);
-    // Requests from before the stop may lie in the window, so the number is 0, 1 or 2.
+    // The window may include requests from before the stop, so the number is 0, 1 or 2.
     assert_ends(&aborted, 1, "a guard aborted: guard: objective requests: ");
     assert_ends(&aborted, 1, ", not above 2, over 2s");
     bench.assert_quiet();

@@ -1,4 +1,4 @@
-//! Steps between attacks: a person's hand, and programs that the coordinator runs.
+//! Steps between attacks: actions of people, and programs that the coordinator runs.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::{
     output::said,
 };
 
-/// A drill of one attack with these steps before it and after it.
+/// Returns a drill of one attack with these steps before it and after it.
 fn with_steps(before: &str, after: &str) -> String {
     let attack = scenario(1, "1s", "", "");
     attack.replacen("[[attack]]", &format!("{before}\n[[attack]]"), 1) + after
@@ -43,13 +43,13 @@ fn log(run: &Path) -> String {
     fs::read_to_string(run.join("events.jsonl")).unwrap_or_default()
 }
 
-/// Whether a process runs. One that has ended and that nobody waits for does not.
+/// Whether a process runs. One that has ended does not, even if its parent has not waited for it.
 fn runs(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-/// A command that starts a process in the background, and goes on for long. Both write their numbers.
+/// A command that starts a process in the background, and runs for a long time. Both write their pids.
 const LONG: &str = "sleep 1000 & echo $! > inner; echo $$ > outer.new; mv outer.new outer; sleep 1000; true";
 
 fn numbers(folder: &Path) -> [String; 2] {
@@ -123,7 +123,7 @@ fn a_check_that_fails_stops_the_run_before_any_fault() {
     );
     assert_eq!(card["steps"][0]["program"]["lines"][0], "no backup");
     fs::remove_dir_all(bench.reports()).unwrap();
-    // A program that is missing refuses the run before a host is asked.
+    // If a program is missing, the run is refused before a host is asked.
     let absent = "[[attack]]\nname = \"backup\"\ncheck = [\"./no-such-program\"]\n";
     let output = bench.run(&with_steps(absent, ""), &["--plan"]);
     assert_ends(
@@ -179,7 +179,7 @@ fn what_nobody_says_was_put_back_is_not_held() {
     end(&mut child, Signal::INT);
     until("it is to be put back", || log(&run).contains("\"event\":\"put-back-asked\""));
     bench.assert_quiet();
-    // The first signal shows what is waited for, the second one ends the wait.
+    // After the first signal the program says what it waits for, and the second signal ends the wait.
     end(&mut child, Signal::INT);
     until("it says what it waits for", || {
         bench.stderr().contains("a person is to put back step 1, \"cable\": Plug it in again.")

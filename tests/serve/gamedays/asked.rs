@@ -18,7 +18,7 @@ fn ask(room: &Room, method: &str, path: &str, token: &str, key: &str) -> (u16, V
 }
 
 #[test]
-fn a_start_with_a_key_is_made_once_and_followed_by_its_name() {
+fn a_start_with_a_key_happens_once_and_has_an_address() {
     let folder = folder();
     let folder = folder.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
@@ -27,7 +27,7 @@ fn a_start_with_a_key_is_made_once_and_followed_by_its_name() {
     let may = token(folder, "release", &["--role", "operator", "--start", "friday", "--start", "gone"]);
     let start =
         |gameday: &str, token: &str, key: &str| ask(&room, "POST", &format!("{gameday}/starts"), token, key);
-    // What is refused starts nothing.
+    // A refused request starts nothing.
     let others = [token(folder, "ci", &["--role", "viewer"]), token(folder, "bot", &["--role", "operator"])];
     for other in &others {
         assert_eq!(start("friday", other, "build-1").0, 403);
@@ -53,7 +53,7 @@ fn a_start_with_a_key_is_made_once_and_followed_by_its_name() {
         (200, &"not-held".into(), &"no-go".into()),
         "{told}"
     );
-    // The same key is the same start: nothing is started again, and the answer tells its end.
+    // With the same key nothing is started again, and the answer has the end of the first start.
     let output = folder.join("reports/.gamedays/friday/once-build-1/output.txt");
     let said = fs::read_to_string(&output).unwrap();
     assert_eq!(told["started_now"], false);
@@ -132,7 +132,7 @@ fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
     assert!(code == Some(4) && said.contains("not-held: ") && said.contains("no go"), "{code:?}: {said}");
     let told: Value = serde_json::from_slice(&told).unwrap();
     assert_eq!((&told["slot"], &told["reason"]), (&"once-build-1".into(), &"no-go".into()), "{told}");
-    // A second command with the key tells the same end, and starts nothing.
+    // A second command with the same key prints the same end, and starts nothing.
     let (code, said, _) = start(&["--once", "build-1"], Some(&may));
     assert!(code == Some(4) && said.contains("no go"), "{code:?}: {said}");
     for (words, token, code, why) in [
@@ -168,7 +168,7 @@ fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
 }
 
 #[test]
-fn many_requests_with_one_key_start_one_program() {
+fn many_requests_with_the_same_key_start_one_program() {
     let folder = folder();
     let folder = folder.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
@@ -191,7 +191,7 @@ fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
     let folder = folder();
     let folder = folder.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
-    // As a server leaves it that was killed together with the program, before the record was there.
+    // The state after the server and the program were killed before there was a record.
     let slot = folder.join("reports/.gamedays/friday/once-build-1");
     fs::create_dir_all(&slot).unwrap();
     fs::write(slot.join("output.txt"), "").unwrap();
@@ -202,7 +202,7 @@ fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
     let (status, told) = ask(&room, "POST", "friday/starts", &may, "build-1");
     assert_eq!((status, &told["started_now"]), (200, &true.into()), "{told}");
     assert!(record(folder, "friday", "once-build-1").contains("no go"));
-    // One that had claimed the start may have touched something: it is not made again.
+    // A program that had claimed the start may have touched hosts, so the start is not repeated.
     let slot = folder.join("reports/.gamedays/friday/once-build-2");
     fs::create_dir_all(&slot).unwrap();
     for file in ["output.txt", "record.jsonl"] {
@@ -214,7 +214,7 @@ fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
 }
 
 #[test]
-fn a_control_room_that_starts_nothing_refuses_a_start() {
+fn a_control_room_without_the_option_refuses_starts() {
     let folder = folder();
     let folder = folder.path();
     gameday(folder, "friday", &once("2030-01-04T14:00"));

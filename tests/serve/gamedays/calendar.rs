@@ -1,9 +1,9 @@
-//! The page of the calendar: what it shows, and what people decide there.
+//! The page of the calendar, and people's decisions on it.
 
 use super::*;
 
 #[test]
-fn what_has_a_record_is_shown_without_marks_that_deceive_and_cannot_be_skipped() {
+fn records_are_shown_without_control_characters_and_cannot_be_skipped() {
     let folder = folder();
     let folder = folder.path();
     let ahead = slot(Timestamp::now() + Duration::from_secs(86_400));
@@ -22,7 +22,7 @@ fn what_has_a_record_is_shown_without_marks_that_deceive_and_cannot_be_skipped()
 }
 
 #[test]
-fn a_control_room_that_is_not_told_to_starts_nothing() {
+fn a_control_room_without_the_option_starts_nothing() {
     let folder = folder();
     let folder = folder.path();
     let passed = slot(Timestamp::now() - Duration::from_secs(1800));

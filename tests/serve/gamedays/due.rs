@@ -9,14 +9,14 @@ fn at_second(range: std::ops::Range<i8>) {
     }
 }
 
-/// Returns the slot of this minute. Near its end the next minute is waited for, so that there is time to start it.
+/// Returns the slot of this minute. Near the end of a minute it waits for the next one, so that there is time for the start.
 fn slot_of_now() -> String {
     at_second(0..35);
     slot(Timestamp::now())
 }
 
 #[test]
-fn a_slot_is_started_at_its_time_and_what_keeps_it_is_recorded() {
+fn a_slot_is_started_at_its_time_and_an_obstacle_is_recorded() {
     let folder = folder();
     let folder = folder.path();
     certificate(folder);
@@ -42,7 +42,7 @@ const NO_GO: &str =
     "roles = { commander = \"alice\" }\ngo_no_go = { people = 1, of = [\"commander\"], expires = \"1h\" }";
 
 #[test]
-fn a_slot_without_a_record_is_started_although_somebody_looked_after_its_time() {
+fn a_slot_without_a_record_is_started_although_a_control_room_looked_after_its_time() {
     let folder = folder();
     let folder = folder.path();
     let slot = slot_of_now();
@@ -53,7 +53,7 @@ fn a_slot_without_a_record_is_started_although_somebody_looked_after_its_time() 
 }
 
 #[test]
-fn a_clock_that_was_ahead_once_keeps_nothing_from_its_start() {
+fn slots_are_started_although_the_clock_was_once_ahead() {
     let folder = folder();
     let folder = folder.path();
     let slot = slot_of_now();
@@ -68,7 +68,7 @@ fn a_clock_that_was_ahead_once_keeps_nothing_from_its_start() {
 }
 
 #[test]
-fn what_is_due_begins_before_the_missed_is_recorded() {
+fn due_slots_begin_before_missed_ones_are_recorded() {
     let folder = folder();
     let folder = folder.path();
     let (due, passed) = (slot_of_now(), slot(Timestamp::now() - Duration::from_secs(1800)));
@@ -105,7 +105,7 @@ fn a_slot_that_has_a_record_or_is_closed_does_not_start() {
 }
 
 #[test]
-fn of_two_files_with_one_name_neither_is_started() {
+fn of_two_game_days_with_the_same_name_neither_is_started() {
     let folder = folder();
     let folder = folder.path();
     let slot = slot_of_now();
@@ -150,7 +150,7 @@ fn a_slot_during_an_incident_is_skipped_and_the_page_says_so() {
 }
 
 #[test]
-fn a_slot_that_draws_begins_with_what_was_shown_and_the_next_one_is_beyond_the_budget() {
+fn a_slot_begins_with_the_draw_that_was_shown_and_the_next_one_is_beyond_the_budget() {
     let folder = folder();
     let folder = folder.path();
     let hosts =

@@ -1,4 +1,4 @@
-//! Lists and shows that a control room is asked for: they are those that the same command prints on its machine.
+//! Lists and details from a control room are those that the same command prints on its machine.
 
 use super::*;
 use crate::{output::said, violated};

@@ -45,7 +45,7 @@ impl<D> Answer<D> {
     }
 }
 
-/// What an answer says about parts that it lacks: one of several stores may not have answered.
+/// The warning of an answer about parts that it lacks: one of several stores may not have answered.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Parts {
