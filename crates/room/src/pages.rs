@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod begin;
 pub(crate) mod calendar;
 pub(crate) mod decide;
+pub(crate) mod finding;
 pub(crate) mod findings;
 pub(crate) mod fleet;
 pub(crate) mod fleets;

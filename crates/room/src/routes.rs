@@ -14,8 +14,9 @@ use crate::{
     app::App,
     chat,
     pages::{
-        approve, assets, audit, begin, calendar, decide, findings, fleet, fleets, halt, history, home, login,
-        messages, note, passkeys, people, report, run, runs, scenario, scenarios, steer, stream, tokens,
+        approve, assets, audit, begin, calendar, decide, finding, findings, fleet, fleets, halt, history,
+        home, login, messages, note, passkeys, people, report, run, runs, scenario, scenarios, steer, stream,
+        tokens,
     },
     web::guard::guard,
 };
@@ -47,7 +48,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/fleets", get(fleets::fleets))
         .route("/fleets/{id}", get(fleet::fleet))
         .route("/fleets/{id}/ask", post(fleet::ask))
+        .route("/runs/{id}/findings", post(finding::write))
         .route("/findings", get(findings::findings))
+        .route("/findings/{id}", get(finding::finding).post(finding::set))
         .route("/history", get(history::history))
         .route("/messages", get(messages::messages))
         .route("/people", get(people::people))

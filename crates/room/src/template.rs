@@ -53,6 +53,7 @@ templates![
     "people",
     "link",
     "audit",
+    "finding",
     "findings",
     "history",
     "trend",

@@ -60,6 +60,8 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
             points.entry(key).or_default().push(point);
         }
     }
+    // What people found says nothing about an objective, and no run closes it.
+    let (by_people, known): (Vec<Finding>, Vec<Finding>) = known.into_iter().partition(Finding::is_by_person);
     let mut before = BTreeMap::<Key, Vec<Finding>>::new();
     for finding in known {
         let key = finding.key();
@@ -67,8 +69,9 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
         points.entry(key.clone()).or_default().extend(kept);
         before.entry(key).or_default().push(finding);
     }
-    let mut taken: BTreeSet<String> = before.values().flatten().map(|finding| finding.id.clone()).collect();
-    let mut all = Vec::new();
+    let mut taken: BTreeSet<String> =
+        before.values().flatten().chain(&by_people).map(|finding| finding.id.clone()).collect();
+    let mut all = by_people;
     for (key, mut points) in points {
         points.sort_by(|one, other| (one.at_s, &one.run).cmp(&(other.at_s, &other.run)));
         points.dedup_by(|one, other| one.run == other.run && one.violated == other.violated);
@@ -82,11 +85,19 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
         let words = mine.into_iter().filter(Finding::has_words);
         all.extend(words.map(|finding| Finding { state: State::Withdrawn, ..finding }));
     }
+    sort(&mut all);
+    all
+}
+
+/// Sorts findings: the open ones first, then by their time, the newest first.
+pub(crate) fn sort(all: &mut [Finding]) {
     all.sort_by(|one, other| {
         let place = |finding: &Finding| (finding.state, std::cmp::Reverse(seconds(&finding.seen)));
-        place(one).cmp(&place(other)).then_with(|| one.key().cmp(&other.key()))
+        place(one)
+            .cmp(&place(other))
+            .then_with(|| one.key().cmp(&other.key()))
+            .then_with(|| (&one.found, &one.id).cmp(&(&other.found, &other.id)))
     });
-    all
 }
 
 /// Returns the verdict of a run on each key. Of several attacks with one name, the worst counts.
@@ -162,7 +173,12 @@ fn adopt(mine: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut BTre
     let mut finding = if old.is_empty() { new(key, episode, taken) } else { old.remove(0) };
     for other in old {
         // A run between two findings is unknown now, so that they become one.
-        for (word, more) in [(&mut finding.owner, other.owner), (&mut finding.ticket, other.ticket)] {
+        finding.severity = finding.severity.max(other.severity);
+        for (word, more) in [
+            (&mut finding.owner, other.owner),
+            (&mut finding.ticket, other.ticket),
+            (&mut finding.follow_up, other.follow_up),
+        ] {
             if word.is_empty() {
                 *word = more;
             }
@@ -189,41 +205,25 @@ fn adopt(mine: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut BTre
 
 fn new(key: &Key, episode: &Episode, taken: &mut BTreeSet<String>) -> Finding {
     let (scenario, environment, attack, objective) = key.clone();
+    let parts =
+        [&scenario, environment.as_deref().unwrap_or_default(), &attack, &objective, &episode.first.run];
+    let id = id(&parts, taken);
+    Finding { id, scenario, environment, attack, objective, ..Finding::empty() }
+}
+
+/// Returns an id that is not taken yet, by what names the finding.
+pub(super) fn id(parts: &[&str], taken: &mut BTreeSet<String>) -> String {
     let mut hasher = crc32fast::Hasher::new();
-    for part in
-        [&scenario, environment.as_deref().unwrap_or_default(), &attack, &objective, &episode.first.run]
-    {
+    for part in parts {
         hasher.update(part.as_bytes());
         hasher.update(&[0]);
     }
     let mut number = hasher.finalize();
-    let id = loop {
+    loop {
         let id = format!("f-{number:08x}");
         if taken.insert(id.clone()) {
-            break id;
+            return id;
         }
         number = number.wrapping_add(1);
-    };
-    Finding {
-        id,
-        state: State::Open,
-        owner: String::new(),
-        ticket: String::new(),
-        note: String::new(),
-        scenario,
-        environment,
-        attack,
-        objective,
-        goal: String::new(),
-        measured: String::new(),
-        runs: 0,
-        opened: String::new(),
-        opened_in: String::new(),
-        seen: String::new(),
-        seen_in: String::new(),
-        closed: None,
-        closed_in: None,
-        closed_by_goal: None,
-        more: toml::Table::new(),
     }
 }

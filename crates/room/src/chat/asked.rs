@@ -18,6 +18,8 @@ pub(super) enum Wish {
     Halt { run: String },
     /// A note is written.
     Note { run: String, text: String },
+    /// A finding is written.
+    Finding { run: String, text: String },
     /// The next attack is skipped, also while it waits for approvals.
     Skip {
         run: String,
@@ -125,6 +127,7 @@ fn wish(text: &str) -> Wish {
         // More words may be a reason, which a halt does not take: nothing is guessed.
         "halt" if !first.is_empty() && more.is_empty() => Wish::Halt { run: first },
         "note" if !more.is_empty() => Wish::Note { run: first, text: more },
+        "finding" if !more.is_empty() => Wish::Finding { run: first, text: more },
         "refuse" => {
             let (slot, why) = next(&more);
             // A slot is a date, and never a number alone.
@@ -155,6 +158,11 @@ mod tests {
             ("halt a b", Wish::Unknown),
             ("note a  the  shop was slow ", Wish::Note { run: own("a"), text: own("the  shop was slow") }),
             ("note a", Wish::Unknown),
+            (
+                "finding a the runbook is old",
+                Wish::Finding { run: own("a"), text: own("the runbook is old") },
+            ),
+            ("finding a", Wish::Unknown),
             (
                 "refuse friday 2026-12-04T14:00",
                 Wish::Refuse { gameday: own("friday"), slot: own("2026-12-04T14:00"), why: String::new() },

@@ -26,8 +26,10 @@ pub(crate) struct EventView {
 /// Returns the rows of all events and notes. Those of the log are in its order.
 pub(super) fn events(input: &Input<'_>) -> Vec<EventView> {
     let mut all: Vec<EventView> = input.log.records.iter().filter_map(event_view).collect();
-    for mut note in notes(input) {
-        note.what = format!("note: {}", note.what);
+    for (mut note, of) in notes(input).into_iter().zip(&input.notes) {
+        if of.finding.is_none() {
+            note.what = format!("note: {}", note.what);
+        }
         let after = all.iter().rposition(|event| event.at_ms <= note.at_ms).map_or(0, |last| last + 1);
         all.insert(after, note);
     }
@@ -38,7 +40,7 @@ pub(super) fn events(input: &Input<'_>) -> Vec<EventView> {
 pub(super) fn notes(input: &Input<'_>) -> Vec<EventView> {
     let row = |note: &Note| {
         let at = note.at_us(input.started()).unwrap_or(input.facts.last_us);
-        EventView { at: format::clock(at), at_ms: at / 1000, who: note.by.clone(), what: note.text.clone() }
+        EventView { at: format::clock(at), at_ms: at / 1000, who: note.by.clone(), what: note.told() }
     };
     input.notes.iter().map(row).collect()
 }

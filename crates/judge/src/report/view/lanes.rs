@@ -1,4 +1,7 @@
-//! The lanes of a run: its faults by attack, alerts that fired, the conditions that guard it, and what else happened at a moment.
+//! The lanes of a run: its faults by attack, alerts that fired, the conditions that guard it, what people decided and wrote, and what else
+//! happened at a moment.
+
+mod people;
 
 use std::cmp::Reverse;
 
@@ -35,12 +38,13 @@ pub(in crate::report) fn lanes(input: &Input<'_>) -> String {
         Lane { name: "alerts", items: alerts(&input.card.attacks) },
         Lane { name: "times", items: times(&input.card.attacks) },
         Lane { name: "guards", items: guards(plan, input.log, end_us) },
+        Lane { name: "people", items: people::people(input) },
         Lane { name: "events", items: events(names, input.log, end_us) },
     ];
     if all.iter().all(|lane| lane.items.is_empty()) {
         return String::new();
     }
-    svg("lanes", "Faults, alerts, times, guards and events of the whole run", span, &all)
+    svg("lanes", "Faults, alerts, times, guards, people and events of the whole run", span, &all)
 }
 
 /// Returns a bar for each group of hosts on which a fault came out alike, by attack.
