@@ -10,6 +10,7 @@ pub(crate) mod finding;
 pub(crate) mod findings;
 pub(crate) mod fleet;
 pub(crate) mod fleets;
+pub(crate) mod gameday;
 pub(crate) mod halt;
 pub(crate) mod history;
 pub(crate) mod home;

@@ -58,6 +58,7 @@ templates![
     "history",
     "trend",
     "calendar",
+    "gameday",
     "messages",
     "token",
     "scenarios",
