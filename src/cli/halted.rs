@@ -1,5 +1,5 @@
-//! `firedrill undo --run RUN --server URL`: the panic button of whoever reaches only a control room. It has the run's coordinator end the run,
-//! and waits until the run has ended.
+//! A run is halted by a control room, for `undo --run RUN --server URL` and `gameday halt --server URL`: it has the run's coordinator end the
+//! run, and this waits until the run has ended.
 
 use std::{
     thread,
@@ -18,7 +18,7 @@ use crate::{
 
 /// Time between two questions, and the time after which nobody waits any more: longer than the slowest undo of a host.
 const ASK: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The answer to a halt.
 #[derive(Debug, Deserialize)]
@@ -34,7 +34,7 @@ struct Run {
 }
 
 /// Halts a run, and waits for its end. Where that fails, faults may be in force: the exit code says so.
-pub(super) fn run(room: &RoomClient, run: &str) -> Exit {
+pub(super) fn there(room: &RoomClient, run: &str) -> Exit {
     halted(room, run).unwrap_or_else(|failure| {
         errln!("{}", failure.styled());
         errln!("run {run} may go on; `firedrill undo --run {run} --fleet FLEET` asks the hosts themselves");
@@ -82,7 +82,7 @@ fn told(run: &str, done: &str) -> String {
 }
 
 /// Returns the exit code of this command by that of the run: whatever its verdict is, everything is back unless the run says otherwise.
-fn exit(code: Option<u8>) -> Exit {
+pub(super) fn exit(code: Option<u8>) -> Exit {
     match code.map(Exit::of_code) {
         Some(Exit::Held | Exit::Violated | Exit::Usage | Exit::Unknown | Exit::Refused | Exit::Stopped) => {
             Exit::Held
