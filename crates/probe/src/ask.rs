@@ -5,7 +5,7 @@ use firedrill_wire::probe::{ProbeSpec, Refusal};
 pub(crate) use crate::answer::Ask;
 use crate::{kind::stores::Stores, reads::Reads, resolve::Resolver};
 
-/// What the program gives to the kinds of probes.
+/// The means that the program gives to the kinds of probes.
 #[derive(Clone, Copy)]
 pub(crate) struct Means<'m> {
     /// Reads secrets and authorities.
