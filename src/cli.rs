@@ -23,6 +23,7 @@ pub mod failure;
 mod findings;
 mod gameday;
 mod gate;
+mod halted;
 mod history;
 mod hosts;
 mod keep;

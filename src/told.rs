@@ -12,7 +12,7 @@ use std::{
 
 use firedrill_notify::{Channels, Message, Post};
 
-pub use gameday::{GamedayTold, announced, passed};
+pub use gameday::{GamedayTold, Invitation, announced, passed};
 pub use run::RunTold;
 
 use crate::diagnostic::plural;

@@ -267,7 +267,9 @@ impl Journal {
         };
         self.next_seq += 1;
         if self.waiting.len() >= WAITING_MOST {
-            self.waiting.pop_front();
+            // Only an event may be lost: the other records decide about what is undone.
+            let oldest = self.waiting.iter().position(|record| matches!(record, Record::Event(_)));
+            oldest.map(|oldest| self.waiting.remove(oldest));
         }
         self.waiting.push_back(Record::Event(event.clone()));
         if let Err(error) = self.write_waiting() {

@@ -1,11 +1,17 @@
-//! `firedrill findings`: shows the violations that drills have found, whether later drills closed them, and who works on them. Needs no host.
+//! `firedrill findings`: shows what drills and people have found, whether it is closed, and who works on it. Asks no host.
 
-use firedrill_history::{Finding, State};
+mod add;
+mod set;
+
+use firedrill_history::{Finding, Severity, State};
+use http::Method;
+use serde::Deserialize;
 
 use super::{
-    failure::{Failure, Result},
+    failure::Result,
     output::{print_json, table},
-    runs::{ReportsArgs, findings_of, history_of, refresh},
+    room_client::{RoomArgs, RoomClient},
+    runs::{ReportsArgs, findings_of, history_of},
 };
 use crate::verdict::Exit;
 
@@ -17,12 +23,16 @@ use crate::verdict::Exit;
   firedrill findings
   firedrill findings --all --scenario friday
   firedrill findings --owner payments --json
+  firedrill findings add 20261120-1402-friday-7f3a 'the runbook names a host that is gone' --severity high
   firedrill findings set f-3a91c2 --owner payments --ticket OPS-7
+  firedrill findings --server https://drills.example
 
 A run that violates an objective opens a finding, or adds to the one that is open. The next run of the
 same scenario, in the same environment, in which that objective holds closes it. What is unknown does
-neither. All of that follows from the runs. Owner, ticket and note stand in findings.toml beside the
-runs, may be edited there too, and are kept. Exit code 0, whatever is open."
+neither. All of that follows from the runs. What people find (`add`) stays open until somebody closes it
+(`set ID --close`). Owner, severity, ticket, follow-up and note stand in findings.toml beside the runs, may be
+edited there too, and are kept. With --server a control room lists its findings, for any token (docs/api.md).
+Exit code 0, whatever is open."
 )]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -37,53 +47,37 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHO")]
     owner: Option<String>,
     #[command(flatten)]
+    room: RoomArgs,
+    #[command(flatten)]
     reports: ReportsArgs,
     /// For machines: one JSON document on standard output
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Debug, clap::Subcommand)]
-enum Verb {
-    /// Write a finding's owner, its ticket and a note
-    Set(SetArgs),
+/// The findings of a control room.
+#[derive(Deserialize)]
+struct There {
+    findings: Vec<Finding>,
+    why_not_kept: Option<String>,
 }
 
-/// Options of `findings set`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  firedrill findings set f-3a91c2 --owner payments --ticket https://tickets.example/OPS-7
-  firedrill findings set f-3a91c2 --note 'the pool is too small; mended with release 41'
-  firedrill findings set f-3a91c2 --owner ''            takes the owner away
-
-An id may be cut short, as long as it names one finding. What is not named stays as it is. The index
-page of the runs is written anew; pages of single runs show it when they are written next.")]
-struct SetArgs {
-    /// The finding
-    id: String,
-    /// The person or team that sees to it
-    #[arg(long, value_name = "WHO", required_unless_present_any = ["ticket", "note"])]
-    owner: Option<String>,
-    /// The ticket in which it is worked on
-    #[arg(long, value_name = "TICKET")]
-    ticket: Option<String>,
-    /// Anything else
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
-    #[command(flatten)]
-    reports: ReportsArgs,
-    /// For machines: the finding as JSON on standard output
-    #[arg(long)]
-    json: bool,
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Write down what a person found in a run
+    Add(add::Args),
+    /// Write who sees to a finding, how bad it is, and what else there is to say; close what a person found
+    Set(set::Args),
 }
 
 /// Prints the findings that the options select, or changes one.
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    if let Some(Verb::Set(args)) = &args.verb {
-        return set(args);
+    match &args.verb {
+        Some(Verb::Add(args)) => return add::run(args),
+        Some(Verb::Set(args)) => return set::run(args),
+        None => {}
     }
-    let mut history = history_of(&args.reports.reports)?;
-    let findings = findings_of(&mut history)?;
+    let findings = all(args)?;
     let shown: Vec<&Finding> = findings
         .iter()
         .filter(|finding| args.all || finding.state == State::Open)
@@ -98,21 +92,61 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
+/// Returns all findings, of this machine or of a control room.
+fn all(args: &Args) -> Result<Vec<Finding>> {
+    let Some(server) = &args.room.server else {
+        return findings_of(&mut history_of(&args.reports.reports)?);
+    };
+    let path = "/api/v1/findings?all=true";
+    let There { findings, why_not_kept } =
+        RoomClient::of(server, &args.room)?.ask(&Method::GET, path, &[])?;
+    if let Some(why) = why_not_kept {
+        errln!("warning: the control room does not keep the findings beside the runs: {why}");
+    }
+    Ok(findings)
+}
+
+/// Prints one finding.
+fn print(finding: &Finding, json: bool) -> Result<()> {
+    if json {
+        return print_json(finding);
+    }
+    let said = |name: &str, text: &str| {
+        let text = if text.is_empty() { "—" } else { text };
+        format!("  {name}: {text}")
+    };
+    outln!("{}  {}  {}", finding.id, finding.scenario, finding.what());
+    if finding.is_by_person() {
+        outln!("{}", said("found by", &finding.by));
+        outln!("{}", said("state", finding.state.word()));
+    }
+    outln!("{}", said("owner", &finding.owner));
+    outln!("{}", said("severity", finding.severity.map_or("", Severity::word)));
+    outln!("{}", said("ticket", &finding.ticket));
+    outln!("{}", said("follow-up", &finding.follow_up));
+    outln!("{}", said("note", &finding.note));
+    Ok(())
+}
+
 /// Formats the findings `shown` as a table for people, with their notes; `all` are all findings of the directory, for the counts.
 fn text(shown: &[&Finding], all: &[Finding], args: &Args) -> String {
     let open = all.iter().filter(|finding| finding.state == State::Open).count();
     if shown.is_empty() {
-        let place = args.reports.reports.display();
+        let place = args.room.server.clone().unwrap_or_else(|| args.reports.reports.display().to_string());
         return match all.len() {
             0 => format!("no findings in {place}"),
             total => format!("none of the {total} findings in {place} matches; {open} are open"),
         };
     }
-    let heads = ["finding", "state", "scenario", "what", "measured", "since", "runs", "owner", "ticket"];
+    let heads =
+        ["finding", "state", "severity", "scenario", "what", "measured", "since", "runs", "owner", "ticket"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(shown.iter().map(|finding| cells(finding)));
     let mut text = table(rows);
     for finding in shown {
+        if !finding.follow_up.is_empty() {
+            text += &format!("\n  {}: follow-up: {}", finding.id, finding.follow_up);
+        }
         // A note may have several lines.
         for (place, line) in finding.note.lines().enumerate() {
             let head =
@@ -141,6 +175,7 @@ fn cells(finding: &Finding) -> Vec<String> {
     vec![
         finding.id.clone(),
         state,
+        finding.severity.map_or("", Severity::word).to_owned(),
         scenario,
         finding.what(),
         measured,
@@ -149,36 +184,4 @@ fn cells(finding: &Finding) -> Vec<String> {
         finding.owner.clone(),
         finding.ticket.clone(),
     ]
-}
-
-/// Writes the options that were given into the finding, and prints it.
-fn set(args: &SetArgs) -> Result<Exit> {
-    let mut history = history_of(&args.reports.reports)?;
-    let edited = history.edit_finding(&args.id, |finding| {
-        for (field, given) in [
-            (&mut finding.owner, &args.owner),
-            (&mut finding.ticket, &args.ticket),
-            (&mut finding.note, &args.note),
-        ] {
-            if let Some(given) = given {
-                field.clone_from(given);
-            }
-        }
-    });
-    let edited = edited
-        .map_err(|error| Failure::from(error).help("`firedrill findings --all` lists them with their ids"))?;
-    if args.json {
-        print_json(&edited)?;
-    } else {
-        let line = |name: &str, text: &str| {
-            let text = if text.is_empty() { "—" } else { text };
-            format!("  {name}: {text}")
-        };
-        outln!("{}  {}  {}", edited.id, edited.scenario, edited.what());
-        outln!("{}", line("owner", &edited.owner));
-        outln!("{}", line("ticket", &edited.ticket));
-        outln!("{}", line("note", &edited.note));
-    }
-    refresh(&mut history);
-    Ok(Exit::Held)
 }

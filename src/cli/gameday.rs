@@ -6,6 +6,7 @@ pub(super) mod held;
 mod hold;
 mod incident;
 pub(super) mod list;
+mod now;
 mod promotion;
 mod ready;
 mod remote;
@@ -112,6 +113,10 @@ Exit codes: 0 all is right, 2 something is wrong in its files, or the control ro
     Approve(standing::Args),
     /// Let a slot pass: nobody can start it afterwards
     Skip(agree::SkipArgs),
+    /// End the run of a game day that goes on, and put everything back
+    Halt(now::HaltArgs),
+    /// Write a note about the run of a game day that goes on
+    Note(now::NoteArgs),
     /// Show the starts of game days that have a record: held, going on, not held, missed
     #[command(after_help = "Examples:
   firedrill gameday held
@@ -167,6 +172,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         Verb::Agree(args) => agree::agree(args),
         Verb::Approve(args) => standing::run(args),
         Verb::Skip(args) => agree::skip(args),
+        Verb::Halt(args) => now::halt(args),
+        Verb::Note(args) => now::note(args),
         Verb::Held { reports, last, json } => held::run(&reports.reports, *last, *json),
         Verb::Ics { files, from, next } => {
             calendar(&found(files)?, from.unwrap_or(From::Moment(now)), *next, now)

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod inventory;
+mod invitation;
 mod messages;
 mod named;
 mod outside;

@@ -2,7 +2,6 @@
 //! and any valid certificate. `rows.rs` has the texts.
 
 mod rows;
-mod there;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -17,6 +16,7 @@ use super::{
     args::{FleetArgs, IdentityArgs},
     ask::{ask_all, runtime},
     failure::{Failure, Result},
+    halted,
     hosts::{ToHeal, to_heal},
     output::print_json,
     reached::Reached,
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             return Err(Failure::new("--json does not go with --server")
                 .help("GET /api/v1/runs/RUN tells the run as JSON"));
         }
-        return Ok(there::run(&RoomClient::of(server, &args.room)?, run.as_str()));
+        return Ok(halted::there(&RoomClient::of(server, &args.room)?, run.as_str()));
     }
     let scope = match (&args.injection, &args.run) {
         (Some(id), _) => UndoScope::Injection(id.clone()),

@@ -32,16 +32,58 @@ fn scenarios(gameday: &Gameday) -> String {
     files.collect::<Vec<_>>().join(", ")
 }
 
+/// The facts with which people are invited: the plans of the game day's scenarios, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Invitation {
+    /// The hosts that attacks may touch, whatever the seed.
+    pub hosts: Vec<String>,
+    /// The environment, if all scenarios have the same.
+    pub environment: Option<String>,
+    /// The attacks, in words.
+    pub attacks: Vec<String>,
+    /// The way in which the effects are put back.
+    pub undo: Option<String>,
+}
+
+/// Says who has which role, and how many of them have to agree.
+fn who(gameday: &Gameday) -> Option<String> {
+    let roles: Vec<String> = gameday.roles.iter().map(|(role, person)| format!("{role} {person}")).collect();
+    let go = gameday.go_no_go.as_ref().map(|go| {
+        let command = format!("firedrill gameday agree {}", gameday.file.display());
+        format!(
+            "{} of {} have to agree within {} before it ({command}, or the page Calendar)",
+            go.people,
+            go.of.join(", "),
+            go.expires
+        )
+    });
+    let all: Vec<String> = (!roles.is_empty()).then(|| roles.join(", ")).into_iter().chain(go).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
 /// Returns the message that a slot starts soon. `left` is the time until the start, `before` the planned time of the announcement before
 /// the start, and `starts` the start for people.
+/// It is an invitation: who, what, where, how it is put back, and how to stop it.
 #[must_use]
-pub fn announced(gameday: &Gameday, slot: &Slot, (before, left): (Span, Span), starts: &str) -> Message {
+pub fn announced(
+    gameday: &Gameday,
+    slot: &Slot,
+    (before, left): (Span, Span),
+    (starts, invitation): (&str, Invitation),
+) -> Message {
     let civil = slot.civil_text();
     let mut message = message(gameday, &civil, What::Announced, &format!("starts in {left}"));
     message.id = format!("{}/{before}", message.id);
     message.starts = Some(starts.to_owned());
     message.scenario = Some(scenarios(gameday));
-    message.stop = Some(format!("firedrill gameday skip {} --slot {civil}", gameday.file.display()));
+    message.who = who(gameday);
+    let Invitation { hosts, environment, attacks, undo } = invitation;
+    (message.hosts, message.environment, message.attacks, message.undo) = (hosts, environment, attacks, undo);
+    message.stop = Some(format!(
+        "before it: firedrill gameday skip {} --slot {civil}; during it: firedrill undo --all --fleet {}",
+        gameday.file.display(),
+        gameday.fleet.display()
+    ));
     message
 }
 

@@ -47,6 +47,10 @@ hold = "2s"
 recovery = "2s"
 settle = "0s"
 [[attack]]
+name = "look at the dashboard"
+manual = "Look whether the dashboard is there."
+timeout = "5m"
+[[attack]]
 name = "stop checkout"
 on = "app1"
 fault.service-stop = { service = "checkout" }
@@ -115,7 +119,19 @@ async function approve({ name, page }, run, report, inspect) {
     .catch(() => report(`the page of the run does not show the approval of ${name}`));
 }
 
-/** Starts the run on a terminal, where it waits for people. Returns its folder, its end, and what it said. */
+/** Says on the page of a run that the step by hand is done. */
+async function step({ page }, run, report, inspect) {
+  await page.goto(`/runs/${run}`);
+  await page.waitForFunction(() => !document.getElementById('step').hidden, null, { timeout: LONG });
+  if (!(await page.innerText('#step')).includes('Look whether the dashboard is there.')) report('the page does not say what is to be done by hand');
+  if (!(await page.evaluate(() => document.getElementById('step').getBoundingClientRect().bottom < window.innerHeight * 1.2))) report('the step by hand is far down on a phone');
+  await inspect(page, '/runs/RUN');
+  await page.fill('#step-note', 'it is <b>there</b>');
+  await Promise.all([page.waitForURL('**?done=step'), page.click('#step-done')]);
+  await page.waitForFunction(() => document.getElementById('step').hidden, null, { timeout: LONG }).catch(() => report('a step that is done is asked for again'));
+}
+
+/** Starts the run on a terminal, where it waits for people. Returns its folder, a wait until it asks for approval, its end, and what it said. */
 async function begin(firedrill, lab, reports, folder, env) {
   const before = new Set(await readdir(reports));
   const command = `'${firedrill}' run scenario.toml --lab=${lab} --out '${reports}'`;
@@ -125,16 +141,17 @@ async function begin(firedrill, lab, reports, folder, env) {
   let over = false;
   const end = new Promise((done) => { child.once('exit', (code) => { over = true; done(code); }); });
   const early = (code) => { throw new Error(`the run ended with ${code} before it asked for approval:\n${said}`); };
-  const asks = async () => {
+  const logged = async (event) => {
     while (!over) {
       const run = (await readdir(reports)).find((one) => !before.has(one));
       const log = run ? await readFile(join(reports, run, 'events.jsonl'), 'utf8').catch(() => '') : '';
-      if (log.includes('"event":"approval-asked"')) return run;
+      if (log.includes(`"event":"${event}"`)) return run;
       await new Promise((again) => { setTimeout(again, 100); });
     }
     return end.then(early);
   };
-  return { run: await Promise.race([asks(), end.then(early)]), end, child, said: () => said };
+  const until = (event) => Promise.race([logged(event), end.then(early)]);
+  return { run: await until('step-began'), until, end, child, said: () => said };
 }
 
 /** Looks whether passkeys work from the registration to a fault that they allowed. `inspect` looks at a page. */
@@ -158,6 +175,8 @@ export async function passkeys(browser, view, firedrill, room, reports, state, r
       await login(one, origin, report);
     }
     run = await begin(firedrill, lab, reports, state, env);
+    await step(eve, run.run, report, inspect);
+    await run.until('approval-asked');
     // A session alone approves nothing.
     await eve.page.goto(`/runs/${run.run}/approve`);
     if (!(await eve.page.innerText('main')).includes('You have no passkey that can approve')) report('somebody without a passkey is asked for one');
@@ -170,6 +189,7 @@ export async function passkeys(browser, view, firedrill, room, reports, state, r
     for (const name of ['ann', 'bob']) {
       if (!new RegExp(`"by":"${name}","yes":true,"certificate":"[0-9a-f]+","means":"passkey"`).test(log)) report(`the log has no approval of ${name} by passkey`);
     }
+    if (!/"event":"step-ended".*"outcome":"done","by":"eve/.test(log)) report('the log does not have who did the step');
     if (!log.includes('"to":"in-force"')) report('the fault that two people approved was not in force');
     // On a machine that is too busy to measure, `unknown` is an honest answer.
     if (code === 3) console.log('passkeys: the run was unknown');

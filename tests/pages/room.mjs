@@ -1,4 +1,4 @@
-// Uses the control room as people do: logs in, looks at all pages, writes a note, lets somebody in, decides about slots, approves by passkey; on a phone and at a desk, with and without
+// Uses the control room as people do: logs in, looks at all pages, writes a note and a finding, lets somebody in, decides about slots, approves by passkey; on a phone and at a desk, with and without
 // script. Prints what is wrong.
 //
 //   node room.mjs FIREDRILL REPORTS [PICTURES]      REPORTS: a directory of runs, which gets a note; PICTURES: a folder for pictures
@@ -132,8 +132,8 @@ async function inspect(page, view, path, report) {
   for (const text of small) told('small')(`“${text}” is less than 44 px high`);
 }
 
-/** Writes a note with the keyboard alone, and lets somebody in. */
-async function act(page, run, report) {
+/** Writes a note with the keyboard alone and a finding, closes that, and lets somebody in. */
+async function act(page, view, run, report) {
   await page.goto(`/runs/${run}`);
   await page.focus('textarea');
   await page.keyboard.type('the pager rang <b>twice</b>');
@@ -141,6 +141,20 @@ async function act(page, run, report) {
   await Promise.all([page.waitForURL('**?done=note'), page.keyboard.press('Enter')]);
   const text = await page.innerText('main');
   if (!text.includes('The note is written.') || !text.includes('the pager rang <b>twice</b>')) report('a note is not shown as it was written');
+  await page.fill('#text', 'nobody was <b>paged</b>');
+  await page.selectOption('#severity', 'high');
+  await Promise.all([page.waitForURL('**?done=finding'), page.click('text=Write it as a finding')]);
+  await page.locator('ol.notes a', { hasText: 'Finding' }).first().click();
+  await page.waitForURL('**/findings/f-*');
+  await page.fill('#owner', 'payments');
+  await page.fill('#follow_up', 'friday of 2026-12-18');
+  await Promise.all([page.waitForURL('**?done=set'), page.click('text="Save"')]);
+  const found = await page.innerText('main');
+  if (!found.includes('nobody was <b>paged</b>') || (await page.inputValue('#owner')) !== 'payments') report('a finding is not shown as it was written');
+  if ((await page.inputValue('#severity')) !== 'high') report('a finding loses its severity');
+  await visit(page, view, new URL(page.url()).pathname, report);
+  await Promise.all([page.waitForURL('**?done=set'), page.click('text=Save and close')]);
+  if (!(await page.innerText('main')).includes('Save and open again')) report('a finding is not closed');
   await page.goto('/people');
   await page.fill('#name', 'vera');
   await page.selectOption('#role', 'viewer');
@@ -227,7 +241,7 @@ async function main([firedrill, reports, pictures]) {
       await Promise.all([page.waitForURL(`${room.origin}/`), page.click('button')]);
       const fleet = await linked(page, '/fleets', 'fleet.toml');
       const pages = { [await linked(page, '/scenarios', 'demo')]: 'scenario', [await linked(page, '/scenarios', 'broken')]: 'broken', [fleet]: 'fleet' };
-      for (const path of ['/', '/runs', `/runs/${run}`, `/runs/${LIVE}`, '/calendar', '/scenarios', '/fleets', ...Object.keys(pages), '/findings', '/history', '/messages', '/people', '/passkeys', '/audit']) {
+      for (const path of ['/', '/runs', `/runs/${run}`, `/runs/${LIVE}`, '/calendar', '/calendar/friday', '/scenarios', '/fleets', ...Object.keys(pages), '/findings', '/history', '/messages', '/people', '/passkeys', '/audit']) {
         await visit(page, view, path, report);
         if (pictures) await page.screenshot({ path: join(pictures, `${name}${(pages[path] ? `_${pages[path]}` : path).replace(run, 'run').replace(LIVE, 'live').replaceAll('/', '_')}.png`), fullPage: true });
       }
@@ -235,7 +249,7 @@ async function main([firedrill, reports, pictures]) {
       if ((await visit(page, view, '/runs/nothing', report)).status() !== 404) report('a run that is not there has a page');
       expected = '';
       if (name === 'desk' || name === 'phone') {
-        const link = await act(page, run, report);
+        const link = await act(page, view, run, report);
         const other = await open(browser, view);
         await other.page.goto(link);
         await Promise.all([other.page.waitForURL(`${room.origin}/`), other.page.click('button')]);

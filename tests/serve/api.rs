@@ -226,8 +226,28 @@ fn a_command_elsewhere_writes_a_note_and_halts_a_run() {
     assert!(code == Some(0) && told.contains("the note is written"), "{told}");
     let written = fs::read_to_string(folder.path().join(format!("reports/{RUN}/notes.jsonl"))).unwrap();
     assert!(written.contains("token bot of") && written.contains("traffic is back"), "{written}");
+    let (code, told) = elsewhere(&["findings", "add", RUN, "nobody was paged", "--severity", "high"]);
+    assert!(
+        code == Some(0) && told.contains("severity: high") && told.contains("found by: token bot of"),
+        "{told}"
+    );
+    let id = told.split_whitespace().find(|word| word.starts_with("f-")).expect("an id").to_owned();
+    let (code, told) = elsewhere(&["findings"]);
+    assert!(code == Some(0) && told.contains(&id) && told.contains("nobody was paged"), "{told}");
+    let (code, told) = elsewhere(&["findings", "set", &id, "--owner", "payments", "--close"]);
+    assert!(code == Some(0) && told.contains("state: closed") && told.contains("owner: payments"), "{told}");
+    let reports = folder.path().join("reports");
+    let drills = firedrill(folder.path(), &["findings", "--json", "--reports", reports.to_str().unwrap()]);
+    let drills: serde_json::Value = serde_json::from_slice(&drills.stdout).unwrap();
+    if let Some(by_run) = drills["findings"][0]["id"].as_str() {
+        let (code, told) = elsewhere(&["findings", "set", by_run, "--close"]);
+        assert!(code == Some(2) && told.contains("a run found it"), "{told}");
+    }
     for (words, wanted, why) in [
-        (&["note", RUN][..], 2, "it needs a text"),
+        (&["findings", "add", RUN, "a", "--by", "bob"][..], 2, "whoever found it is the token"),
+        (&["findings", "add", "nothing", "a"], 2, "There is no run nothing"),
+        (&["findings", "set", "f-none", "--owner", "x"], 2, "There is no finding f-none"),
+        (&["note", RUN], 2, "it needs a text"),
         (&["note", RUN, "a", "--by", "bob"], 2, "the author is the token"),
         (&["note", "nothing", "a"], 2, "There is no run nothing"),
         (&["undo", "--all"], 2, "name one by --run"),

@@ -168,7 +168,8 @@ fn messages_are_sent_about_missed_and_future_slots() {
     let socket = channel(folder);
     let now = Timestamp::now();
     let (passed, next) = (slot(now - Duration::from_secs(1800)), slot(now + Duration::from_secs(3600)));
-    let told = "notify = [\"ops\"]\nannounce = [\"2h\"]";
+    let told = "notify = [\"ops\"]\nannounce = [\"2h\"]\nroles = { commander = \"alice\", oncall = \"bob\" }\n\
+                go_no_go = { people = 2, of = [\"commander\", \"oncall\"], expires = \"30m\" }";
     gameday(folder, "passed", &format!("{}\n{told}", once(&passed)));
     gameday(folder, "next", &format!("{}\n{told}", once(&next)));
     gameday(folder, "quiet", &format!("{}\nannounce = [\"2h\"]", once(&next)));
@@ -181,8 +182,19 @@ fn messages_are_sent_about_missed_and_future_slots() {
     );
     // The message is an hour late, so it has the remaining time.
     assert!(announced.contains(" announced - Firedrill: game day next starts in 5"), "{announced}");
+    // It is an invitation: who, where, what, and how it is put back.
+    for part in [
+        "who: commander alice, oncall bob; 2 of commander, oncall have to agree within 30m before it",
+        "hosts: app1",
+        "attacks: ",
+        "put back: ",
+    ] {
+        assert!(announced.contains(part), "{part}: {announced}");
+    }
     assert!(
-        announced.contains(&format!("stop it: firedrill gameday skip gamedays/next.toml --slot {next}")),
+        announced.contains(&format!(
+            "stop it: before it: firedrill gameday skip gamedays/next.toml --slot {next}; during it: firedrill undo --all --fleet"
+        )),
         "{announced}"
     );
     drop(room);

@@ -122,3 +122,57 @@ fn tampering_with_the_audit_log_is_found() {
     }
     assert_eq!(firedrill(folder.path(), &["audit", "verify", "nothing"]).status.code(), Some(2));
 }
+
+#[test]
+fn what_a_person_finds_stays_until_somebody_closes_it() {
+    let (folder, room) = start();
+    let viewer = person(folder.path(), &room, "vera", "viewer");
+    let operator = person(folder.path(), &room, "otto", "operator");
+    let address = format!("/runs/{RUN}/findings");
+    assert_eq!(room.post(&address, &viewer, "text=hello").status, 403);
+    for bad in ["text=+", "text=a&severity=bad"] {
+        assert_eq!(room.post(&address, &operator, bad).status, 400, "{bad}");
+    }
+    assert_eq!(room.post("/runs/nothing/findings", &operator, "text=hello").status, 404);
+    let form = "text=the+%3Crunbook%3E+is+old&severity=high";
+    for _twice in 0..2 {
+        let written = room.post(&address, &operator, form);
+        let done = format!("/runs/{RUN}?done=finding");
+        assert_eq!(written.header("location"), Some(done.as_str()), "{}", written.text());
+    }
+    let page = room.get(&format!("/runs/{RUN}"), &viewer).text();
+    assert_eq!(page.matches("the &lt;runbook&gt; is old").count(), 1, "a form that is sent twice: {page}");
+    let list = room.get("/findings", &viewer).text();
+    assert!(list.contains("high, found by otto") && list.contains("the &lt;runbook&gt; is old"), "{list}");
+    let id = list.split("/findings/f-").nth(1).and_then(|rest| rest.get(..8)).expect("a link").to_owned();
+    let one = format!("/findings/f-{id}");
+    let looked = room.get(&one, &viewer).text();
+    assert!(looked.contains("found by otto") && !looked.contains("<textarea"), "{looked}");
+    let change =
+        "owner=payments&severity=&ticket=OPS-7&follow_up=friday+of+2026-12-18&note=a%0D%0Ab&state=close";
+    assert_eq!(room.post(&one, &viewer, change).status, 403);
+    assert_eq!(room.post("/findings/f-none", &operator, change).status, 404);
+    assert_eq!(room.post(&one, &operator, change).status, 303);
+    let told = firedrill(folder.path(), &["findings", "--all", "--json"]);
+    let all: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let found = all["findings"].as_array().unwrap().iter().find(|one| one["by"] == "otto").unwrap();
+    for (key, wanted) in [
+        ("state", "closed"),
+        ("closed_by", "otto"),
+        ("ticket", "OPS-7"),
+        ("note", "a\nb"),
+        ("found", "the <runbook> is old"),
+    ] {
+        assert_eq!(found[key], wanted, "{key}");
+    }
+    assert!(!room.get("/findings", &viewer).text().contains("runbook"), "only the open ones");
+    let audit = fs::read_to_string(folder.path().join("room/audit.jsonl")).unwrap();
+    for part in [
+        "\"what\":\"finding\"",
+        &format!("written: f-{id}"),
+        &format!("was there: f-{id}"),
+        "written; closed",
+    ] {
+        assert!(audit.contains(part), "{part}: {audit}");
+    }
+}

@@ -352,6 +352,21 @@ proptest! {
 }
 
 #[test]
+fn only_events_are_lost_if_too_many_records_wait_for_a_full_disk() {
+    let disk = Disk::new();
+    let (mut journal, _) = disk.open();
+    journal.waiting.push_back(tombstone("gone", false));
+    let events =
+        (journal.waiting.len()..WAITING_MOST).map(|seq| event(seq as u64, changed("a", State::InForce)));
+    journal.waiting.extend(events);
+    journal.event(What::Halted { by: "alice".into() });
+    journal.sync();
+    drop(journal);
+    let (_, replayed) = disk.open();
+    assert!(replayed.tombstones.bars_run(&"gone".parse().unwrap()), "the tombstone was the oldest record");
+}
+
+#[test]
 fn the_journal_works_without_a_run_directory() {
     let disk = Disk::new();
     disk.filled();

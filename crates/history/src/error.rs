@@ -40,6 +40,14 @@ pub enum HistoryError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no run that can be read in a folder of that name.
+    #[error("there is no run in {} that can be read", reports.join(folder).display())]
+    NoRun {
+        /// The folder's name.
+        folder: String,
+        /// The directory of runs.
+        reports: PathBuf,
+    },
     /// The page over all runs cannot be written.
     #[error("cannot write {}: {why}", path.display())]
     Page {

@@ -27,7 +27,11 @@ use crate::{
     entry::Entry,
     error::HistoryError,
     filter::Filter,
-    finding::{Finding, derive::derive, file},
+    finding::{
+        Finding, NewFinding,
+        derive::{derive, sort},
+        file,
+    },
     scan::{Found, Stamp, scan},
 };
 
@@ -215,6 +219,39 @@ impl History {
         let edited = finding.clone();
         file::write(&self.reports, &all)?;
         Ok(edited)
+    }
+
+    /// Writes down what a person found in the run of a folder. Returns the finding, and whether it is new: the same words of the same person
+    /// about the same run are one.
+    ///
+    /// # Errors
+    /// There is no such run; or the file of findings cannot be read or written.
+    pub fn add_finding(
+        &mut self,
+        folder: &str,
+        new: &NewFinding<'_>,
+    ) -> Result<(Finding, bool), HistoryError> {
+        self.refresh()?;
+        let entry = self.attempt(|store| Ok(store.one(folder)?))?;
+        let Some(mut finding) = entry.and_then(|entry| Finding::by_person(&entry, new)) else {
+            return Err(HistoryError::NoRun { folder: folder.to_owned(), reports: self.reports.clone() });
+        };
+        self.findings()?;
+        let path = file::path(&self.reports);
+        let failed = |why: String| HistoryError::Findings { path: path.clone(), why };
+        let _held =
+            file::lock(&self.reports).map_err(|error| failed(format!("it cannot be locked: {error}")))?;
+        let mut all = file::read(&self.reports)?.unwrap_or_default();
+        if let Some(known) = all.iter().find(|known| {
+            (&known.by, &known.found, &known.opened_in) == (&finding.by, &finding.found, &finding.opened_in)
+        }) {
+            return Ok((known.clone(), false));
+        }
+        finding.name(&all);
+        all.push(finding.clone());
+        sort(&mut all);
+        file::write(&self.reports, &all)?;
+        Ok((finding, true))
     }
 
     /// Calls `ask` with the index. If the index turns out to be damaged, it is removed, made anew from the folders, and asked once more.

@@ -32,7 +32,7 @@ pub use compare::{Comparison, Plans, Row, Side, TimesRow, UsualOf, compare, comp
 pub use entry::Entry;
 pub use error::HistoryError;
 pub use filter::{Filter, Shown};
-pub use finding::{Finding, State};
+pub use finding::{ByRuns, Finding, NewFinding, Severity, State};
 pub use gate::{Gate, Kind, Reason, gate};
 pub use index::{Findings, History, Refreshed};
 pub use listing::{Damaged, Listed, Listing};

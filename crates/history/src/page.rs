@@ -18,7 +18,7 @@ use crate::{
     entry::Entry,
     error::HistoryError,
     filter::Filter,
-    finding::{Finding, State},
+    finding::{Finding, Severity, State},
     index::History,
     time::{day, minute},
     trend::{Scenario, by_scenario, once_each},
@@ -73,6 +73,8 @@ struct FindingView {
     page: Option<String>,
     owner: String,
     ticket: String,
+    severity: &'static str,
+    follow_up: String,
     note: String,
 }
 
@@ -188,6 +190,8 @@ impl View {
             page: known.get(finding.seen_in.as_str()).and_then(|folder| page_of(reports, folder)),
             owner: finding.owner.clone(),
             ticket: finding.ticket.clone(),
+            severity: finding.severity.map_or("", Severity::word),
+            follow_up: finding.follow_up.clone(),
             note: short(&finding.note),
         };
         let others = &sums[SCENARIOS.min(sums.len())..];

@@ -28,6 +28,9 @@ pub struct Note {
     pub by: String,
     /// The text, in one line.
     pub text: String,
+    /// The id of the finding that the text is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
 }
 
 impl Note {
@@ -35,7 +38,22 @@ impl Note {
     #[must_use]
     pub fn new(now: SystemTime, by: &str, text: &str) -> Self {
         let at = humantime::format_rfc3339_millis(now.max(UNIX_EPOCH)).to_string();
-        Self { at, by: by.to_owned(), text: text.to_owned() }
+        Self { at, by: by.to_owned(), text: text.to_owned(), finding: None }
+    }
+
+    /// The same note about a finding of that id.
+    #[must_use]
+    pub fn of_finding(self, id: &str) -> Self {
+        Self { finding: Some(id.to_owned()), ..self }
+    }
+
+    /// Returns the text for people, which tells a finding from a note.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match &self.finding {
+            Some(id) => format!("finding {id}: {}", self.text),
+            None => self.text.clone(),
+        }
     }
 
     /// Returns its time on the clock of a run that started at `wall`, in microseconds; `None` if one of the two is no time. A run's start is

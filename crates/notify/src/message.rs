@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Maximum number of hosts that a text names. The field `hosts` has all of them.
 const HOSTS_NAMED: usize = 8;
+/// Maximum number of attacks that a text names. The data of a message name all.
+const ATTACKS_NAMED: usize = 6;
 
 /// The kind of an event.
 #[derive(
@@ -114,6 +116,15 @@ pub struct Message {
     /// The reason for the event, or details of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// The people who have a role, and those who have to agree, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// The attacks that are planned, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attacks: Vec<String>,
+    /// The way in which the effects are put back, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
     /// The command that ends the run and puts everything back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<String>,
@@ -143,6 +154,9 @@ impl Message {
             until: None,
             result: None,
             why: None,
+            who: None,
+            attacks: Vec::new(),
+            undo: None,
             stop: None,
             begun: None,
         }
@@ -151,11 +165,6 @@ impl Message {
     /// Returns the facts of the message without the title, each with a name and a value. Unknown facts are left out. Texts are cleaned for terminals.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, String)> {
-        let hosts = match self.hosts.len().checked_sub(HOSTS_NAMED) {
-            Some(more @ 1..) => Some(format!("{}, and {more} more", self.hosts[..HOSTS_NAMED].join(", "))),
-            _ if self.hosts.is_empty() => None,
-            _ => Some(self.hosts.join(", ")),
-        };
         let all = [
             ("Result", self.result.clone()),
             ("Why", self.why.clone()),
@@ -163,7 +172,10 @@ impl Message {
             ("Slot", self.slot.clone().filter(|_| self.starts.is_none())),
             ("Scenario", self.scenario.clone()),
             ("Environment", self.environment.clone()),
-            ("Hosts", hosts),
+            ("Hosts", some_of(&self.hosts, HOSTS_NAMED, ", ")),
+            ("Who", self.who.clone()),
+            ("Attacks", some_of(&self.attacks, ATTACKS_NAMED, "; ")),
+            ("Put back", self.undo.clone()),
             ("By", self.by.clone()),
             ("Until", self.until.as_ref().map(|until| format!("about {until}"))),
             ("Run", self.run.clone()),
@@ -191,6 +203,16 @@ impl Message {
     #[must_use]
     pub fn begun_ms(&self) -> u64 {
         self.begun.as_ref().map_or_else(|| self.at_ms(), |begun| millis(&begun.at))
+    }
+}
+
+/// Returns the first of some texts, and the number of the others; `None` if there are none.
+fn some_of(all: &[String], most: usize, between: &str) -> Option<String> {
+    let shown = all.get(..most).unwrap_or(all);
+    match all.len() - shown.len() {
+        _ if all.is_empty() => None,
+        0 => Some(shown.join(between)),
+        more => Some(format!("{}{between}and {more} more", shown.join(between))),
     }
 }
 

@@ -14,8 +14,9 @@ use crate::{
     app::App,
     chat,
     pages::{
-        approve, assets, audit, begin, calendar, decide, findings, fleet, fleets, halt, history, home, login,
-        messages, note, passkeys, people, report, run, runs, scenario, scenarios, steer, stream, tokens,
+        approve, assets, audit, begin, calendar, decide, finding, findings, fleet, fleets, gameday, halt,
+        history, home, login, messages, note, passkeys, people, report, run, runs, scenario, scenarios,
+        steer, stream, tokens,
     },
     web::guard::guard,
 };
@@ -40,6 +41,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}/approve", get(approve::ask).post(approve::approve))
         .route("/calendar", get(calendar::calendar))
         .route("/calendar.ics", get(calendar::ics))
+        .route("/calendar/{gameday}", get(gameday::gameday))
         .route("/calendar/{gameday}/start", post(begin::begin))
         .route("/calendar/{gameday}/{slot}/{word}", post(decide::decide))
         .route("/scenarios", get(scenarios::scenarios))
@@ -47,7 +49,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/fleets", get(fleets::fleets))
         .route("/fleets/{id}", get(fleet::fleet))
         .route("/fleets/{id}/ask", post(fleet::ask))
+        .route("/runs/{id}/findings", post(finding::write))
         .route("/findings", get(findings::findings))
+        .route("/findings/{id}", get(finding::finding).post(finding::set))
         .route("/history", get(history::history))
         .route("/messages", get(messages::messages))
         .route("/people", get(people::people))

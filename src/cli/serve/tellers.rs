@@ -13,6 +13,7 @@ use firedrill_notify::Message;
 use firedrill_wire::Span;
 use jiff::{SignedDuration, Timestamp};
 
+use super::invitation::invitation;
 use crate::{
     cli::{channels::of_gameday, days::local},
     told::{Teller, announced},
@@ -67,7 +68,11 @@ impl Tellers {
         for gameday in gamedays.iter().filter(|gameday| !gameday.notify.is_empty()) {
             for (slot, times) in soon(gameday, since, now) {
                 if let Ok(None) = record::of_slot(&self.reports, &gameday.name, &slot.civil_text()) {
-                    self.tell(gameday, &announced(gameday, &slot, times, &local(&slot.starts())));
+                    let starts = local(&slot.starts());
+                    self.tell(
+                        gameday,
+                        &announced(gameday, &slot, times, (&starts, invitation(gameday, now))),
+                    );
                 }
             }
         }

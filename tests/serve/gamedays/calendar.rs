@@ -55,6 +55,19 @@ fn people_agree_and_skip_on_the_calendar() {
         page.split_once("/agree\"").unwrap().0.rsplit_once("action=\"").unwrap().1.replace("&#x2f;", "/");
     assert!(!room.get("/calendar", &eve).text().contains("/agree\""), "eve is not asked");
     assert!(!room.get("/calendar", &victor).text().contains("/skip\""), "a viewer looks");
+    assert!(
+        room.get("/calendar", &victor).text().replace("&#x2f;", "/").contains("href=\"/calendar/friday\"")
+    );
+    let invitation = room.get("/calendar/friday", &victor).text();
+    for part in [
+        "go or no-go: 2 of commander (alice), oncall (carol)",
+        "may touch",
+        "0 of 2 agreed",
+        "firedrill undo --all",
+    ] {
+        assert!(invitation.contains(part), "{part}: {invitation}");
+    }
+    assert_eq!(room.get("/calendar/nothing", &victor).status, 404);
 
     let agreed = room.post(&format!("{form}/agree"), &alice, "");
     assert_eq!((agreed.status, agreed.header("location")), (303, Some("/calendar?done=agree")));

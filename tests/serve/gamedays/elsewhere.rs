@@ -114,3 +114,52 @@ fn game_days_are_listed_and_shown_as_on_the_machine_of_the_control_room() {
         assert!(refused.status.code() == Some(2) && said(&refused).contains(told), "{}", said(&refused));
     }
 }
+
+/// The verbs that act on the run of a game day that goes on find that run by the game day's name, here and there.
+#[test]
+fn the_run_of_a_game_day_that_goes_on_is_found_by_its_name() {
+    let (folder, room) = start();
+    let home = folder.path();
+    let (looks, acts) =
+        (token(home, "look", &["--role", "viewer"]), token(home, "act", &["--role", "operator"]));
+    let code = |output: &Output| (output.status.code(), said(output));
+    for words in [&["gameday", "halt", "friday"][..], &["gameday", "note", "friday", "hello"]] {
+        for (code, told) in [code(&firedrill(home, words)), code(&there(&room, &acts, words))] {
+            assert!(
+                code == Some(2) && told.contains("no start of the game day friday goes on"),
+                "{code:?} {told}"
+            );
+        }
+    }
+    let begun = "\"event\":\"begun\",\"by\":\"alice\",\"file\":\"gamedays/friday.toml\",\"agreed\":[]";
+    let record = has_record(home, "friday", "2026-11-20T14:00", begun);
+    let run = format!(
+        "{{\"v\":1,\"at\":\"2026-11-27T14:00:01.000Z\",\"event\":\"run-begun\",\"scenario\":1,\"name\":\"demo\",\"run\":\"{RUN}\"}}\n"
+    );
+    let text = fs::read_to_string(&record).unwrap() + &run;
+    fs::write(&record, text).unwrap();
+    // A program that holds it has its lock.
+    let held = fs::File::open(&record).unwrap();
+    held.lock().unwrap();
+    for (output, author) in [
+        (firedrill(home, &["gameday", "note", "friday", "here", "--by", "bob"]), "\"bob\""),
+        (there(&room, &acts, &["gameday", "note", "friday", "there"]), "token act of"),
+    ] {
+        let (code, told) = code(&output);
+        assert_eq!(code, Some(0), "{told}");
+        let notes = fs::read_to_string(home.join("reports").join(RUN).join("notes.jsonl")).unwrap();
+        assert!(notes.contains(author), "{author}: {notes}");
+    }
+    let (refused, told) = code(&there(&room, &looks, &["gameday", "note", "friday", "no"]));
+    assert!(refused == Some(2) && told.contains("takes the role operator"), "{told}");
+    // Nobody runs it, so nobody can say that all is back.
+    for output in
+        [firedrill(home, &["gameday", "halt", "friday"]), there(&room, &acts, &["gameday", "halt", "friday"])]
+    {
+        let (code, told) = code(&output);
+        assert!(
+            code == Some(6) && told.to_lowercase().contains("no program on this machine"),
+            "{code:?} {told}"
+        );
+    }
+}

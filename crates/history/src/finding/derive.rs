@@ -67,6 +67,8 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
             points.entry(key).or_default().push(point);
         }
     }
+    // What people found says nothing about an objective, and no run closes it.
+    let (by_people, known): (Vec<Finding>, Vec<Finding>) = known.into_iter().partition(Finding::is_by_person);
     let mut before = BTreeMap::<Key, Vec<Finding>>::new();
     for finding in known {
         let key = finding.key();
@@ -74,8 +76,9 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
         points.entry(key.clone()).or_default().extend(kept);
         before.entry(key).or_default().push(finding);
     }
-    let mut taken: BTreeSet<String> = before.values().flatten().map(|finding| finding.id.clone()).collect();
-    let mut findings = Vec::new();
+    let mut taken: BTreeSet<String> =
+        before.values().flatten().chain(&by_people).map(|finding| finding.id.clone()).collect();
+    let mut findings = by_people;
     for (key, mut points) in points {
         points.sort_by(|left, right| (left.at_s, &left.run).cmp(&(right.at_s, &right.run)));
         points.dedup_by(|left, right| left.run == right.run && left.violated == right.violated);
@@ -88,11 +91,19 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
         let written = in_file.into_iter().filter(Finding::has_words);
         findings.extend(written.map(|finding| Finding { state: State::Withdrawn, ..finding }));
     }
-    findings.sort_by(|left, right| {
-        let order = |finding: &Finding| (finding.state, std::cmp::Reverse(seconds(&finding.seen)));
-        order(left).cmp(&order(right)).then_with(|| left.key().cmp(&right.key()))
-    });
+    sort(&mut findings);
     findings
+}
+
+/// Sorts findings: the open ones first, then by their time, the newest first.
+pub(crate) fn sort(all: &mut [Finding]) {
+    all.sort_by(|one, other| {
+        let place = |finding: &Finding| (finding.state, std::cmp::Reverse(seconds(&finding.seen)));
+        place(one)
+            .cmp(&place(other))
+            .then_with(|| one.key().cmp(&other.key()))
+            .then_with(|| (&one.found, &one.id).cmp(&(&other.found, &other.id)))
+    });
 }
 
 /// Returns the verdict of a run on each key. Of several attacks with the same name, the worst verdict counts.
@@ -173,7 +184,12 @@ fn adopt(in_file: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut B
     let mut finding = if old.is_empty() { new(key, episode, taken) } else { old.remove(0) };
     for other in old {
         // Several findings become one if the verdict of the run that separated them is unknown now. Their texts are joined.
-        for (text, other_text) in [(&mut finding.owner, other.owner), (&mut finding.ticket, other.ticket)] {
+        finding.severity = finding.severity.max(other.severity);
+        for (text, other_text) in [
+            (&mut finding.owner, other.owner),
+            (&mut finding.ticket, other.ticket),
+            (&mut finding.follow_up, other.follow_up),
+        ] {
             if text.is_empty() {
                 *text = other_text;
             }
@@ -201,41 +217,25 @@ fn adopt(in_file: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut B
 /// Makes a finding with a new id. The id is computed from the key and the first run, so it is the same if the file is lost.
 fn new(key: &Key, episode: &Episode, taken: &mut BTreeSet<String>) -> Finding {
     let (scenario, environment, attack, objective) = key.clone();
+    let parts =
+        [&scenario, environment.as_deref().unwrap_or_default(), &attack, &objective, &episode.first.run];
+    let id = id(&parts, taken);
+    Finding { id, scenario, environment, attack, objective, ..Finding::empty() }
+}
+
+/// Returns an id that is not taken yet, by what names the finding.
+pub(super) fn id(parts: &[&str], taken: &mut BTreeSet<String>) -> String {
     let mut hasher = crc32fast::Hasher::new();
-    for part in
-        [&scenario, environment.as_deref().unwrap_or_default(), &attack, &objective, &episode.first.run]
-    {
+    for part in parts {
         hasher.update(part.as_bytes());
         hasher.update(&[0]);
     }
     let mut number = hasher.finalize();
-    let id = loop {
+    loop {
         let id = format!("f-{number:08x}");
         if taken.insert(id.clone()) {
-            break id;
+            return id;
         }
         number = number.wrapping_add(1);
-    };
-    Finding {
-        id,
-        state: State::Open,
-        owner: String::new(),
-        ticket: String::new(),
-        note: String::new(),
-        scenario,
-        environment,
-        attack,
-        objective,
-        goal: String::new(),
-        measured: String::new(),
-        runs: 0,
-        opened: String::new(),
-        opened_in: String::new(),
-        seen: String::new(),
-        seen_in: String::new(),
-        closed: None,
-        closed_in: None,
-        closed_by_goal: None,
-        more: toml::Table::new(),
     }
 }

@@ -148,7 +148,7 @@ fn the_file_is_brought_up_to_date_and_keeps_edits() {
     let id = found.all[0].id.clone();
     // A person edits the file by hand, and adds a field.
     let text = fs::read_to_string(here.join("findings.toml")).unwrap();
-    let edited = text.replace("owner = \"\"", "owner = \"payments\"\nseverity = 2");
+    let edited = text.replace("owner = \"\"", "owner = \"payments\"\ncomponent = 2");
     fs::write(here.join("findings.toml"), &edited).unwrap();
     let edit = |finding: &mut Finding| finding.ticket = "OPS-7".to_owned();
     assert_eq!(history.edit_finding(&id[..6], edit).unwrap().ticket, "OPS-7");
@@ -159,7 +159,7 @@ fn the_file_is_brought_up_to_date_and_keeps_edits() {
     assert_eq!((closed[0].state, closed[0].id.as_str()), (State::Closed, id.as_str()));
     assert_eq!((closed[0].owner.as_str(), closed[0].ticket.as_str()), ("payments", "OPS-7"));
     let text = fs::read_to_string(here.join("findings.toml")).unwrap();
-    assert!(text.starts_with("# Findings of the drills") && text.contains("severity = 2"), "{text}");
+    assert!(text.starts_with("# Findings of the drills") && text.contains("component = 2"), "{text}");
     // If the index is made anew, nothing changes.
     drop(history);
     fs::remove_file(here.join(".history.sqlite")).unwrap();
@@ -199,4 +199,56 @@ fn texts_of_the_file_are_cleaned() {
     let text = fs::read_to_string(&path).unwrap().replace("owner = \"\"", "owner = \"\\u001b[31mred\"");
     fs::write(&path, text).unwrap();
     assert_eq!(history.findings().unwrap().all[0].owner, "␛[31mred");
+}
+
+#[test]
+fn what_a_person_found_is_closed_by_people_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("20261120-1402-one");
+    sample(&run, &Sample { run: "20261120-1402-one".to_owned(), ..Sample::default() });
+    let mut history = History::open(folder.path(), |_| {}).unwrap();
+    let new = NewFinding {
+        by: "bob",
+        found: "the runbook names a host that is gone",
+        severity: Some(Severity::High),
+        owner: "payments",
+    };
+    let (finding, is_new) = history.add_finding("20261120-1402-one", &new).unwrap();
+    assert!(is_new && finding.is_by_person() && finding.what() == new.found, "{finding:?}");
+    // A form that is sent twice makes one.
+    let (again, is_new) = history.add_finding("20261120-1402-one", &new).unwrap();
+    assert_eq!((again.id, is_new), (finding.id.clone(), false));
+    assert!(matches!(history.add_finding("no-run", &new), Err(crate::HistoryError::NoRun { .. })));
+    // Runs in which all objectives hold do not close it, and it is there after a rebuild.
+    sample(
+        &folder.path().join("20261121-1402-two"),
+        &Sample {
+            run: "20261121-1402-two".to_owned(),
+            wall: "2026-11-21T14:02:00Z".to_owned(),
+            ..Sample::default()
+        },
+    );
+    let mut history = History::open(folder.path(), |_| {}).unwrap();
+    let all = history.findings().unwrap().all;
+    let mine = all.iter().find(|one| one.id == finding.id).expect("it is kept");
+    assert_eq!((mine.state, mine.severity), (State::Open, Some(Severity::High)));
+    assert!(
+        mine.is_about(&mine.scenario, mine.environment.as_deref(), "2026-11-20T14:02:00Z"),
+        "its run's report shows it"
+    );
+    let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
+    let closed =
+        history.edit_finding(&finding.id, |one| one.set_closed(true, "carol", now).unwrap()).unwrap();
+    assert_eq!((closed.state, closed.closed_by.as_deref()), (State::Closed, Some("carol")));
+    assert!(closed.course().contains("carol closed it on 2026-09-21"), "{}", closed.course());
+    let open = history.edit_finding(&finding.id, |one| one.set_closed(false, "carol", now).unwrap()).unwrap();
+    assert_eq!((open.state, open.closed, open.closed_by), (State::Open, None, None));
+}
+
+#[test]
+fn nobody_closes_what_a_run_found() {
+    let open = derive(Vec::new(), vec![seen(2, &[("users", Violated)])]);
+    let mut finding = open[0].clone();
+    assert_eq!(finding.set_closed(true, "bob", std::time::UNIX_EPOCH), Err(ByRuns));
+    assert_eq!(finding, open[0]);
 }

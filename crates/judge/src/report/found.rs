@@ -19,4 +19,10 @@ pub struct Found {
     pub ticket: String,
     /// Other remarks of people; may be empty.
     pub note: String,
+    /// `low`, `medium`, `high` or `critical`; empty if nobody says so.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub severity: String,
+    /// The drill that will show whether it is mended, if people named one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub follow_up: String,
 }

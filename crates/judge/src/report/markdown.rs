@@ -185,14 +185,16 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         text.push_str("\n## Findings\n");
         table(
             &mut text,
-            &["finding", "what", "", "owner", "ticket", "note"],
+            &["finding", "what", "", "severity", "owner", "ticket", "follow-up", "note"],
             view.findings.iter().map(|one| {
                 vec![
                     one.id.clone(),
                     one.what.clone(),
                     one.course.clone(),
+                    one.severity.clone(),
                     one.owner.clone(),
                     one.ticket.clone(),
+                    one.follow_up.clone(),
                     one.note.clone(),
                 ]
             }),

@@ -310,6 +310,8 @@ fn notes_are_shown_in_reports_and_among_the_events_and_do_not_change_the_verdict
     let wall = humantime::parse_rfc3339(plain.started()).unwrap();
     let after = |seconds: u64| wall + std::time::Duration::from_secs(seconds);
     notes::add(folder.path(), &Note::new(after(65), "bob", "traffic <moved> | by hand")).unwrap();
+    let finding = Note::new(after(70), "carol", "the runbook is of last year").of_finding("f-1");
+    notes::add(folder.path(), &finding).unwrap();
     let input = Input::new(&log).beside(folder.path(), after(900));
     assert_eq!(input.card().verdict, plain.card().verdict);
     let text = |format: Format| String::from_utf8(format.render(&input).unwrap()).unwrap();
@@ -319,9 +321,17 @@ fn notes_are_shown_in_reports_and_among_the_events_and_do_not_change_the_verdict
         "{page}"
     );
     assert!(page.contains("note: traffic &lt;moved&gt;"), "among the events");
+    assert!(page.contains("finding f-1: the runbook is of last year"), "told from a note");
+    let lane = page.split(">people</text>").nth(1).expect("a lane on the time axis");
+    let lane = lane.split("class=\"axis\"").next().unwrap();
+    assert!(lane.contains("traffic &lt;moved&gt;") && lane.contains("data-f=\"65000\""), "{lane}");
     assert!(text(Format::Markdown).contains(r"| 01:05.0 | bob | traffic \<moved> \| by hand |"));
     let json: serde_json::Value = serde_json::from_str(&text(Format::Json)).unwrap();
     assert_eq!(json["notes"][0]["by"], "bob");
+    assert_eq!(
+        (&json["notes"][0]["finding"], &json["notes"][1]["finding"]),
+        (&serde_json::Value::Null, &"f-1".into())
+    );
     std::fs::write(folder.path().join(notes::FILE), "no note\n").unwrap();
     let input = Input::new(&log).beside(folder.path(), after(900));
     let page = String::from_utf8(Format::Html.render(&input).unwrap()).unwrap();

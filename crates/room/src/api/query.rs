@@ -1,7 +1,8 @@
-//! The part of an address behind `?`. An unknown key is refused, because a mistyped filter would show everything.
+//! The part of an address behind `?`, and the body. An unknown key is refused, because a mistyped filter would show everything.
 
 use axum::{
-    extract::{FromRequestParts, Query},
+    Json,
+    extract::{FromRequestParts, Query, rejection::JsonRejection},
     response::{IntoResponse as _, Response},
 };
 use http::{StatusCode, request::Parts};
@@ -30,4 +31,16 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
                 .into_response()
         })
     }
+}
+
+/// Returns the body of a request. `example` is one that would be understood.
+pub(crate) fn body<T>(sent: Result<Json<T>, JsonRejection>, example: &str) -> Result<T, Answer> {
+    sent.map(|Json(body)| body).map_err(|rejection| {
+        let text = firedrill_wire::text::cleaned(rejection.body_text(), 400);
+        Answer::new(
+            rejection.status(),
+            format!("The body was not understood: {text}."),
+            format!("Send {example} as application/json."),
+        )
+    })
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     bearer::Bearer,
-    query::{Asked, Nothing},
+    query::{Asked, Nothing, body},
 };
 use crate::{
     actor::Actor,
@@ -237,18 +237,11 @@ pub(crate) async fn note(
     Bearer(token): Bearer,
     Path(name): Path<String>,
     Asked(Nothing {}): Asked<Nothing>,
-    body: Result<Json<NoteBody>, JsonRejection>,
+    sent: Result<Json<NoteBody>, JsonRejection>,
 ) -> Result<Json<DoneAnswer>, Answer> {
     let actor = Actor::from(&token);
     may(&app, &actor, Role::Operator, ("note", &name), HELP).await?;
-    let Json(NoteBody { text }) = body.map_err(|rejection| {
-        let text = firedrill_wire::text::cleaned(rejection.body_text(), 400);
-        Answer::new(
-            rejection.status(),
-            format!("The body was not understood: {text}."),
-            "Send {\"text\": \"…\"} as application/json.",
-        )
-    })?;
+    let NoteBody { text } = body(sent, "{\"text\": \"…\"}")?;
     blocking(&app, move |app| write(app, &actor, &name, &text)).await?;
     Ok(Json(DoneAnswer { done: "note".to_owned() }))
 }

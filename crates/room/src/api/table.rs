@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
     files::{self, FilesKeys},
-    findings::{self, FindingKeys, FindingsAnswer},
+    findings::{self, FindingAnswer, FindingBody, FindingChange, FindingKeys, FindingsAnswer},
     follow,
     gamedays::{self, GamedaysAnswer, StartAnswer},
     history::{self, HistoryKeys},
@@ -228,6 +228,26 @@ pub(crate) const TABLE: &[Operation] = &[
         || get(findings::list),
     )
     .asks::<FindingKeys>(),
+    Operation::post(
+        (
+            "/api/v1/runs/{id}/findings",
+            "addFinding",
+            "Writes down what somebody found in a run. The same words of the same token are one finding",
+        ),
+        Content::Json(of::<FindingAnswer>),
+        || post(findings::write),
+    )
+    .takes::<FindingBody>(),
+    Operation::post(
+        (
+            "/api/v1/findings/{finding}",
+            "setFinding",
+            "Writes who sees to a finding, how bad it is, and what else people say; closes what somebody found",
+        ),
+        Content::Json(of::<FindingAnswer>),
+        || post(findings::set),
+    )
+    .takes::<FindingChange>(),
 ];
 
 #[cfg(test)]

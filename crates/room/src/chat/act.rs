@@ -13,7 +13,7 @@ use crate::{
     actor::Actor,
     app::App,
     outside::{Decision, Slot, Wants},
-    pages::{decide::decide_as, halt::halt_as, note::write, run::said, steer::steer_as},
+    pages::{decide::decide_as, finding::add, halt::halt_as, note::write, run::said, steer::steer_as},
     role::Role,
     runs::Course,
     web::{
@@ -26,7 +26,7 @@ use crate::{
 const RUNS: usize = 10;
 const SLOTS: usize = 3;
 /// The words that a command takes.
-const WORDS: &str = "`halt RUN` ends a run, and puts everything back · `note RUN TEXT` writes a note · `refuse RUN NUMBER`: the run skips that attack, if it is \
+const WORDS: &str = "`halt RUN` ends a run, and puts everything back · `note RUN TEXT` writes a note · `finding RUN TEXT` writes down what has to be mended · `refuse RUN NUMBER`: the run skips that attack, if it is \
                      the next one · `refuse GAMEDAY SLOT [REASON]`: the slot is not held · nothing behind the command shows what goes on";
 /// The next step for a person whose role is not sufficient.
 const HELP: &str = "Whoever runs the control room gives roles in its file of chats.";
@@ -37,6 +37,7 @@ pub(super) async fn act(app: &Arc<App>, actor: &Actor, wish: Wish) -> Said {
         Wish::Look => look(app, actor.role).await,
         Wish::Halt { run } => halt(app, actor, &run).await,
         Wish::Note { run, text } => note(app, actor, run, text).await,
+        Wish::Finding { run, text } => finding(app, actor, run, text).await,
         Wish::Skip { run, attack } => skip(app, actor, &run, attack).await,
         Wish::Refuse { gameday, slot, why } => refuse(app, actor, (gameday, slot), why).await,
         Wish::Approve => Ok(Said::of(format!(
@@ -65,6 +66,19 @@ async fn note(app: &Arc<App>, actor: &Actor, run: String, text: String) -> Resul
     let (writer, name) = (actor.clone(), run.clone());
     blocking(app, move |app| write(app, &writer, &name, &text)).await?;
     Ok(Said::of(format!("{}: the note is written.\n{}", part(&run), page(app, &run))))
+}
+
+async fn finding(app: &Arc<App>, actor: &Actor, run: String, text: String) -> Result<Said, Answer> {
+    may(app, actor, Role::Operator, ("finding", &run), HELP).await?;
+    let (writer, name) = (actor.clone(), run.clone());
+    let found = blocking(app, move |app| add(app, &writer, &name, &text, (None, ""))).await?;
+    Ok(Said::of(format!(
+        "{}: the finding {} is written.\n{}/findings/{}",
+        part(&run),
+        part(&found.id),
+        app.origin,
+        address(&found.id)
+    )))
 }
 
 async fn skip(app: &Arc<App>, actor: &Actor, run: &str, attack: usize) -> Result<Said, Answer> {

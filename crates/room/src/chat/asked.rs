@@ -18,6 +18,8 @@ pub(super) enum Wish {
     Halt { run: String },
     /// To write a note about a run.
     Note { run: String, text: String },
+    /// To write a finding of a run.
+    Finding { run: String, text: String },
     /// To skip the next attack of a run, also while it waits for approvals.
     Skip {
         run: String,
@@ -128,6 +130,7 @@ fn wish(text: &str) -> Wish {
         // `halt` takes exactly one word. With more words the wish is unclear, and nothing is guessed.
         "halt" if !first.is_empty() && more.is_empty() => Wish::Halt { run: first },
         "note" if !more.is_empty() => Wish::Note { run: first, text: more },
+        "finding" if !more.is_empty() => Wish::Finding { run: first, text: more },
         "refuse" => {
             let (slot, why) = next(&more);
             // A number is that of an attack. A slot is a civil time, which never is a number alone.
@@ -158,6 +161,11 @@ mod tests {
             ("halt a b", Wish::Unknown),
             ("note a  the  shop was slow ", Wish::Note { run: own("a"), text: own("the  shop was slow") }),
             ("note a", Wish::Unknown),
+            (
+                "finding a the runbook is old",
+                Wish::Finding { run: own("a"), text: own("the runbook is old") },
+            ),
+            ("finding a", Wish::Unknown),
             (
                 "refuse friday 2026-12-04T14:00",
                 Wish::Refuse { gameday: own("friday"), slot: own("2026-12-04T14:00"), why: String::new() },

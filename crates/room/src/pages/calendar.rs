@@ -42,6 +42,8 @@ struct Row<'a> {
     slot: &'a Slot,
     /// The beginning of the addresses of its forms.
     address: String,
+    /// The address of the game day's page.
+    page: String,
     may_agree: bool,
     may_withdraw: bool,
     may_skip: bool,
@@ -61,6 +63,7 @@ fn row<'a>(slot: &'a Slot, session: &Session) -> Row<'a> {
     Row {
         slot,
         address: format!("/calendar/{}/{}", address(&slot.gameday), address(&slot.slot)),
+        page: format!("/calendar/{}", address(&slot.gameday)),
         may_agree: may_act && !agreed && slot.asks.contains(&session.name),
         may_withdraw: may_act && agreed,
         may_skip: may_act,

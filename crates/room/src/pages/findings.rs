@@ -6,7 +6,7 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
-use firedrill_history::{Finding, Findings, State as Standing, address};
+use firedrill_history::{Finding, Findings, Severity, State as Standing, address};
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +31,9 @@ pub(crate) struct Asked {
     all: String,
 }
 
+/// A finding, as pages show it.
 #[derive(Debug, Serialize)]
-struct Row {
+pub(super) struct Row {
     id: String,
     what: String,
     state: &'static str,
@@ -49,9 +50,14 @@ struct Row {
     owner: String,
     ticket: String,
     note: String,
+    severity: &'static str,
+    follow_up: String,
+    /// The person who found it; empty if a run did.
+    by: String,
 }
 
-fn row(app: &App, finding: &Finding) -> Row {
+/// Returns a finding as pages show it.
+pub(super) fn row(app: &App, finding: &Finding) -> Row {
     let page = find(app.runs.reports(), &finding.seen_in).map(|_| address(&finding.seen_in));
     Row {
         id: finding.id.clone(),
@@ -68,6 +74,9 @@ fn row(app: &App, finding: &Finding) -> Row {
         owner: finding.owner.clone(),
         ticket: finding.ticket.clone(),
         note: finding.note.clone(),
+        severity: finding.severity.map_or("", Severity::word),
+        follow_up: finding.follow_up.clone(),
+        by: finding.by.clone(),
     }
 }
 

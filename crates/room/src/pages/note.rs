@@ -1,6 +1,6 @@
 //! `POST /runs/ID/notes`: writes a note, as `firedrill note` does. The author is the person of the session.
 
-use std::{fs, sync::Arc, time::SystemTime};
+use std::{fs, path::PathBuf, sync::Arc, time::SystemTime};
 
 use axum::{
     Form,
@@ -49,6 +49,18 @@ pub(crate) async fn note(
 
 /// Writes a note about the run in the folder with this name, and records it in the audit log.
 pub(crate) fn write(app: &App, actor: &Actor, name: &str, text: &str) -> Result<(), Answer> {
+    let folder = place(app, name)?;
+    let line = line(text)?;
+    let written = notes::add(&folder, &Note::new(SystemTime::now(), &actor.name, &line));
+    let outcome = written.as_ref().map_or_else(|error| format!("failed: {error}"), |()| "written".to_owned());
+    let recorded = app.record(&App::deed(actor, "note", name, &outcome));
+    written?;
+    recorded?;
+    Ok(())
+}
+
+/// Returns the folder of a run to which notes can be added.
+pub(super) fn place(app: &App, name: &str) -> Result<PathBuf, Answer> {
     let folder = find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))?;
     if open_file(&folder.join(LOG)).is_err() {
         return Err(Answer::new(
@@ -59,21 +71,20 @@ pub(crate) fn write(app: &App, actor: &Actor, name: &str, text: &str) -> Result<
     }
     // Through a link the note would be written into another file.
     if fs::symlink_metadata(folder.join(notes::FILE)).is_ok_and(|about| !about.is_file()) {
-        let text = format!("{} of this run is no regular file, so the note was not written.", notes::FILE);
+        let text = format!("{} of this run is no regular file, so nothing was written.", notes::FILE);
         return Err(Answer::new(StatusCode::CONFLICT, text, "See to it on the server."));
     }
-    let line = notes::line_of(text).map_err(|unfit| {
-        let help = "Go back, and change it; a long one can be several notes, or a link.";
+    Ok(folder)
+}
+
+/// Returns what somebody wrote, in one line.
+pub(super) fn line(text: &str) -> Result<String, Answer> {
+    notes::line_of(text).map_err(|unfit| {
+        let help = "Go back, and change it; a long one can be several, or a link.";
         Answer::new(
             StatusCode::BAD_REQUEST,
             format!("{}, so it was not written.", format::capital(&unfit.to_string())),
             help,
         )
-    })?;
-    let written = notes::add(&folder, &Note::new(SystemTime::now(), &actor.name, &line));
-    let outcome = written.as_ref().map_or_else(|error| format!("failed: {error}"), |()| "written".to_owned());
-    let recorded = app.record(&App::deed(actor, "note", name, &outcome));
-    written?;
-    recorded?;
-    Ok(())
+    })
 }

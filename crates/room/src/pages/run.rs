@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::Response,
 };
-use firedrill_history::address;
+use firedrill_history::{Severity, address};
 use firedrill_judge::{
     log, notes,
     score::{self, format},
@@ -62,6 +62,7 @@ pub(crate) fn said(done: &str) -> Option<String> {
     }
     let said = match done {
         "note" => "The note is written.",
+        "finding" => "The finding is written. The page Findings has it until somebody closes it.",
         "ends" => {
             "The run has taken the halt. It puts everything back, and then proves it; this page shows both."
         }
@@ -89,6 +90,7 @@ struct NoteRow {
     clock: String,
     by: String,
     text: String,
+    finding: Option<String>,
 }
 
 /// Returns the notes, the newest first, and a sentence about the problem of their file (empty if there is none). `wall` is the wall clock of the run's
@@ -105,6 +107,7 @@ fn notes(folder: &FilePath, wall: &str) -> (Vec<NoteRow>, String) {
                 at: note.at.get(..19).unwrap_or(&note.at).replace('T', " "),
                 by: note.by,
                 text: note.text,
+                finding: note.finding.map(|id| address(&id)),
             });
             let wrong = match notes.damaged {
                 0 => String::new(),
@@ -211,6 +214,7 @@ pub(crate) async fn run(
             notes => value(&notes),
             wrong_notes,
             note_most => notes::TEXT_MOST,
+            severities => Severity::ALL.map(Severity::word),
             may_act => session.role >= Role::Operator,
         };
         page("run", (&name, "runs"), Some(&session), values)

@@ -42,7 +42,7 @@ struct HostRow {
 /// Returns the attacks of the plan, each with its verdict or its present state in a word, and what there is to say about it.
 fn attacks(course: &Course) -> Vec<AttackRow> {
     let plan = course.plan.iter().flat_map(|plan| plan.attacks.iter().enumerate());
-    let current = course.phase.map(|(attack, ..)| attack).or(course.asked.map(|(attack, _)| attack));
+    let current = course.phase.map(|(attack, ..)| attack).or(course.asked.map(|waits| waits.attack));
     let paused = course.paused.as_ref().map(|pause| pause.attack);
     plan.map(|(place, attack)| {
         let (word, told) = match course.ended.get(&place) {
@@ -102,7 +102,10 @@ pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
     let plan = course.plan.as_ref();
     let paused_us = course.paused.as_ref().map(|pause| pause.until_us);
     let step_us = course.step.as_ref().map(|step| step.until_us);
-    let until_us = step_us.or(course.phase.map(|(_, _, until)| until)).or(paused_us);
+    // The phase before an attack that waits for people is over.
+    let phase_us = course.phase.map(|(_, _, until)| until).filter(|_| course.asked.is_none());
+    let asked_us = course.asked.and_then(|waits| waits.until_us);
+    let until_us = step_us.or(asked_us).or(phase_us).or(paused_us);
     context! {
         scenario => course.scenario(),
         hypothesis => plan.map(|plan| plan.hypothesis.clone()),
@@ -115,6 +118,7 @@ pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
         until => until_us.map(format::clock),
         left => until_us.map(|until| (until - course.at_us).max(0) / 1_000_000),
         pauses => paused_us.is_some(),
+        waits => course.asked.is_some() && step_us.is_none(),
         wishes => course.wishes(),
         next => value(&course.next()),
         asks => value(&course.asks()),

@@ -28,8 +28,8 @@ pub(crate) struct Course {
     pub(crate) wall: String,
     /// The phase that goes on: the attack's index in the plan, the phase, and its planned end on the run's clock, in microseconds.
     pub(crate) phase: Option<(usize, Phase, i64)>,
-    /// The attack that waits for approvals, by its index in the plan, and the number of people whose approval it needs.
-    pub(crate) asked: Option<(usize, u32)>,
+    /// The attack that waits for approvals.
+    pub(crate) asked: Option<Waits>,
     /// For each attack (by its index in the plan) the people who have approved it since the last request, with their means.
     approved: BTreeMap<usize, Vec<String>>,
     /// The pause that goes on.
@@ -56,6 +56,17 @@ pub(crate) struct Course {
     pub(crate) at_us: i64,
     /// All injections that were ever armed: the attack's index in the plan, the host, and the fault's kind.
     armed: BTreeMap<InjectionId, (usize, String, String)>,
+}
+
+/// An attack that waits for approvals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waits {
+    /// The attack, by its place in the plan.
+    pub(crate) attack: usize,
+    /// Number of people who have to approve.
+    people: u32,
+    /// The time at which it is given up, on the run's clock, in microseconds; `None` if the plan does not tell.
+    pub(crate) until_us: Option<i64>,
 }
 
 /// A pause that goes on.
@@ -177,7 +188,12 @@ impl Course {
                 }
             }
             Event::ApprovalAsked { attack, people } => {
-                self.asked = Some((*attack, *people));
+                let plan = self.plan.as_ref().and_then(|plan| plan.attacks.get(*attack));
+                let expires = plan.and_then(|attack| attack.approve.as_ref()).map(|approve| approve.expires);
+                let until_us = expires.map(|longest| {
+                    record.at_us.saturating_add(i64::try_from(longest.as_micros()).unwrap_or(i64::MAX))
+                });
+                self.asked = Some(Waits { attack: *attack, people: *people, until_us });
                 self.approved.remove(attack);
             }
             Event::ApprovalGiven { attack, by, yes: true, means, .. } => {
@@ -285,8 +301,9 @@ impl Course {
             let until = until.get(11..19).unwrap_or(until);
             return format!("paused by {by} until {until} UTC, before \"{}\"", self.attack(*attack));
         }
-        if let Some((attack, people)) = self.asked {
-            return format!("\"{}\" waits for the approval of {people}", self.attack(attack));
+        if let Some(Waits { attack, people, .. }) = self.asked {
+            let who = if people == 1 { "a person".to_owned() } else { format!("{people} people") };
+            return format!("\"{}\" waits for the approval of {who}", self.attack(attack));
         }
         match self.phase {
             Some((attack, phase, ..)) => format!("{} of \"{}\"", phase_word(phase), self.attack(attack)),

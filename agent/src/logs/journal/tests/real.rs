@@ -79,6 +79,14 @@ impl Real {
         writeln!(self.shell.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Makes the unit's shell run a command, and waits until that is done.
+    fn tell_and_wait(&mut self, line: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let done = folder.path().join("done");
+        self.tell(&format!("{line}; : >{}", done.display()));
+        until("the shell", || done.exists());
+    }
+
     fn follow() -> Result<Units, (String, String)> {
         let journal = Journal::played(
             "/usr/bin/journalctl".into(),
@@ -178,7 +186,7 @@ fn read_through_all(server: &str) {
         units.stalled_us.is_some()
     });
     let stalled_us = units.stalled_us;
-    real.tell("echo ERROR late");
+    real.tell_and_wait("echo ERROR late");
     real.signal(Signal::SIGCONT);
     let bins = read(&mut units, "the late line", |bin| bin.matched > 0);
     let late = bins.iter().find(|bin| bin.matched > 0).unwrap();

@@ -28,8 +28,10 @@ pub(crate) struct EventView {
 /// Returns the rows of all events and notes. Events keep the order of the log. A note comes after the last event that is not later.
 pub(super) fn events(input: &Input<'_>) -> Vec<EventView> {
     let mut all: Vec<EventView> = input.log.records.iter().filter_map(event_view).collect();
-    for mut note in notes(input) {
-        note.what = format!("note: {}", note.what);
+    for (mut note, of) in notes(input).into_iter().zip(&input.notes) {
+        if of.finding.is_none() {
+            note.what = format!("note: {}", note.what);
+        }
         let after = all.iter().rposition(|event| event.at_ms <= note.at_ms).map_or(0, |last| last + 1);
         all.insert(after, note);
     }
@@ -40,7 +42,7 @@ pub(super) fn events(input: &Input<'_>) -> Vec<EventView> {
 pub(super) fn notes(input: &Input<'_>) -> Vec<EventView> {
     let row = |note: &Note| {
         let at = note.at_us(input.started()).unwrap_or(input.facts.last_us);
-        EventView { at: format::clock(at), at_ms: at / 1000, who: note.by.clone(), what: note.text.clone() }
+        EventView { at: format::clock(at), at_ms: at / 1000, who: note.by.clone(), what: note.told() }
     };
     input.notes.iter().map(row).collect()
 }
@@ -79,7 +81,7 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
                 row(*happened_us, host, text)
             }
             What::UndoRetry { injection, attempt, error, .. } => {
-                row(*happened_us, host, format!("{injection}: undo failed for the {attempt}. time: {error}"))
+                row(*happened_us, host, format!("{injection}: attempt {attempt} to undo it failed: {error}"))
             }
             What::LeaseExpired { .. } => row(*happened_us, host, "the lease ran out".to_owned()),
             What::RunUndone { run, by } => row(*happened_us, host, format!("{by} undid run {run}")),

@@ -1,4 +1,7 @@
-//! The lanes of a run: its faults by attack, steps, alerts that fired, times to detect and recover, guards, and other events.
+//! The lanes of a run: its faults by attack, steps, alerts that fired, times to detect and recover, guards, decisions and notes of people,
+//! and other events.
+
+mod people;
 
 use std::{
     cmp::Reverse,
@@ -36,12 +39,13 @@ pub(in crate::report) fn lanes(input: &Input<'_>) -> String {
         Lane { name: "alerts", items: alerts(&input.card.attacks) },
         Lane { name: "times", items: times(&input.card.attacks) },
         Lane { name: "guards", items: guards(plan, input.log, end_us) },
+        Lane { name: "people", items: people::people(input) },
         Lane { name: "events", items: events(names, input.log, end_us) },
     ];
     if all_lanes.iter().all(|lane| lane.items.is_empty()) {
         return String::new();
     }
-    svg("lanes", "Faults, alerts, times, guards and events of the whole run", span, &all_lanes)
+    svg("lanes", "Faults, alerts, times, guards, people and events of the whole run", span, &all_lanes)
 }
 
 /// Returns the bars of the faults of all attacks.

@@ -1,5 +1,5 @@
-//! `firedrill undo --run RUN --server URL`: the panic button for people who can reach only a control room. Asks the control room to halt the
-//! run, and waits until the run has ended. Asks no host.
+//! Halts a run by a control room, for `undo --run RUN --server URL` and `gameday halt --server URL`: asks the control room to halt the run, and waits
+//! until the run has ended. Asks no host.
 
 use std::{
     thread,
@@ -19,7 +19,7 @@ use crate::{
 /// Time between two questions.
 const ASK: Duration = Duration::from_secs(1);
 /// The longest time to wait for the end of the run: longer than the slowest undo of a host.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The answer to a halt.
 #[derive(Debug, Deserialize)]
@@ -35,7 +35,7 @@ struct Run {
 }
 
 /// Halts a run, and waits for its end. If that fails, faults may be in force, and the exit code is [`Exit::Unclean`].
-pub(super) fn run(room: &RoomClient, run: &str) -> Exit {
+pub(super) fn there(room: &RoomClient, run: &str) -> Exit {
     halted(room, run).unwrap_or_else(|failure| {
         errln!("{}", failure.styled());
         errln!("run {run} may go on; `firedrill undo --run {run} --fleet FLEET` asks the hosts themselves");
@@ -84,7 +84,7 @@ fn told(run: &str, done: &str) -> String {
 }
 
 /// Returns the exit code of this command for the exit code of the run: 0 if the run has put everything back, whatever its verdict is.
-fn exit(code: Option<u8>) -> Exit {
+pub(super) fn exit(code: Option<u8>) -> Exit {
     match code.map(Exit::of_code) {
         Some(Exit::Held | Exit::Violated | Exit::Usage | Exit::Unknown | Exit::Refused | Exit::Stopped) => {
             Exit::Held
