@@ -1,6 +1,7 @@
 //! The lanes of a run: its faults by attack, alerts that fired, the conditions that guard it, what people decided and wrote, and what else
 //! happened at a moment.
 
+mod moment;
 mod people;
 
 use std::cmp::Reverse;
@@ -10,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use firedrill_plan::{alike, plan::model::Plan};
 use firedrill_wire::{evidence::Seen, journal::What};
 
+use self::moment::moment;
 use crate::{
     log::{Event, Log, Record, StepOutcome},
     report::{
@@ -247,17 +249,6 @@ fn event(names: &Names, back: &HashMap<&str, i64>, record: &Record) -> Option<It
             about(host, moment(*happened_us, text, "doubt"))
         }
         _ => None,
-    }
-}
-
-fn moment(at_us: i64, text: String, class: &'static str) -> Item {
-    Item {
-        from_us: at_us,
-        until_us: at_us,
-        title: format!("{}: {text}", format::clock(at_us)),
-        label: text,
-        class,
-        ..Item::default()
     }
 }
 
