@@ -1,6 +1,7 @@
 //! `firedrill findings`: what drills and people have found and nobody has shown to be right since, and who sees to it. Needs no host.
 
 mod add;
+mod one;
 mod set;
 
 use firedrill_history::{Finding, Severity, State};
@@ -103,28 +104,6 @@ fn all(args: &Args) -> Result<Vec<Finding>> {
         errln!("warning: the control room does not keep the findings beside the runs: {why}");
     }
     Ok(findings)
-}
-
-/// Prints one finding.
-fn print(finding: &Finding, json: bool) -> Result<()> {
-    if json {
-        return print_json(finding);
-    }
-    let said = |name: &str, text: &str| {
-        let text = if text.is_empty() { "—" } else { text };
-        format!("  {name}: {text}")
-    };
-    outln!("{}  {}  {}", finding.id, finding.scenario, finding.what());
-    if finding.is_by_person() {
-        outln!("{}", said("found by", &finding.by));
-        outln!("{}", said("state", finding.state.word()));
-    }
-    outln!("{}", said("owner", &finding.owner));
-    outln!("{}", said("severity", finding.severity.map_or("", Severity::word)));
-    outln!("{}", said("ticket", &finding.ticket));
-    outln!("{}", said("follow-up", &finding.follow_up));
-    outln!("{}", said("note", &finding.note));
-    Ok(())
 }
 
 fn text(shown: &[&Finding], all: &[Finding], args: &Args) -> String {
