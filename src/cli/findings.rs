@@ -1,6 +1,7 @@
 //! `firedrill findings`: shows what drills and people have found, whether it is closed, and who works on it. Asks no host.
 
 mod add;
+mod one;
 mod set;
 
 use firedrill_history::{Finding, Severity, State};
@@ -106,29 +107,6 @@ fn all(args: &Args) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Prints one finding.
-fn print(finding: &Finding, json: bool) -> Result<()> {
-    if json {
-        return print_json(finding);
-    }
-    let said = |name: &str, text: &str| {
-        let text = if text.is_empty() { "—" } else { text };
-        format!("  {name}: {text}")
-    };
-    outln!("{}  {}  {}", finding.id, finding.scenario, finding.what());
-    if finding.is_by_person() {
-        outln!("{}", said("found by", &finding.by));
-        outln!("{}", said("state", finding.state.word()));
-    }
-    outln!("{}", said("owner", &finding.owner));
-    outln!("{}", said("severity", finding.severity.map_or("", Severity::word)));
-    outln!("{}", said("ticket", &finding.ticket));
-    outln!("{}", said("follow-up", &finding.follow_up));
-    outln!("{}", said("note", &finding.note));
-    Ok(())
-}
-
-/// Formats the findings `shown` as a table for people, with their notes; `all` are all findings of the directory, for the counts.
 fn text(shown: &[&Finding], all: &[Finding], args: &Args) -> String {
     let open = all.iter().filter(|finding| finding.state == State::Open).count();
     if shown.is_empty() {

@@ -7,6 +7,7 @@
 
 pub(crate) mod derive;
 pub(crate) mod file;
+mod id;
 mod severity;
 #[cfg(test)]
 mod tests;
@@ -199,7 +200,7 @@ impl Finding {
     /// Gives it an id that none of the others has.
     pub(crate) fn name(&mut self, others: &[Self]) {
         let mut taken = others.iter().map(|other| other.id.clone()).collect();
-        self.id = derive::id(&[&self.by, &self.found, &self.opened_in], &mut taken);
+        self.id = id::id(&[&self.by, &self.found, &self.opened_in], &mut taken);
     }
 
     /// Closes it, or opens it again, as a person says. A finding of runs stays as it is: runs alone say that an objective holds.

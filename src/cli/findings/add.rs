@@ -8,7 +8,7 @@ use std::{
 use firedrill_history::{NewFinding, Severity, address};
 use firedrill_judge::notes::{self, FILE, Note};
 
-use super::print;
+use super::one::print;
 use crate::{
     cli::{
         failure::{Failure, Result, Wrap as _},

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use firedrill_history::{Severity, address};
 use serde_json::{Map, Value};
 
-use super::print;
+use super::one::print;
 use crate::{
     cli::{
         failure::{Failure, Result},

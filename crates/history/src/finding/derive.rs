@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use firedrill_judge::verdict::Verdict;
 
-use super::{Finding, Key, State};
+use super::{Finding, Key, State, id::id};
 use crate::{
     outcome::{Outcome, Told},
     time::{moment, seconds},
@@ -221,21 +221,4 @@ fn new(key: &Key, episode: &Episode, taken: &mut BTreeSet<String>) -> Finding {
         [&scenario, environment.as_deref().unwrap_or_default(), &attack, &objective, &episode.first.run];
     let id = id(&parts, taken);
     Finding { id, scenario, environment, attack, objective, ..Finding::empty() }
-}
-
-/// Returns an id that is not taken yet, by what names the finding.
-pub(super) fn id(parts: &[&str], taken: &mut BTreeSet<String>) -> String {
-    let mut hasher = crc32fast::Hasher::new();
-    for part in parts {
-        hasher.update(part.as_bytes());
-        hasher.update(&[0]);
-    }
-    let mut number = hasher.finalize();
-    loop {
-        let id = format!("f-{number:08x}");
-        if taken.insert(id.clone()) {
-            return id;
-        }
-        number = number.wrapping_add(1);
-    }
 }

@@ -1,6 +1,7 @@
 //! The lanes of a run: its faults by attack, steps, alerts that fired, times to detect and recover, guards, decisions and notes of people,
 //! and other events.
 
+mod moment;
 mod people;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 use firedrill_plan::{alike, plan::model::Plan};
 use firedrill_wire::{evidence::Seen, journal::What};
 
+use self::moment::moment;
 use crate::{
     log::{Event, Log, Record, StepOutcome},
     report::{
@@ -252,18 +254,6 @@ fn event(names: &Names, back: &HashMap<&str, i64>, record: &Record) -> Option<It
             about(host, moment(*happened_us, text, "doubt"))
         }
         _ => None,
-    }
-}
-
-/// Returns an item without a length.
-fn moment(at_us: i64, text: String, class: &'static str) -> Item {
-    Item {
-        from_us: at_us,
-        until_us: at_us,
-        title: format!("{}: {text}", format::clock(at_us)),
-        label: text,
-        class,
-        ..Item::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The lane of what people decided and wrote: approvals, skips, answers to steps, notes and findings. Pauses and halts are among the events.
 
-use super::moment;
+use super::moment::moment;
 use crate::{
     log::{Event, Record},
     report::{chart::lanes::Item, input::Input},
