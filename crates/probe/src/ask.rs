@@ -8,6 +8,7 @@ use crate::{
     outcome::{Failure, Phases},
     reads::Reads,
     resolve::Resolver,
+    writes::Reader,
 };
 
 /// The parameters of a kind, as the prober uses them. They have been checked: [`firedrill_wire::probe::Kind::invalid`] found nothing.
@@ -22,10 +23,22 @@ pub(crate) trait Make {
     fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>>;
 }
 
+/// One request that is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    /// The time at which it is due, by [`boot_us`](crate::clock::boot_us).
+    pub(crate) us: u64,
+}
+
 /// A probe that can be asked.
 pub(crate) trait Ask: Send + Sync {
     /// Asks once. Whoever calls drops it when the time is up.
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>>;
+    fn ask(&self, due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>>;
+
+    /// Returns the comparison of what it wrote with what is there; `None` for a probe that writes no records.
+    fn reader(&self) -> Option<Reader> {
+        None
+    }
 }
 
 /// Returns the destination of a probe, which its kind names by this host and port.

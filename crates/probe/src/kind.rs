@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 mod tcp;
+mod writes;
 
 use firedrill_wire::probe::ProbeKind;
 
@@ -12,5 +13,6 @@ pub(crate) const fn of(kind: &ProbeKind) -> &dyn Make {
     match kind {
         ProbeKind::Http(kind) => kind,
         ProbeKind::Tcp(kind) => kind,
+        ProbeKind::Writes(kind) => kind,
     }
 }

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    ask::Ask,
+    ask::{Ask, Due},
     clock::boot_us,
     ledger::{Ledger, Ticket},
     outcome::{Failure, Phases},
@@ -63,7 +63,10 @@ async fn ask(lane: Arc<Lane>, ticket: Ticket) {
     }
     // Below the slip limit, so it always fits.
     let _ = lock(&lane.common.starts).record(now.saturating_sub(ticket.due_us));
-    let how = lane.kind.ask(Instant::now() + Duration::from_micros(lane.timeout_us)).await;
+    let how = lane
+        .kind
+        .ask(Due { us: ticket.due_us }, Instant::now() + Duration::from_micros(lane.timeout_us))
+        .await;
     attempt.finish(how);
 }
 

@@ -30,6 +30,7 @@ pub mod simulate;
 pub mod spool;
 mod stall;
 mod tls;
+pub mod writes;
 
 pub use bin::histogram;
 pub use check::{check, fits_here, refusals, unreadable};
@@ -37,7 +38,7 @@ pub use error::ProbeError;
 pub use files::allow_all_files;
 pub use kind::http::fetch::{Fetched, Fetcher};
 pub use pace::pace;
-pub use reads::{Anything, Reads, Use, read_whole};
+pub use reads::{Anything, Keeping, Reads, Use, read_whole};
 pub use run::{Running, start, start_on};
 pub use schedule::MOST_RATE;
 pub use secret::secret_text;

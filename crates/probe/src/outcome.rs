@@ -1,10 +1,12 @@
 //! The end of a request. Never text from a server: causes are a short, stable set of words.
 
+mod code;
+
 use std::{fmt, io};
 
 /// The reason why an answer was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// No whole answer within the time-out, counted from when the request was sent.
     Timeout,
     /// The port was closed.
@@ -23,6 +25,8 @@ pub(crate) enum Cause {
     Body,
     /// The answer is not HTTP.
     Protocol,
+    /// The vantage itself could not send the request. Only writes have it: for other requests it is [`Failure::Vantage`].
+    Vantage,
 }
 
 impl fmt::Display for Cause {
@@ -37,13 +41,14 @@ impl fmt::Display for Cause {
             Self::Status(code) => return write!(f, "status {code}"),
             Self::Body => "body",
             Self::Protocol => "protocol",
+            Self::Vantage => "vantage",
         })
     }
 }
 
 /// A request that had no good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The other side's doing, as far as the vantage can tell.
     Bad(Cause),
     /// The vantage itself could not (no free port, no free descriptor, no memory): nothing was measured.

@@ -26,19 +26,21 @@ use crate::{
     schedule::{Schedule, slip_limit_us},
     spool::Writer,
     stall::{FLOOR_US, Stalls},
+    writes::Reader,
 };
 
 /// Tasks that run before the sockets and the timer are looked at again; few, so that requests start on time.
 const TASKS_A_LOOK: u32 = 8;
 
 /// Probes that run. Dropping it stops them, without waiting.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "a store may hold a token")]
 pub struct Running {
     /// Their measurements; they stay after the probes have stopped.
     pub spool: Arc<Spool>,
     stop: CancellationToken,
     starts: Arc<Mutex<Histogram<u64>>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    readers: Vec<Reader>,
 }
 
 impl Running {
@@ -61,6 +63,13 @@ impl Running {
             // A prober that panicked has closed its spool; what it did not count is missing there.
             let _ = thread.join();
         }
+    }
+
+    /// Returns the comparisons of what its probes wrote with what is in their stores; none without such probes. They stay after the probes
+    /// have stopped.
+    #[must_use]
+    pub fn readers(&self) -> &[Reader] {
+        &self.readers
     }
 
     /// Delays of the requests' starts against the schedule so far, in microseconds; those that slipped are not in it.
@@ -99,6 +108,7 @@ pub fn start_on(
     let kinds = all_checked(&specs, reads)?;
     let histogram = bin::empty().map_err(|why| ProbeError::Thread(std::io::Error::other(why)))?;
     let starts = Arc::new(Mutex::new(histogram));
+    let readers = kinds.iter().filter_map(|kind| kind.reader()).collect();
     let stop = CancellationToken::new();
     let writer = spool.writer();
     let (tell, told) = std::sync::mpsc::sync_channel(1);
@@ -123,7 +133,7 @@ pub fn start_on(
             .map_err(ProbeError::Thread)?
     };
     told.recv().map_err(|why| ProbeError::Thread(std::io::Error::other(why)))?.map_err(ProbeError::Thread)?;
-    Ok(Running { spool, stop, starts, thread: Some(thread) })
+    Ok(Running { spool, stop, starts, thread: Some(thread), readers })
 }
 
 fn runtime() -> std::io::Result<(Runtime, Timer)> {

@@ -8,6 +8,7 @@ mod kind;
 mod refused;
 mod secret;
 mod tcp;
+mod writes;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -20,6 +21,7 @@ pub use kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source
 pub use refused::{Field, Refusal, note};
 pub use secret::Secret;
 pub use tcp::TcpProbe;
+pub use writes::{EtcdStore, HttpStore, WritesProbe};
 
 use crate::{Span, Touches};
 
@@ -35,6 +37,8 @@ macro_rules! probe_kinds {
             Http(HttpProbe): http, "http";
             /// A TCP connection that opens.
             Tcp(TcpProbe): tcp, "tcp";
+            /// Numbered records that are written to a store, and read back from it.
+            Writes(WritesProbe): writes, "writes";
         }
     };
 }

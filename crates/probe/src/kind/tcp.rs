@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::{
-    ask::{Ask, Make, resolver},
+    ask::{Ask, Due, Make, resolver},
     connect::Connector,
     outcome::{Failure, Phases},
     reads::Reads,
@@ -30,7 +30,7 @@ impl Make for TcpProbe {
 
 impl Ask for Tcp {
     /// Good once the connection is open.
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(async move {
             let mut phases = Phases::default();
             self.connector.open(until, &mut phases).await?;

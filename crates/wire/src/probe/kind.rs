@@ -47,6 +47,8 @@ pub enum Hides {
     Headers,
     /// All of it.
     Whole,
+    /// These keys of a table.
+    Table(&'static [(&'static str, Hides)]),
 }
 
 /// The descriptor of a probe. It has no `Debug`, because it holds URLs and headers with their secrets.
