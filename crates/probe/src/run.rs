@@ -33,7 +33,7 @@ use crate::{
 const TASKS_A_LOOK: u32 = 8;
 
 /// Probes that run. Dropping it stops them, without waiting.
-#[expect(missing_debug_implementations, reason = "a store may hold a token")]
+#[derive(Debug)]
 pub struct Running {
     /// Their measurements; they stay after the probes have stopped.
     pub spool: Arc<Spool>,

@@ -79,7 +79,7 @@ pub(crate) fn http(url: impl Into<String>) -> ProbeSpec {
 pub(crate) fn part(spec: &mut ProbeSpec) -> &mut HttpProbe {
     match &mut spec.kind {
         ProbeKind::Http(probe) => probe,
-        ProbeKind::Tcp(_) => unreachable!("made as http"),
+        _ => unreachable!("made as http"),
     }
 }
 

@@ -5,6 +5,10 @@ mod answers;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod kv;
+#[cfg(test)]
 mod stopped;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod writes;
