@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod path_check;
 pub mod policy;
 pub mod prober;
+mod records;
 mod sched;
 pub mod secrets;
 pub mod serve;

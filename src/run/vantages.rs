@@ -44,7 +44,7 @@ impl Vantages {
         let own = specs.remove(COORDINATOR).unwrap_or_default();
         let calls = specs.into_iter().filter_map(|(name, probes)| {
             let agent = peers.agent(name)?.clone();
-            let start = StartProbes { probes, at_most: longest, environment: plan.environment.clone() };
+            let start = StartProbes { probes, at_most: longest, environment: plan.environment.clone(), vantage: Some(name.to_owned()) };
             Some(async move { (name, agent.start_probes(&facts.id, &start).await, agent, start) })
         });
         let calls: Vec<_> = calls.collect();

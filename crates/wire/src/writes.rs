@@ -13,15 +13,7 @@ pub struct Author {
     pub vantage: String,
 }
 
-/// Asks a vantage to compare its write records with their stores: all records of the run's probes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AskReadBack {
-    /// The probes; empty for all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub probes: Vec<String>,
-}
-
-/// The answer to [`AskReadBack`].
+/// The comparisons of a run on a vantage.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadBacks {
     /// One for each probe that writes.
