@@ -164,7 +164,8 @@ mod tests {
             most_rate: 100,
             says: "policy.max_probe_rate in agent.toml says so".to_owned(),
         };
-        let ask = StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None, vantage: None };
+        let ask =
+            StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None, vantage: None };
         let caller = Caller {
             name: name.to_owned(),
             team: None,

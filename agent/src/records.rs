@@ -16,7 +16,13 @@ pub(crate) struct OfRun<'a> {
 
 impl<'a> OfRun<'a> {
     /// Records of a run lie below the state directory. A coordinator that does not say which vantage this is gets the host's own name.
-    pub(crate) fn new(reads: &'a dyn Reads, state: &Path, host: &str, run: &RunId, start: &StartProbes) -> Self {
+    pub(crate) fn new(
+        reads: &'a dyn Reads,
+        state: &Path,
+        host: &str,
+        run: &RunId,
+        start: &StartProbes,
+    ) -> Self {
         let vantage = start.vantage.clone().unwrap_or_else(|| host.to_owned());
         let place = Place { folder: state.join(FOLDER), author: Author { run: run.clone(), vantage } };
         Self { reads, place }

@@ -16,4 +16,5 @@ mod baseline_judge;
 mod exchange;
 mod fault;
 mod questions;
+mod read_back;
 mod settle;

@@ -10,12 +10,13 @@ use super::{
     baseline::baseline,
     fault::fault_and_recovery,
     heal::heal,
+    read_back::read_back,
     settle::settle,
     step::steps,
     turn::{Turn, turn, unconfirmed},
 };
 use crate::{
-    log::{Outcome, RunOutcome},
+    log::{Moment, Outcome, RunOutcome},
     plan::{
         Plan,
         model::{Attack, Then},
@@ -77,6 +78,10 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
             run.recorder.ended(index, Outcome::NotRun(stop.reason()), None)?;
             return Ok(Err(stop));
         }
+        if let Err(stop) = read_back(run, index, attack, Moment::Before).await? {
+            run.recorder.ended(index, Outcome::NotRun(stop.reason()), None)?;
+            return Ok(Err(stop));
+        }
         // A baseline from before a pause says nothing of the time after it.
         if !run.between.holds_up(index) {
             break;
@@ -105,8 +110,13 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
         run.recorder.ended(index, Outcome::Aborted(stop.reason()), None)?;
         return Ok(Err(stop));
     }
+    // Also where the run must stop then: the attack has gone through all its phases.
+    let read = read_back(run, index, attack, Moment::After).await?;
     let verdict = run.recorder.verdict(index)?;
     run.recorder.ended(index, Outcome::Ran, Some(verdict))?;
+    if read.is_err() {
+        return Ok(read);
+    }
     if let Err(stop) = after(attack, verdict, &format!("\"{}\" was {verdict}", attack.name)) {
         return Ok(Err(stop));
     }

@@ -234,6 +234,21 @@ pub struct LostWrites {
     pub ghosts: Option<u64>,
 }
 
+impl LostWrites {
+    /// Describes the goal.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { at_most, duplicates, ghosts } = self;
+        let lost = match at_most {
+            0 => "no acknowledged write lost".to_owned(),
+            most => format!("at most {most} acknowledged writes lost"),
+        };
+        let more = |most: &Option<u64>, what: &str| most.map(|most| format!("at most {most} {what}"));
+        let parts = [Some(lost), more(duplicates, "duplicates"), more(ghosts, "ghosts")];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// The parts of an attack, in order.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,

@@ -20,6 +20,7 @@ mod time;
 mod values;
 mod vantage;
 mod way;
+mod writes;
 
 pub use alert::{AskedAlert, refuse_asked};
 pub use environment::left_out;
@@ -40,6 +41,7 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
     metric::refuse(scenario, sink);
     alert::refuse(scenario, sink);
     log::refuse(scenario, sink);
+    writes::refuse(scenario, sink);
     values::refuse(scenario, sink);
     budget::refuse(scenario, sink);
     for attack in &scenario.attacks {

@@ -12,7 +12,7 @@ use crate::plan::model::{GOOD_AT, Goal, LostWrites, Phase};
 pub(super) const JUDGED: [Phase; 2] = [Phase::Fault, Phase::Recovery];
 
 /// An objective for a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
-/// `recover_within`.
+/// `recover_within`; `lost_writes`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Objective {

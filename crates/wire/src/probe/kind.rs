@@ -92,6 +92,8 @@ pub enum Shows {
     Answers,
     /// Somebody takes connections; a service that answers nothing counts as good.
     Opens,
+    /// The service takes records. They are read back, so that it shows what it keeps.
+    Keeps,
 }
 
 /// The connections that a kind can use.

@@ -50,7 +50,7 @@ pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
 /// Whether a probe reads answers of that service.
 fn asks(probe: &Item<Probe>, (host, port): &(String, u16)) -> bool {
     probe.value.requests().iter().map(|one| one.value.about()).any(|about| {
-        about.shows == Shows::Answers
+        about.shows != Shows::Opens
             && about.reach.to.is_some_and(|(other, at)| other.eq_ignore_ascii_case(host) && at == *port)
     })
 }

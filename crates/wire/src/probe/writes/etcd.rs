@@ -61,7 +61,7 @@ impl Kind for EtcdStore {
                 text: url,
                 to: HttpTarget::new(url).ok().map(|target| (target.host, target.port)),
             },
-            shows: Shows::Answers,
+            shows: Shows::Keeps,
             connections: Connections::Any,
             reads: authorities.collect(),
             secrets: Vec::new(),

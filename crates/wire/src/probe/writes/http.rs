@@ -163,7 +163,7 @@ impl Kind for HttpStore {
                 text: url,
                 to: HttpTarget::new(url).ok().map(|target| (target.host, target.port)),
             },
-            shows: Shows::Answers,
+            shows: Shows::Keeps,
             connections: Connections::Any,
             reads: bearer.chain(authorities).collect(),
             secrets: vec!["key", "value"],
