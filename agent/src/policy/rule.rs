@@ -15,7 +15,7 @@ pub struct Rule {
     pub teams: Vec<String>,
     /// Environments of the host, by its own `environment`.
     pub environments: Vec<String>,
-    /// Kinds: of faults, `probe-http`, `probe-tcp`, `exchange`, `logs`, `release`.
+    /// Kinds: of faults, `probe-http`, `probe-tcp`, `probe-writes`, `exchange`, `logs`, `release`.
     pub kinds: Vec<String>,
     /// Services that may be touched. If one of the following lists is given, nothing outside the lists may be touched.
     pub services: Vec<String>,

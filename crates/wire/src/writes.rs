@@ -101,7 +101,7 @@ impl Counts {
 pub struct Example {
     /// Its number.
     pub seq: u64,
-    /// The time at which it was due, by the vantage's CLOCK_BOOTTIME, in microseconds.
+    /// The time at which it was due, by the vantage's CLOCK_BOOTTIME, in microseconds; 0 for a write of another boot.
     pub due_us: u64,
     /// The time at which it was acknowledged or refused, by the same clock.
     pub at_us: u64,

@@ -173,3 +173,6 @@ pub(super) fn cards(bench: &Bench<'_, '_>) -> Vec<WritesRead> {
         .map(|one| (*one).clone())
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 use std::{
     fs::File,
     io::{self, Read as _},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -46,6 +47,12 @@ impl Header {
     #[must_use]
     pub fn first_seq(&self) -> u64 {
         u64::from(self.number) << WITHIN
+    }
+
+    /// The numbers of all writes that the file may have.
+    #[must_use]
+    pub fn seqs(&self) -> Range<u64> {
+        self.first_seq()..u64::from(self.number).saturating_add(1) << WITHIN
     }
 
     /// Returns its bytes: magic, length, text, sum.

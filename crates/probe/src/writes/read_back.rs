@@ -1,14 +1,15 @@
 //! Compares a write record with its store: two passes over what the store has, some seconds apart. Reads only, and notes in the record what it tells
 //! as lost.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, ops::Range, sync::Arc, time::Duration};
 
-use firedrill_wire::writes::ReadBack;
+use firedrill_wire::writes::{Example, ReadBack};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     classes::{self, Pass, Writes, classify, writes},
+    file::Header,
     record::Record,
     store::{Failure, Store},
 };
@@ -42,6 +43,8 @@ impl fmt::Debug for Reader {
 struct Snapshot {
     writes: Writes,
     flaw: Option<String>,
+    /// The numbers of writes of other boots.
+    elsewhere: Vec<Range<u64>>,
 }
 
 impl Reader {
@@ -83,13 +86,18 @@ impl Reader {
 
     async fn compared(&self, apart: Duration) -> Result<(classes::Classes, Option<String>), String> {
         let unreadable = |why: io::Error| format!("the write record cannot be read: {why}");
-        let Snapshot { writes: before, flaw } = self.snapshot().map_err(unreadable)?;
+        let Snapshot { writes: before, flaw, elsewhere } = self.snapshot().map_err(unreadable)?;
         let store = (self.store)();
         let first = self.pass(&*store, "first").await?;
         sleep(apart).await;
         let second = self.pass(&*store, "second").await?;
         let known = self.record.announced().map_err(unreadable)?;
-        let classes = classify(&before, &known, &first, &second);
+        let mut classes = classify(&before, &known, &first, &second);
+        // Times of an earlier boot have no place on this one's clock.
+        let strange = |one: &&mut Example| elsewhere.iter().any(|seqs| seqs.contains(&one.seq));
+        for one in classes.lost.iter_mut().chain(&mut classes.ghosts).filter(strange) {
+            (one.due_us, one.at_us) = (0, 0);
+        }
         let noted = self.record.missed(&classes.newly_lost);
         let flaw = flaw.or(noted.err().map(|why| format!("the write record cannot be written: {why}")));
         Ok((classes, flaw))
@@ -108,9 +116,12 @@ impl Reader {
         } else {
             None
         };
+        let other =
+            files.iter().map(|file| &file.header).filter(|header| header.boot_id != self.record.boot_id());
+        let elsewhere = other.map(Header::seqs).collect();
         let mut all = writes(files.into_iter().flat_map(|file| file.entries));
         all.retain(|seq, _| *seq < next && !open.contains(seq));
-        Ok(Snapshot { writes: all, flaw: flaw.map(str::to_owned) })
+        Ok(Snapshot { writes: all, flaw: flaw.map(str::to_owned), elsewhere })
     }
 
     async fn pass(&self, store: &dyn Store, which: &str) -> Result<Pass, String> {
