@@ -2,7 +2,7 @@
 //! run on the prober's one thread, so that its locks never wait.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     ask::{Ask, Due},
     clock::boot_us,
     ledger::{Ledger, Ticket},
+    locked::lock,
     outcome::{Failure, Phases},
     spool::Writer,
     stall::Stalls,
@@ -86,9 +87,4 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         lock(&self.lane.ledger).abandon(self.ticket);
     }
-}
-
-/// A lock that a panic elsewhere does not take away.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,6 +16,7 @@ mod files;
 mod kind;
 mod lane;
 mod ledger;
+mod locked;
 mod outcome;
 mod pace;
 mod pacer;

@@ -1,6 +1,7 @@
 //! Writes numbered records to a store. Each is noted in the write record before it is sent. A write is never repeated, so that each
 //! record is sent once.
 
+mod common;
 mod etcd;
 mod http;
 
@@ -10,6 +11,7 @@ use firedrill_wire::probe::{Field, ProbeSpec, Refusal, WritesProbe};
 use futures_util::future::BoxFuture;
 use tokio::{sync::OnceCell, time::Instant};
 
+use self::common::Stores;
 use crate::{
     ask::{Ask, Due, Make},
     clock::boot_us,
@@ -23,9 +25,6 @@ use crate::{
     },
 };
 
-/// Makes a store, which has no connections yet, for the records of a book.
-type Stores = Arc<dyn Fn(Arc<Book>) -> Box<dyn Store> + Send + Sync>;
-
 /// Returns the maker of a store. A new store adds its line here. Reads secrets and authorities, and sends nothing.
 ///
 /// # Errors
@@ -35,11 +34,6 @@ fn stores(probe: &WritesProbe, spec: &ProbeSpec, reads: &dyn Reads) -> Result<St
         WritesProbe::Http(store) => http::stores(store, spec, reads),
         WritesProbe::Etcd(store) => etcd::stores(store, spec, reads),
     }
-}
-
-/// Puts the fields of refusals of requests into the table of their store.
-fn within(probe: &str) -> impl Fn(Vec<Refusal>) -> Vec<Refusal> {
-    move |all| all.into_iter().map(|one| Refusal { field: one.field.within(probe), ..one }).collect()
 }
 
 impl Make for WritesProbe {
@@ -118,13 +112,5 @@ const fn failure(cause: Cause) -> Failure {
     match cause {
         Cause::Vantage => Failure::Vantage,
         cause => Failure::Bad(cause),
-    }
-}
-
-/// Returns the cause of a failure.
-const fn cause(failure: Failure) -> Cause {
-    match failure {
-        Failure::Vantage => Cause::Vantage,
-        Failure::Bad(cause) => cause,
     }
 }

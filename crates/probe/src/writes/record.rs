@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     clock::{boot_id, boot_us},
-    lane::lock,
+    locked::lock,
 };
 
 /// Time between two syncs: at most this much is lost when the vantage loses its power.

@@ -17,7 +17,7 @@ use super::{
     whole::Way,
 };
 use crate::{
-    lane::lock,
+    locked::lock,
     outcome::{Cause, Failure},
 };
 

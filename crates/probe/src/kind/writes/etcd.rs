@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Stores, http::send, within};
+use super::common::{Stores, send, within};
 use crate::{
     kind::http::{client::Client, request::Template, whole::Way},
     outcome::{Cause, Failure},

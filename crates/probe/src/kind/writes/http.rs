@@ -2,20 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use firedrill_wire::probe::{Connection, HttpStore, ProbeSpec, Refusal};
 use futures_util::{StreamExt as _, future::BoxFuture, stream};
-use http::{Request, StatusCode};
-use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Stores, cause, within};
+use super::common::{ANSWER_MOST, Stores, send, within};
 use crate::{
-    kind::http::{
-        client::{Broke, Client},
-        request::Template,
-        whole::Way,
-    },
+    kind::http::{client::Client, request::Template, whole::Way},
     outcome::{Cause, Failure},
     reads::{Once, Reads},
     writes::{
@@ -24,8 +17,6 @@ use crate::{
     },
 };
 
-/// Maximum length of an answer in bytes.
-const ANSWER_MOST: usize = 64 * 1024;
 /// Requests that read at the same time.
 const AT_ONCE: usize = 32;
 /// A read that failed is repeated: it changes nothing.
@@ -72,34 +63,6 @@ pub(super) fn stores(store: &HttpStore, spec: &ProbeSpec, reads: &dyn Reads) -> 
         let (client, reader) = (client(parts.reuse), client(true));
         Box::new(Http { parts: Arc::clone(&parts), client, reader, book })
     }))
-}
-
-/// Says what an answer means for the write.
-pub(super) fn written(status: StatusCode) -> Written {
-    let cause = Cause::Status(status.as_u16());
-    match status.as_u16() {
-        200..=299 => Written::Acked,
-        // A proxy that lost its client says 499, and a server that lost its patience 408: the write may be under way.
-        408 | 499 => Written::Unknown(cause),
-        400..=498 => Written::Refused(cause),
-        _ => Written::Unknown(cause),
-    }
-}
-
-/// Says what a broken request means for the write.
-pub(super) const fn broken(broke: Broke) -> Written {
-    match broke {
-        Broke::Unsent(failure) => Written::Refused(cause(failure)),
-        Broke::Sent(failure) => Written::Unknown(cause(failure)),
-    }
-}
-
-/// Sends a write.
-pub(super) async fn send(client: &Client, request: Request<Full<Bytes>>, until: Instant) -> Written {
-    match client.ask(request, until, ANSWER_MOST).await {
-        Ok((head, _)) => written(head.status),
-        Err(broke) => broken(broke),
-    }
 }
 
 impl Http {
