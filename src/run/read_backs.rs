@@ -1,4 +1,4 @@
-//! What vantages tell of the records that they read back, as records of the log. Never judges.
+//! Turns the answers of vantages that read back their records into records of the log. Never judges.
 
 use std::collections::BTreeSet;
 
