@@ -14,25 +14,44 @@ use super::{
     refused::Refusal,
 };
 
-/// The list of the stores, given to a macro: the store's doc comment, its variant, the type of its parameters, and its key.
+/// The list of the stores, given to a macro: the store's doc comment, its variant, the type of its parameters, and its key: as a name of Rust and as it stands in files.
 macro_rules! stores {
     ($then:ident) => {
         $then! {
             /// A server that takes and gives one record by each request of HTTP.
-            Http(HttpStore): "http";
+            Http(HttpStore): http, "http";
             /// etcd, by the JSON gateway of its version 3.
-            Etcd(EtcdStore): "etcd";
+            Etcd(EtcdStore): etcd, "etcd";
         }
     };
 }
 
 /// Generates the enum, and every match over all stores.
 macro_rules! enumerate {
-    ($($(#[$about:meta])* $store:ident($params:ident): $name:literal;)*) => {
+    ($($(#[$about:meta])* $store:ident($params:ident): $key:ident, $name:literal;)*) => {
         /// Numbered records that are written to a store at the probe's rate, and read back from it. Exactly one store is needed, by its key.
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum WritesProbe {
             $($(#[$about])* #[serde(rename = $name)] $store($params),)*
+        }
+
+        /// Numbered records that are written to a store at the probe's rate, and read back from it. Exactly one store is needed, by its key.
+        #[derive(schemars::JsonSchema)]
+        #[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
+        #[expect(dead_code, reason = "only its schema is used")]
+        struct Table {
+            $($(#[$about])* #[schemars(rename = $name)] $key: Option<$params>,)*
+        }
+
+        /// A table with a key for each store, like that of a probe.
+        impl schemars::JsonSchema for WritesProbe {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                "WritesProbe".into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                Table::json_schema(generator)
+            }
         }
 
         impl WritesProbe {
