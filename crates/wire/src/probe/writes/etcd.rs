@@ -75,7 +75,7 @@ impl Kind for EtcdStore {
         let mut wrong: Vec<Refusal> =
             self.call("").parsed().err().unwrap_or_default().into_iter().map(within).collect();
         if let Ok(target) = HttpTarget::new(&self.url)
-            && target.path.to_string() != "/"
+            && target.path != "/"
         {
             let what = "the url of etcd has a path or a query";
             wrong.push(Refusal::new(
