@@ -36,6 +36,7 @@ pub mod metrics;
 pub mod path_check;
 pub mod policy;
 pub mod prober;
+mod records;
 mod sched;
 pub mod secrets;
 pub mod serve;

@@ -19,6 +19,7 @@ use super::{
     input::Input,
     parts::Run,
     peers::Back,
+    read_backs::ReadBackAnswer,
     stop::Stop,
     wish::{Reply, Wants, Wish},
 };
@@ -116,6 +117,7 @@ impl Run {
             Input::Agent { host, event } => self.take_event(host, event),
             Input::Bin { vantage, bin } => self.take_bin(vantage, bin),
             Input::Exchanged(event) | Input::AlertSeen(event) => self.recorder.write(*event),
+            Input::ReadBack(answer) => self.take_read_back(*answer),
             Input::Sampled(event) => {
                 self.guards.sampled(&event);
                 self.recorder.write(*event)
@@ -251,6 +253,16 @@ impl Run {
         };
         self.guards.measured(&vantage, start_us, &bin);
         self.recorder.measured(vantage, start_us, bin)
+    }
+
+    fn take_read_back(&mut self, answer: ReadBackAnswer) -> Result<(), RunError> {
+        self.vantages.has_read_back(&answer.vantage);
+        let own = answer.vantage == COORDINATOR;
+        let boots = self.peers.boots(&answer.vantage);
+        let clock = self.facts.clock;
+        let at_us =
+            |boot_id: &str, us| if own { Some(clock.from_boot(us)) } else { boots?.at_us(boot_id, us) };
+        answer.events(at_us).into_iter().try_for_each(|event| self.recorder.write(event))
     }
 
     /// Takes what an agent read of a log. A bin of a boot whose clock was not measured yet waits for that.

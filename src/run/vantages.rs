@@ -1,9 +1,12 @@
 //! The vantages of a run: starts and stops the probes, here and on agents, and records which vantages have not ended yet.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
-use firedrill_probe::{Anything, Running, Spool, start_on};
-use firedrill_wire::{RunId, api::StartProbes};
+use firedrill_probe::{
+    Keeping, Running, Spool, start_on,
+    writes::{Place, Reader},
+};
+use firedrill_wire::{RunId, api::StartProbes, writes::Author};
 use futures_util::{StreamExt as _, future::join_all};
 use tokio_util::sync::CancellationToken;
 
@@ -13,10 +16,11 @@ use super::{
     input::Input,
     peers::Peers,
     probe_specs::{at_most, specs},
+    read_backs::ReadBackAnswer,
     tasks::Tasks,
     watchers,
 };
-use crate::{link::Agent, plan::model::COORDINATOR, stores};
+use crate::{link::Agent, log::Moment, plan::model::COORDINATOR, stores};
 
 /// The vantages of a run.
 #[derive(Default)]
@@ -27,6 +31,8 @@ pub(super) struct Vantages {
     probing: CancellationToken,
     /// The probes of the coordinator itself.
     local: Option<Running>,
+    /// Vantages that are reading back what they wrote.
+    reading_back: BTreeSet<String>,
 }
 
 impl Drop for Vantages {
@@ -37,14 +43,25 @@ impl Drop for Vantages {
 }
 
 impl Vantages {
-    /// Starts all probes. The error is a vantage that cannot measure; then no attack runs.
-    pub(super) async fn start(&mut self, facts: &Facts, peers: &Peers, tasks: &Tasks) -> Result<(), String> {
+    /// Starts all probes. Write records of the coordinator lie in the run's folder. The error is a vantage that cannot measure; then no attack runs.
+    pub(super) async fn start(
+        &mut self,
+        facts: &Facts,
+        peers: &Peers,
+        tasks: &Tasks,
+        folder: &Path,
+    ) -> Result<(), String> {
         let (plan, longest) = (&facts.plan, at_most(&facts.plan));
         let mut specs = specs(plan, &facts.id);
         let own = specs.remove(COORDINATOR).unwrap_or_default();
         let calls = specs.into_iter().filter_map(|(name, probes)| {
             let agent = peers.agent(name)?.clone();
-            let start = StartProbes { probes, at_most: longest, environment: plan.environment.clone() };
+            let start = StartProbes {
+                probes,
+                at_most: longest,
+                environment: plan.environment.clone(),
+                vantage: Some(name.to_owned()),
+            };
             Some(async move { (name, agent.start_probes(&facts.id, &start).await, agent, start) })
         });
         let calls: Vec<_> = calls.collect();
@@ -61,7 +78,9 @@ impl Vantages {
             }
         }
         if failed.is_empty() && !own.is_empty() {
-            match start_on(Spool::new(), own, longest.0, &Anything, stores::clients()) {
+            let author = Author { run: facts.id.clone(), vantage: COORDINATOR.to_owned() };
+            let place = Place { folder: folder.join("record"), author };
+            match start_on(Spool::new(), own, longest.0, &Keeping(place), stores::clients()) {
                 Ok(running) => self.follow_local(running, tasks),
                 Err(error) => failed.push(format!("the coordinator cannot measure: {error}")),
             }
@@ -72,6 +91,46 @@ impl Vantages {
         self.probing.cancel();
         self.stop_remote(facts, peers).await;
         Err(failed.join("; "))
+    }
+
+    /// Has a vantage read back what its probes wrote.
+    pub(super) fn read_back(
+        &mut self,
+        vantage: &str,
+        probes: BTreeSet<String>,
+        (attack, moment): (usize, Moment),
+        (facts, peers, tasks): (&Facts, &Peers, &Tasks),
+    ) {
+        self.reading_back.insert(vantage.to_owned());
+        let (run, from_us, mail, name) =
+            (facts.id.clone(), facts.now_us(), tasks.clone(), vantage.to_owned());
+        let agent = peers.agent(vantage).cloned();
+        let own = (vantage == COORDINATOR)
+            .then(|| self.local.as_ref().map_or_else(Vec::new, |own| own.readers().to_vec()));
+        tasks.spawn(async move {
+            let answer = match (own, agent) {
+                (Some(readers), _) => {
+                    let read = tokio::task::spawn_blocking(move || Reader::all(&readers)).await;
+                    read.map_err(|why| why.to_string()).and_then(|read| read.map_err(|why| why.to_string()))
+                }
+                (None, Some(agent)) => {
+                    agent.read_back(&run).await.map(|read| read.all).map_err(|why| why.to_string())
+                }
+                (None, None) => Err("it was not reached".to_owned()),
+            };
+            let answer = ReadBackAnswer { vantage: name, probes, attack, moment, from_us, answer };
+            mail.send(Input::ReadBack(Box::new(answer)));
+        });
+    }
+
+    /// A vantage has read back, or could not.
+    pub(super) fn has_read_back(&mut self, vantage: &str) {
+        self.reading_back.remove(vantage);
+    }
+
+    /// Whether vantages are reading back.
+    pub(super) fn is_reading_back(&self) -> bool {
+        !self.reading_back.is_empty()
     }
 
     fn follow_local(&mut self, running: Running, tasks: &Tasks) {

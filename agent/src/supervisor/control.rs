@@ -11,6 +11,7 @@ use firedrill_wire::{
     journal::{AgentEvent, HealReason, State, What},
     logs::{LogBin, StartLogs},
     probe::Bin,
+    writes::ReadBacks,
 };
 
 use super::{
@@ -114,6 +115,10 @@ impl Control for Supervisor {
 
     fn start_probes(&self, caller: &Caller, run: &RunId, start: &StartProbes) -> Result<(), Problem> {
         self.0.start_probes(caller, run, start)
+    }
+
+    fn read_back(&self, caller: &Caller, run: &RunId) -> Result<ReadBacks, Problem> {
+        self.0.read_back(caller, run)
     }
 
     fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem> {

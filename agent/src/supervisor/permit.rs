@@ -3,12 +3,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use firedrill_probe::writes::Reader;
 use firedrill_wire::{
     InjectionId, RefusalCode, RunId,
     api::{Claim, Problem, StartProbes},
     exchange::{Exchange, Exchanged},
     journal::{State, What},
     logs::StartLogs,
+    writes::ReadBacks,
 };
 
 use super::{
@@ -24,6 +26,7 @@ use crate::{
     injection::{Ask, refuse},
     path_check,
     policy::{Act, Question},
+    records::OfRun,
     secrets::AllOf,
     service,
     wiring::Leave,
@@ -176,8 +179,9 @@ impl Core {
             let act = Act::Probe(probe);
             self.may(&rules, caller, start.environment.as_deref(), act, self.wall_us())?;
         }
+        let reads = AllOf(rules.iter().map(|rules| &rules.secrets).collect());
         let leave = Leave {
-            reads: &AllOf(rules.iter().map(|rules| &rules.secrets).collect()),
+            reads: &OfRun::new(&reads, &self.config.paths.state, &self.config.host, run, start),
             most_rate: rules.iter().map(|rules| rules.policy.max_probe_rate).min().unwrap_or(0),
             says: format!("policy.max_probe_rate in {} says so", self.policy_file().display()),
         };
@@ -186,6 +190,16 @@ impl Core {
         self.prober.start(run, caller, start, &leave)?;
         // A halt that came meanwhile may have found nothing to stop.
         takes_anything(&lock(&self.state)).inspect_err(|_| self.prober.stop(run))
+    }
+
+    /// Needs no policy: only what a permitted probe wrote is read, also after a halt, which stops probes and not their judgement.
+    pub(super) fn read_back(&self, caller: &Caller, run: &RunId) -> Result<ReadBacks, Problem> {
+        self.check_owner(run, caller)?;
+        let all = Reader::all(&self.prober.readers(run)?).map_err(|why| {
+            let title = format!("cannot read back what probes of run {run} wrote: {why}");
+            refuse(RefusalCode::Bug, title, "look at the agent's log")
+        })?;
+        Ok(ReadBacks { all })
     }
 
     pub(super) fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem> {

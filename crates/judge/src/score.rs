@@ -46,6 +46,7 @@ pub(crate) mod stream;
 mod time_goals;
 pub mod window;
 pub mod words;
+mod writes;
 
 pub use bench::good_enough;
 pub use card::Scorecard;

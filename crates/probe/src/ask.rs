@@ -2,10 +2,10 @@
 
 use firedrill_wire::probe::{ProbeSpec, Refusal};
 
-pub(crate) use crate::answer::Ask;
+pub(crate) use crate::answer::{Ask, Due};
 use crate::{kind::stores::Stores, reads::Reads, resolve::Resolver};
 
-/// What the program gives to the kinds of probes.
+/// The parts of the program that kinds of probes need.
 #[derive(Clone, Copy)]
 pub(crate) struct Means<'m> {
     /// Reads secrets and authorities.

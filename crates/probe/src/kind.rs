@@ -8,6 +8,7 @@ mod icmp;
 pub(crate) mod stores;
 mod tcp;
 mod tls;
+mod writes;
 
 use firedrill_wire::probe::ProbeKind;
 
@@ -24,5 +25,6 @@ pub(crate) const fn of(kind: &ProbeKind) -> &dyn Make {
         ProbeKind::GrpcHealth(kind) => kind,
         ProbeKind::Postgres(kind) => kind,
         ProbeKind::Redis(kind) => kind,
+        ProbeKind::Writes(kind) => kind,
     }
 }

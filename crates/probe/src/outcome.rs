@@ -1,5 +1,6 @@
 //! The end of a request. Never text from a server: causes are a short, stable set of words.
 
+mod code;
 mod told;
 
 use std::{fmt, io};
@@ -49,6 +50,8 @@ pub enum Cause {
     Answer,
     /// Something that a store said, or that its role says.
     Store(Told),
+    /// The vantage itself could not send the request. Only writes have it: for other requests it is [`Failure::Vantage`].
+    Vantage,
 }
 
 /// The reason why a certificate is not accepted.
@@ -116,6 +119,7 @@ impl fmt::Display for Cause {
             Self::NoRecords => "no records",
             Self::Records => "other records",
             Self::Store(told) => return told.fmt(f),
+            Self::Vantage => "vantage",
         })
     }
 }

@@ -8,6 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use crate::writes::Place;
+
 /// Maximum size of a secret's file in bytes: it becomes one header.
 pub(crate) const SECRET_MOST: u64 = 16 * 1024;
 /// Maximum size of a file of authorities in bytes. A system's whole list has a quarter of a megabyte.
@@ -46,6 +48,32 @@ pub trait Reads: Sync {
     /// # Errors
     /// It may not be read, is not set, or is not Unicode.
     fn variable(&self, name: &str) -> Result<String, String>;
+
+    /// The place of write records.
+    ///
+    /// # Errors
+    /// This process keeps no write records.
+    fn records(&self) -> Result<Place, String> {
+        Err("this process keeps no write records".to_owned())
+    }
+}
+
+/// Reads whatever the process may read, and keeps write records at a place.
+#[derive(Clone, Debug)]
+pub struct Keeping(pub Place);
+
+impl Reads for Keeping {
+    fn file(&self, path: &str, what_for: Use) -> Result<Vec<u8>, String> {
+        Anything.file(path, what_for)
+    }
+
+    fn variable(&self, name: &str) -> Result<String, String> {
+        Anything.variable(name)
+    }
+
+    fn records(&self) -> Result<Place, String> {
+        Ok(self.0.clone())
+    }
 }
 
 /// Reads whatever the process may read: for probes of whoever runs the process.
@@ -88,6 +116,10 @@ impl Reads for Once<'_> {
     fn variable(&self, name: &str) -> Result<String, String> {
         let mut variables = self.variables.lock().unwrap_or_else(PoisonError::into_inner);
         variables.entry(name.to_owned()).or_insert_with(|| self.reads.variable(name)).clone()
+    }
+
+    fn records(&self) -> Result<Place, String> {
+        self.reads.records()
     }
 }
 

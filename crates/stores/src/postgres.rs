@@ -6,7 +6,7 @@ mod tls;
 
 use firedrill_probe::{
     Terms,
-    client::{Ask, Cause, Failure, Phases, Server, boot_us, secret_of},
+    client::{Ask, Cause, Due, Failure, Phases, Server, boot_us, secret_of},
 };
 use firedrill_wire::probe::{Field, PostgresProbe, PostgresRole, Refusal};
 use futures_util::future::BoxFuture;
@@ -91,7 +91,7 @@ impl Opens for Postgres {
 }
 
 impl Ask for Postgres {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(within(until, self.once(until)))
     }
 }

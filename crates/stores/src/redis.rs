@@ -7,7 +7,7 @@ mod master;
 use ::redis::{Cmd, Value};
 use firedrill_probe::{
     Terms,
-    client::{Ask, Cause, Failure, Phases, Server, boot_us, secret_of},
+    client::{Ask, Cause, Due, Failure, Phases, Server, boot_us, secret_of},
 };
 use firedrill_wire::probe::{Field, RedisProbe, RedisRole, Refusal, Secret};
 use futures_util::future::BoxFuture;
@@ -105,7 +105,7 @@ impl Opens for Redis {
 }
 
 impl Ask for Redis {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(within(until, self.once(until)))
     }
 }

@@ -16,6 +16,7 @@ mod secure;
 mod store;
 mod tcp;
 mod tls;
+mod writes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,6 +41,7 @@ pub use secret::Secret;
 pub use store::{Addresses, StoreServer};
 pub use tcp::{TcpParsed, TcpProbe, Wants};
 pub use tls::TlsProbe;
+pub use writes::{EtcdStore, HttpStore, WritesProbe};
 
 use crate::{Span, Touches};
 
@@ -67,6 +69,8 @@ macro_rules! probe_kinds {
             Postgres(PostgresProbe): postgres, "postgres";
             /// A command to a Redis server.
             Redis(RedisProbe): redis, "redis";
+            /// Numbered records that are written to a store, and read back from it.
+            Writes(WritesProbe): writes, "writes";
         }
     };
 }

@@ -43,7 +43,7 @@ pub(super) fn violated(
             Some(slow.then(|| format!("p{} of {} is {took}, above {below}", quantile * 100.0, one.probe)))
         }
         // `check` refuses these.
-        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => Some(None),
+        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) | Goal::LostWrites(_) => Some(None),
     }
 }
 

@@ -111,6 +111,7 @@ fn how_long_and_how_many_probes_is_bounded_by_name() {
         probes: vec![http("http://edge/"); count],
         at_most,
         environment: None,
+        vantage: None,
     };
     let free = Policy::default();
     assert_eq!(free.check_probing(&start(StartProbes::MOST, StartProbes::LONGEST), file), Ok(()));

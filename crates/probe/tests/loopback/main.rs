@@ -6,6 +6,7 @@ mod answers;
 mod common;
 #[cfg(test)]
 mod grpc;
+mod kv;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
@@ -14,3 +15,5 @@ mod stopped;
 mod tcp;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod writes;

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use firedrill_probe::{
     Anything, StoreProbe, Stores as _, Terms,
-    client::{Ask, Failure, Phases},
+    client::{Ask, Due, Failure, Phases},
 };
 use firedrill_stores::Clients;
 use firedrill_wire::probe::{Arrivals, Connection, Kind as _, ProbeKind, ProbeSpec};
@@ -17,6 +17,9 @@ use tokio::time::Instant;
 
 /// Longer than any server needs, if it answers at all.
 const LONG: Duration = Duration::from_secs(20);
+
+/// A request that is due at no certain time.
+const DUE: Due = Due { us: 0 };
 
 fn client(json: &str, connection: Connection) -> Box<dyn Ask> {
     let kind = if json.contains("\"command\"") {
@@ -50,7 +53,7 @@ fn client(json: &str, connection: Connection) -> Box<dyn Ask> {
 }
 /// Asks once over a new connection, and returns the cause, or `good`.
 async fn asked(json: &str) -> String {
-    said(client(json, Connection::New).ask(Instant::now() + LONG).await)
+    said(client(json, Connection::New).ask(DUE, Instant::now() + LONG).await)
 }
 
 /// Asks until something is said.

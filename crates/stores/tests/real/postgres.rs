@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 
 use crate::{
-    LONG, asked, at_last, client,
+    DUE, LONG, asked, at_last, client,
     programs::{self, Server, command, folder, program, run},
     said,
 };
@@ -134,7 +134,7 @@ async fn good_answers_are_good_and_others_have_their_words() {
         .collect();
     let until = Instant::now() + LONG;
     // Backends of earlier requests end later than their clients. Whoever finds no place asks again, so that all places get taken.
-    let holds = all.iter().map(async |one| while said(one.ask(until).await) == "too many clients" {});
+    let holds = all.iter().map(async |one| while said(one.ask(DUE, until).await) == "too many clients" {});
     let mut held = futures_util::future::join_all(holds);
     let plain = one.json("");
     tokio::select! {
@@ -151,18 +151,22 @@ async fn a_kept_connection_is_used_again_until_the_server_ends_it() {
     let insert = one.json(r#","statement":"insert into seen values (pg_backend_pid())""#);
     let until = || Instant::now() + LONG;
     let kept = client(&insert, Connection::Reuse);
-    assert_eq!(said(kept.ask(until()).await), "good");
-    assert_eq!(said(kept.ask(until()).await), "sql 23505");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "sql 23505");
     // The error threw it away.
-    assert_eq!(said(kept.ask(until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
     one.does("select pg_terminate_backend(pid) from seen join pg_stat_activity using (pid)").await;
     let gone = one
         .json(r#","statement":"select count(*) from seen join pg_stat_activity using (pid)","expect":"0""#);
     at_last(&gone, "good").await;
-    assert_eq!(said(kept.ask(until()).await), "good", "one that was ended while it was idle is replaced");
+    assert_eq!(
+        said(kept.ask(DUE, until()).await),
+        "good",
+        "one that was ended while it was idle is replaced"
+    );
     let new = client(&insert, Connection::New);
-    assert_eq!(said(new.ask(until()).await), "good");
-    assert_eq!(said(new.ask(until()).await), "good");
+    assert_eq!(said(new.ask(DUE, until()).await), "good");
+    assert_eq!(said(new.ask(DUE, until()).await), "good");
 }
 
 #[tokio::test]
@@ -219,7 +223,7 @@ async fn a_stopped_server_is_a_time_out() {
     one.server.signal(Signal::STOP);
     let begun = Instant::now();
     let probe = client(&one.json(""), Connection::New);
-    assert_eq!(said(probe.ask(Instant::now() + short).await), "timeout");
+    assert_eq!(said(probe.ask(DUE, Instant::now() + short).await), "timeout");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     one.server.signal(Signal::CONT);
     assert_eq!(asked(&one.json("")).await, "good");

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 
 use crate::{
-    LONG, asked, client,
+    DUE, LONG, asked, client,
     programs::{self, Server, command, folder, program},
     said,
 };
@@ -122,16 +122,16 @@ async fn a_kept_connection_is_used_again_until_the_server_ends_it() {
     };
     let until = || Instant::now() + LONG;
     let mut first = 1;
-    while said(id(first, Connection::New).ask(until()).await) != "good" {
+    while said(id(first, Connection::New).ask(DUE, until()).await) != "good" {
         first += 2;
         assert!(first < 99);
     }
     let kept = id(first + 1, Connection::Reuse);
-    assert_eq!(said(kept.ask(until()).await), "good");
-    assert_eq!(said(kept.ask(until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
     one.does(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
     // It is replaced by a new one, which has another number.
-    assert_eq!(said(kept.ask(until()).await), "answer");
+    assert_eq!(said(kept.ask(DUE, until()).await), "answer");
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn a_stopped_server_is_a_time_out() {
     one.server.signal(Signal::STOP);
     let begun = Instant::now();
     let probe = client(&one.json(&["PING"], ""), Connection::New);
-    assert_eq!(said(probe.ask(Instant::now() + short).await), "timeout");
+    assert_eq!(said(probe.ask(DUE, Instant::now() + short).await), "timeout");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     one.server.signal(Signal::CONT);
     assert_eq!(asked(&one.json(&["PING"], "")).await, "good");
@@ -205,5 +205,5 @@ async fn a_sentinel_with_a_stale_master_is_not_believed() {
     assert_eq!(asked(&by(&[&stale, &fresh], "shop", &both)).await, "good");
     fresh.server.signal(Signal::STOP);
     let probe = client(&by(&[&stale, &fresh], "shop", &both), Connection::New);
-    assert_eq!(said(probe.ask(Instant::now() + Duration::from_millis(500)).await), "timeout");
+    assert_eq!(said(probe.ask(DUE, Instant::now() + Duration::from_millis(500)).await), "timeout");
 }
