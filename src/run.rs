@@ -33,8 +33,8 @@
 //! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
 //! - one for each exchange of packets, each host that is asked for an undo, each host that proves its state.
 //!
-//! They write to the inbox, an unbounded channel of `Input` that only the event loop reads, in order. So does the run's `Handle`, by which
-//! the caller forwards signals. The other way there
+//! They write to the inbox (`inbox.rs`), which takes any number of `Input` and which only the event loop reads, in order: first what a
+//! person sends who stops everything, then the rest. So does the run's `Handle`, by which the caller forwards signals. The other way there
 //! is one `watch` channel for each host, which says whether its lease is renewed, and cancellation: of all these tasks
 //! when the run is dropped, of one step's calls when that step ends, of restarts of probes when vantages are to stop.
 //! Other questions to agents (connect, prepare, arm, probes, other runs' faults) are awaited by the step itself. Meanwhile
@@ -93,6 +93,7 @@ mod follow;
 mod guards;
 mod handle;
 mod host_logs;
+mod inbox;
 mod injections;
 mod input;
 mod leaders;

@@ -1,6 +1,6 @@
 //! The event loop: waits for input while a phase goes on, gives each input to the part that it is for, and checks several
-//! times a second whether the run has to stop. All input is processed here, in the order of its arrival. The loop asks no
-//! host for anything; phases and background tasks do.
+//! times a second whether the run has to stop. All input is processed here, in the order of its arrival; only a person who stops
+//! everything is heard before what waits. The loop asks no host for anything; phases and background tasks do.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ impl Run {
             self.take(input)?;
             // Pending input is processed before anything is decided by it. An agent that sends without end must not keep guards waiting.
             for _ in 0..INPUTS_MOST {
-                let Ok(input) = self.inbox.try_recv() else { break };
+                let Some(input) = self.inbox.try_recv() else { break };
                 self.take(input)?;
             }
         }

@@ -3,20 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use firedrill_wire::RunId;
-use tokio::sync::mpsc::UnboundedSender;
 
-use super::input::Input;
+use super::{inbox::Mail, input::Input};
 
 /// Steers a run from outside of its task.
 #[derive(Clone, Debug)]
 pub struct Handle {
     run: RunId,
     folder: PathBuf,
-    mail: UnboundedSender<Input>,
+    mail: Mail,
 }
 
 impl Handle {
-    pub(super) const fn new(run: RunId, folder: PathBuf, mail: UnboundedSender<Input>) -> Self {
+    pub(super) const fn new(run: RunId, folder: PathBuf, mail: Mail) -> Self {
         Self { run, folder, mail }
     }
 
@@ -35,6 +34,6 @@ impl Handle {
     /// Asks the run to stop, and to put everything back. `by` names a person or a signal. The first reason counts; of a run that stops
     /// already, the screen shows what it waits for. Returns `false` if the run has ended.
     pub fn halt(&self, by: &str) -> bool {
-        self.mail.send(Input::Halt { by: by.to_owned() }).is_ok()
+        self.mail.send(Input::Halt { by: by.to_owned() })
     }
 }

@@ -1,4 +1,4 @@
-//! The messages of background tasks to the run. All go through one inbox, in the order of their arrival.
+//! The messages of background tasks and of people to the run. All go through one inbox (`inbox.rs`).
 
 use std::path::PathBuf;
 
@@ -69,4 +69,11 @@ pub(crate) enum Input {
     Proven { host: String, end: Result<EndState, String>, last_word: bool },
     /// A vantage measures again after its agent restarted.
     Restarted { vantage: String },
+}
+
+impl Input {
+    /// Returns whether this is the wish of a person to stop everything, which is read before anything else.
+    pub(super) const fn is_urgent(&self) -> bool {
+        matches!(self, Self::Halt { .. } | Self::UndoneHere { .. })
+    }
 }

@@ -1,7 +1,6 @@
 //! The parts of a run. Each owns its own state; only the event loop gives input to them, and only phases ask for work.
 
 use firedrill_wire::api::EndState;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
     approvals::ApprovalDesk,
@@ -11,8 +10,8 @@ use super::{
     facts::Facts,
     guards::Guards,
     host_logs::HostLogs,
+    inbox::Inbox,
     injections::Injections,
-    input::Input,
     leaders::Leaders,
     peers::Peers,
     proofs::{Proofs, unanswered},
@@ -40,7 +39,7 @@ pub(super) struct Run {
     pub(super) proofs: Proofs,
     pub(super) ending: Ending,
     pub(super) tasks: Tasks,
-    pub(super) inbox: UnboundedReceiver<Input>,
+    pub(super) inbox: Inbox,
 }
 
 impl Drop for Run {

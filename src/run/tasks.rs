@@ -2,22 +2,24 @@
 
 use std::future::Future;
 
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::input::Input;
+use super::{
+    inbox::{Inbox, Mail, inbox},
+    input::Input,
+};
 
 /// Starts background tasks, and is their way to the run's inbox.
 #[derive(Clone)]
 pub(super) struct Tasks {
-    mail: UnboundedSender<Input>,
+    mail: Mail,
     stop: CancellationToken,
 }
 
 impl Tasks {
     /// Returns this and the inbox, of which there is one for each run.
-    pub(super) fn new() -> (Self, UnboundedReceiver<Input>) {
-        let (mail, inbox) = mpsc::unbounded_channel();
+    pub(super) fn new() -> (Self, Inbox) {
+        let (mail, inbox) = inbox();
         (Self { mail, stop: CancellationToken::new() }, inbox)
     }
 
@@ -29,7 +31,7 @@ impl Tasks {
 
     /// Puts an input into the inbox. Returns whether the run still reads it.
     pub(super) fn send(&self, input: Input) -> bool {
-        self.mail.send(input).is_ok()
+        self.mail.send(input)
     }
 
     /// Returns a starter of tasks that end when the guard is dropped, or with the run.
@@ -39,7 +41,7 @@ impl Tasks {
     }
 
     /// Returns the way to the inbox alone.
-    pub(super) fn mail(&self) -> UnboundedSender<Input> {
+    pub(super) fn mail(&self) -> Mail {
         self.mail.clone()
     }
 

@@ -120,6 +120,17 @@ fn changed(to: State, reason: Option<HealReason>) -> What {
 }
 
 #[tokio::test]
+async fn a_halt_does_not_wait_behind_measurements() {
+    let mut trial = Trial::new();
+    for _ in 0..2 * INPUTS_MOST {
+        trial.send(Input::Restarted { vantage: "app1".to_owned() });
+    }
+    trial.send(Input::Halt { by: "olga".to_owned() });
+    assert!(trial.stop().await.is_some_and(|why| why.contains("olga")));
+    assert!(!trial.run.inbox.is_empty(), "the halt was read after everything else");
+}
+
+#[tokio::test]
 async fn a_signal_ends_a_wait_once_and_no_healing() {
     let mut trial = Trial::new();
     trial.send(Input::Halt { by: "Ctrl-C".to_owned() });

@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
     sync::oneshot,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -48,12 +48,24 @@ pub(crate) fn listen(owner: Owner, tasks: &Tasks) -> io::Result<SocketFile> {
     fs::rename(&new, &path)?;
     let mail = tasks.clone();
     tasks.spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        loop {
+            let (stream, _) = accepted(|| listener.accept()).await;
             let (owner, mail) = (owner.clone(), mail.clone());
             tokio::spawn(async move { answer(stream, &owner, &mail).await });
         }
     });
     Ok(SocketFile(path))
+}
+
+/// Accepts a connection. Most likely an error means that no descriptor is left, so it waits for some to be closed: a run can be halted as
+/// long as it lasts.
+async fn accepted<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
+    loop {
+        match accept().await {
+            Ok(connection) => return connection,
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
 }
 
 async fn answer(stream: UnixStream, owner: &Owner, mail: &Tasks) -> io::Result<()> {
@@ -82,5 +94,22 @@ async fn reply(wish: Wish, mail: &Tasks) -> Reply {
     match timeout(REPLY_WITHIN, told).await {
         Ok(reply) => reply.unwrap_or(Reply::Over),
         Err(_late) => Reply::Later,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::accepted;
+
+    #[tokio::test]
+    async fn no_descriptor_left_is_waited_for() {
+        let mut tries = 0;
+        let accept = || {
+            tries += 1;
+            std::future::ready(if tries < 4 { Err(io::ErrorKind::Other.into()) } else { Ok(tries) })
+        };
+        assert_eq!(accepted(accept).await, 4);
     }
 }
