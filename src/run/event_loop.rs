@@ -256,13 +256,17 @@ impl Run {
     }
 
     fn take_read_back(&mut self, answer: ReadBackAnswer) -> Result<(), RunError> {
-        self.vantages.has_read_back(&answer.vantage);
-        let own = answer.vantage == COORDINATOR;
-        let boots = self.peers.boots(&answer.vantage);
+        let ReadBackAnswer { asked, answer } = answer;
+        // Nobody waits for it any longer.
+        if !self.vantages.has_read_back(&asked) {
+            return Ok(());
+        }
+        let own = asked.vantage == COORDINATOR;
+        let boots = self.peers.boots(&asked.vantage);
         let clock = self.facts.clock;
         let at_us =
             |boot_id: &str, us| if own { Some(clock.from_boot(us)) } else { boots?.at_us(boot_id, us) };
-        answer.events(at_us).into_iter().try_for_each(|event| self.recorder.write(event))
+        asked.answered(answer, at_us).into_iter().try_for_each(|event| self.recorder.write(event))
     }
 
     /// Takes what an agent read of a log. A bin of a boot whose clock was not measured yet waits for that.

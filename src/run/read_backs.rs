@@ -6,22 +6,32 @@ use firedrill_wire::writes::{Example, ReadBack};
 
 use crate::log::{Event, Moment, WriteExample, WritesRead};
 
-/// The answer of one vantage, and the question to it.
-pub(crate) struct ReadBackAnswer {
+/// The question to one vantage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ReadBackAsked {
     pub(super) vantage: String,
-    /// The probes that were asked about.
+    /// The probes that it is asked about.
     pub(super) probes: BTreeSet<String>,
     pub(super) attack: usize,
     pub(super) moment: Moment,
-    /// The time at which it was asked.
+    /// The time at which it is asked.
     pub(super) from_us: i64,
+}
+
+/// The answer of one vantage, and the question to it.
+pub(crate) struct ReadBackAnswer {
+    pub(super) asked: ReadBackAsked,
     pub(super) answer: Result<Vec<ReadBack>, String>,
 }
 
-impl ReadBackAnswer {
+impl ReadBackAsked {
     /// Returns a record for each probe that was asked about. `at_us` gives the time of the run for one of a boot.
-    pub(super) fn events(self, at_us: impl Fn(&str, u64) -> Option<i64>) -> Vec<Event> {
-        let mut told = self.answer.clone();
+    pub(super) fn answered(
+        self,
+        answer: Result<Vec<ReadBack>, String>,
+        at_us: impl Fn(&str, u64) -> Option<i64>,
+    ) -> Vec<Event> {
+        let mut told = answer;
         let one = |probe: String| {
             let nothing = WritesRead {
                 attack: self.attack,

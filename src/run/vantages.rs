@@ -1,12 +1,20 @@
 //! The vantages of a run: starts and stops the probes, here and on agents, and records which vantages have not ended yet.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use firedrill_probe::{
     Keeping, Running, Spool, start_on,
     writes::{Place, Reader},
 };
-use firedrill_wire::{RunId, api::StartProbes, writes::Author};
+use firedrill_wire::{
+    RunId,
+    api::StartProbes,
+    writes::{Author, ReadBack},
+};
 use futures_util::{StreamExt as _, future::join_all};
 use tokio_util::sync::CancellationToken;
 
@@ -16,11 +24,29 @@ use super::{
     input::Input,
     peers::Peers,
     probe_specs::{at_most, specs},
-    read_backs::ReadBackAnswer,
+    read_backs::{ReadBackAnswer, ReadBackAsked},
     tasks::Tasks,
     watchers,
 };
-use crate::{link::Agent, log::Moment, plan::model::COORDINATOR, stores};
+use crate::{link::Agent, plan::model::COORDINATOR, stores};
+
+/// Time in which an agent that does not answer is asked again: one that was restarted gets its probes anew.
+const ASKED_AGAIN: Duration = Duration::from_secs(20);
+
+/// Time between two such questions.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+
+/// Has an agent read back. Asks again while it cannot: what an answer that got lost told as lost, the next one counts, too.
+async fn from_agent(agent: &Agent, run: &RunId) -> Result<Vec<ReadBack>, String> {
+    let begun = Instant::now();
+    loop {
+        match agent.read_back(run).await {
+            Ok(read) => return Ok(read.all),
+            Err(why) if begun.elapsed() > ASKED_AGAIN => return Err(why.to_string()),
+            Err(_) => tokio::time::sleep(ASKED_EVERY).await,
+        }
+    }
+}
 
 /// The vantages of a run.
 #[derive(Default)]
@@ -32,7 +58,7 @@ pub(super) struct Vantages {
     /// The probes of the coordinator itself.
     local: Option<Running>,
     /// Vantages that are reading back what they wrote.
-    reading_back: BTreeSet<String>,
+    reading_back: BTreeMap<String, ReadBackAsked>,
 }
 
 impl Drop for Vantages {
@@ -94,43 +120,42 @@ impl Vantages {
     }
 
     /// Has a vantage read back what its probes wrote.
-    pub(super) fn read_back(
-        &mut self,
-        vantage: &str,
-        probes: BTreeSet<String>,
-        (attack, moment): (usize, Moment),
-        (facts, peers, tasks): (&Facts, &Peers, &Tasks),
-    ) {
-        self.reading_back.insert(vantage.to_owned());
-        let (run, from_us, mail, name) =
-            (facts.id.clone(), facts.now_us(), tasks.clone(), vantage.to_owned());
-        let agent = peers.agent(vantage).cloned();
-        let own = (vantage == COORDINATOR)
+    pub(super) fn read_back(&mut self, asked: ReadBackAsked, facts: &Facts, peers: &Peers, tasks: &Tasks) {
+        let (run, mail) = (facts.id.clone(), tasks.clone());
+        let agent = peers.agent(&asked.vantage).cloned();
+        let own = (asked.vantage == COORDINATOR)
             .then(|| self.local.as_ref().map_or_else(Vec::new, |own| own.readers().to_vec()));
+        self.reading_back.insert(asked.vantage.clone(), asked.clone());
         tasks.spawn(async move {
             let answer = match (own, agent) {
                 (Some(readers), _) => {
                     let read = tokio::task::spawn_blocking(move || Reader::all(&readers)).await;
                     read.map_err(|why| why.to_string()).and_then(|read| read.map_err(|why| why.to_string()))
                 }
-                (None, Some(agent)) => {
-                    agent.read_back(&run).await.map(|read| read.all).map_err(|why| why.to_string())
-                }
+                (None, Some(agent)) => from_agent(&agent, &run).await,
                 (None, None) => Err("it was not reached".to_owned()),
             };
-            let answer = ReadBackAnswer { vantage: name, probes, attack, moment, from_us, answer };
-            mail.send(Input::ReadBack(Box::new(answer)));
+            mail.send(Input::ReadBack(Box::new(ReadBackAnswer { asked, answer })));
         });
     }
 
-    /// A vantage has read back, or could not.
-    pub(super) fn has_read_back(&mut self, vantage: &str) {
-        self.reading_back.remove(vantage);
+    /// A vantage has answered. Returns whether its answer is waited for.
+    pub(super) fn has_read_back(&mut self, asked: &ReadBackAsked) -> bool {
+        let waits = self.reading_back.get(&asked.vantage) == Some(asked);
+        if waits {
+            self.reading_back.remove(&asked.vantage);
+        }
+        waits
     }
 
     /// Whether vantages are reading back.
     pub(super) fn is_reading_back(&self) -> bool {
         !self.reading_back.is_empty()
+    }
+
+    /// Waits for no answer any longer. Returns the questions without one.
+    pub(super) fn stop_reading_back(&mut self) -> Vec<ReadBackAsked> {
+        std::mem::take(&mut self.reading_back).into_values().collect()
     }
 
     fn follow_local(&mut self, running: Running, tasks: &Tasks) {

@@ -160,6 +160,15 @@ impl From<Told> for Failure {
     }
 }
 
+impl From<Failure> for Cause {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Vantage => Self::Vantage,
+            Failure::Bad(cause) => cause,
+        }
+    }
+}
+
 impl From<Cause> for Failure {
     fn from(cause: Cause) -> Self {
         Self::Bad(cause)

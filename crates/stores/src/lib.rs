@@ -1,4 +1,4 @@
-//! Clients of stores for the prober: PostgreSQL and Redis, asked once for each request.
+//! Clients of stores for the prober: PostgreSQL and Redis, asked once for each request, and as stores of numbered records.
 //!
 //! A program hands [`Clients`] to the prober; one that does not is smaller. Connections are opened by the prober's own means, so that names are
 //! looked up and times are counted as for all other kinds. No client connects anew, tries again or follows a redirection by itself: that
@@ -8,7 +8,9 @@ mod postgres;
 mod redis;
 mod servers;
 
-use firedrill_probe::{StoreProbe, Stores, Terms, client::Ask};
+use std::sync::Arc;
+
+use firedrill_probe::{StoreProbe, Stores, Terms, client::Ask, writes::store::MakeStore};
 use firedrill_wire::probe::Refusal;
 
 use crate::{postgres::Postgres, redis::Redis};
@@ -22,6 +24,19 @@ impl Stores for Clients {
         Ok(match probe {
             StoreProbe::Postgres(probe) => Box::new(Postgres::new(probe, terms)?),
             StoreProbe::Redis(probe) => Box::new(Redis::new(probe, terms)?),
+        })
+    }
+
+    fn writer(&self, probe: StoreProbe<'_>, terms: &Terms<'_>) -> Result<MakeStore, Vec<Refusal>> {
+        Ok(match probe {
+            StoreProbe::Postgres(probe) => {
+                let one = Postgres::new(probe, terms)?;
+                Arc::new(move || Box::new(one.again()))
+            }
+            StoreProbe::Redis(probe) => {
+                let one = Redis::new(probe, terms)?;
+                Arc::new(move || Box::new(one.again()))
+            }
         })
     }
 }

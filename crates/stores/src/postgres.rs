@@ -2,7 +2,11 @@
 
 mod errors;
 mod line;
+mod rows;
 mod tls;
+mod writes;
+
+use std::sync::Arc;
 
 use firedrill_probe::{
     Terms,
@@ -21,7 +25,7 @@ use crate::servers::{Kept, Opens, servers, within};
 
 /// A client of one PostgreSQL database, on one or more servers.
 pub(crate) struct Postgres {
-    servers: Vec<Server>,
+    servers: Arc<Vec<Server>>,
     config: Config,
     statement: String,
     expect: Option<String>,
@@ -44,13 +48,25 @@ impl Postgres {
             config.password(text.map_err(|one| vec![one])?);
         }
         Ok(Self {
-            servers,
+            servers: Arc::new(servers),
             config,
             statement: probe.statement.clone(),
             expect: probe.expect.clone(),
             role: probe.role,
             kept: Kept::new(terms),
         })
+    }
+
+    /// Returns one of the same servers, without a connection.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            servers: Arc::clone(&self.servers),
+            config: self.config.clone(),
+            statement: self.statement.clone(),
+            expect: self.expect.clone(),
+            role: self.role,
+            kept: self.kept.again(),
+        }
     }
 
     /// Returns a connection that is in order: the kept one, or a new one.
@@ -72,11 +88,15 @@ impl Postgres {
         let begun = boot_us();
         let answer = line.ask(&self.statement).await.map_err(|why| errors::failure(&why))?;
         phases.first_byte = boot_us() - begun;
-        let good = self.expect.as_ref().is_none_or(|text| answer.as_ref() == Some(text));
+        let good = self.expect.as_ref().is_none_or(|text| answer.first.as_ref() == Some(text));
+        self.done(line);
+        if good { Ok(phases) } else { Err(Cause::Answer.into()) }
+    }
+
+    fn done(&self, line: Line) {
         if let Some(line) = self.kept.keep(line) {
             line.close();
         }
-        if good { Ok(phases) } else { Err(Cause::Answer.into()) }
     }
 }
 
@@ -87,6 +107,10 @@ impl Opens for Postgres {
         let mut line = Line::open(server, &self.config, until, phases).await?;
         line.must_be(self.role).await?;
         Ok(line)
+    }
+
+    async fn must_have_authority(&self, line: &mut Line) -> Result<(), Failure> {
+        line.must_be(PostgresRole::Primary).await
     }
 }
 

@@ -67,6 +67,36 @@ pub(crate) trait Opens: Sync {
             Err(worst)
         }
     }
+
+    /// Refuses a connection to a server that does not say that writes are its own to take.
+    fn must_have_authority(&self, line: &mut Self::Line) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Opens a connection to the one server that says that writes are its own to take. Servers that are not there do not count: what they have
+    /// is not the store's as long as another one has the authority.
+    fn open_authority(
+        &self,
+        servers: &[Server],
+        until: Instant,
+    ) -> impl Future<Output = Result<Self::Line, Failure>> + Send {
+        async move {
+            let mut authority = None;
+            let mut worst = Failure::Bad(Cause::Unreachable);
+            for (server, share) in shares(servers, until) {
+                let mut phases = Phases::default();
+                let opened = within(share, async {
+                    let mut line = self.open(server, share, &mut phases).await?;
+                    self.must_have_authority(&mut line).await?;
+                    Ok(line)
+                });
+                match opened.await {
+                    Ok(_) if authority.is_some() => return Err(Told::SeveralPrimaries.into()),
+                    Ok(line) => authority = Some(line),
+                    Err(why) => worst = telling(worst, why),
+                }
+            }
+            authority.ok_or(worst)
+        }
+    }
 }
 
 /// Gives up when the time is over.
@@ -110,6 +140,11 @@ impl<L> Kept<L> {
     pub(crate) fn new(terms: &Terms<'_>) -> Self {
         let idle = IDLE + Duration::try_from_secs_f64(2.0 / terms.spec.rate).unwrap_or(Duration::MAX / 2);
         Self { reuse: terms.spec.connection == Connection::Reuse, idle, line: Mutex::new(None) }
+    }
+
+    /// Returns one of the same kind without a connection.
+    pub(crate) const fn again(&self) -> Self {
+        Self { reuse: self.reuse, idle: self.idle, line: Mutex::new(None) }
     }
 
     pub(crate) fn take(&self) -> Option<L> {

@@ -41,7 +41,7 @@ pub use secret::Secret;
 pub use store::{Addresses, StoreServer};
 pub use tcp::{TcpParsed, TcpProbe, Wants};
 pub use tls::TlsProbe;
-pub use writes::{EtcdStore, HttpStore, WritesProbe};
+pub use writes::{EtcdStore, HttpStore, PostgresStore, RedisStore, WritesProbe};
 
 use crate::{Span, Touches};
 

@@ -89,6 +89,12 @@ impl Counts {
         self.unknown_present + self.unknown_absent
     }
 
+    /// Returns the number of acknowledged writes that the store lacks, whoever told so first.
+    #[must_use]
+    pub const fn gone(&self) -> u64 {
+        self.lost + self.lost_late + self.lost_before
+    }
+
     /// Returns the number of acknowledged writes that this comparison told as lost first.
     #[must_use]
     pub const fn newly_lost(&self) -> u64 {

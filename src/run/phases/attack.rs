@@ -84,6 +84,10 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
             not_run(run, index, &stop.reason())?;
             return Ok(Err(stop));
         }
+        // A baseline that a wish cut short decides nothing, also where the wish is taken back while others answer.
+        if run.between.holds_up(index) {
+            continue;
+        }
         if let Err(stop) = read_back(run, index, attack, Moment::Before).await? {
             not_run(run, index, &stop.reason())?;
             return Ok(Err(stop));

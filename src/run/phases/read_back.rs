@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{clock::signed, error::RunError, parts::Run, stop::Stop};
+use super::super::{clock::signed, error::RunError, parts::Run, read_backs::ReadBackAsked, stop::Stop};
 use crate::{
     log::Moment,
     plan::{
@@ -39,10 +39,21 @@ pub(super) async fn read_back(
     if writers.is_empty() {
         return Ok(Ok(()));
     }
-    let until = run.facts.now_us() + signed(WITHIN_US);
+    let from_us = run.facts.now_us();
     for (vantage, probes) in writers {
-        run.vantages.read_back(&vantage, probes, (index, moment), (&run.facts, &run.peers, &run.tasks));
+        let asked = ReadBackAsked { vantage, probes, attack: index, moment, from_us };
+        run.vantages.read_back(asked, &run.facts, &run.peers, &run.tasks);
     }
-    let went = run.pump(until, |run| !run.vantages.is_reading_back()).await?;
+    let went = run.pump(from_us + signed(WITHIN_US), |run| !run.vantages.is_reading_back()).await?;
+    let why = match &went {
+        Ok(_) => format!("it did not answer within {} seconds", WITHIN_US / 1_000_000),
+        Err(stop) => format!("the run ended before it answered: {}", stop.reason()),
+    };
+    // Whoever answers later is not heard: the verdict counts what is known now.
+    for asked in run.vantages.stop_reading_back() {
+        for event in asked.answered(Err(why.clone()), |_, _| None) {
+            run.recorder.write(event)?;
+        }
+    }
     Ok(went.map(|_| ()))
 }

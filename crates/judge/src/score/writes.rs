@@ -32,17 +32,17 @@ pub(super) fn judge(
             .copied()
             .filter(|one| one.probe == objective.probe && one.vantage == vantage)
     };
-    let mut before = Counts::default();
-    let mut told = None;
-    for one in all() {
-        if one.attack == bench.attack_index && one.moment == Moment::After {
-            told = Some(one);
-            break;
-        }
-        before = one.counts.unwrap_or(before);
-    }
-    let Some(told) = told else {
+    let at = |moment| all().filter(move |one| one.attack == bench.attack_index && one.moment == moment);
+    let Some(told) = at(Moment::After).next() else {
         return unknown("its records were not read back after the recovery".to_owned());
+    };
+    // The last one: a baseline may be measured again.
+    let Some(before) = at(Moment::Before).last() else {
+        return unknown("its records were not read back before the fault".to_owned());
+    };
+    let Some(before) = before.counts else {
+        let why = before.failed.clone().unwrap_or_else(|| "nothing was found out".to_owned());
+        return unknown(format!("its records could not be read back before the fault: {why}"));
     };
     let Some(counts) = told.counts else {
         let why = told.failed.clone().unwrap_or_else(|| "nothing was found out".to_owned());
@@ -69,6 +69,7 @@ fn unknown(why: String) -> Finding {
 struct Since {
     acked: u64,
     writes: u64,
+    /// Writes with an unknown outcome, and records in the store that the write record lacks.
     unknown: u64,
     lost: u64,
     duplicates: u64,
@@ -79,9 +80,10 @@ impl Since {
     fn new(before: &Counts, now: &Counts) -> Self {
         Self {
             acked: now.acked.saturating_sub(before.acked),
-            writes: now.writes().saturating_sub(before.writes()),
-            unknown: now.unknown().saturating_sub(before.unknown()),
-            lost: now.newly_lost(),
+            writes: (now.writes() + now.foreign).saturating_sub(before.writes() + before.foreign),
+            unknown: (now.unknown() + now.foreign).saturating_sub(before.unknown() + before.foreign),
+            // Of an answer that got lost the writes are not newly lost the next time, and are gone all the same.
+            lost: now.newly_lost().max(now.gone().saturating_sub(before.gone())),
             duplicates: now.duplicate.saturating_sub(before.duplicate),
             ghosts: now.ghost.saturating_sub(before.ghost),
         }

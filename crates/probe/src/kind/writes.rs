@@ -11,12 +11,12 @@ use firedrill_wire::probe::{Field, ProbeSpec, Refusal, WritesProbe};
 use futures_util::future::BoxFuture;
 use tokio::{sync::OnceCell, time::Instant};
 
-use self::common::Makes;
+use self::common::{Makes, within};
+use super::stores::{StoreProbe, Terms};
 use crate::{
     ask::{Ask, Due, Make, Means},
     clock::boot_us,
     outcome::{Cause, Failure, Phases},
-    reads::Reads,
     writes::{
         Reader,
         entry::Kind,
@@ -28,27 +28,34 @@ use crate::{
 /// Returns the maker of a store. A new store adds its line here. Reads secrets and authorities, and sends nothing.
 ///
 /// # Errors
-/// All that cannot be had on this machine.
-fn stores(probe: &WritesProbe, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Makes, Vec<Refusal>> {
+/// All that cannot be had on this machine or in this program.
+fn stores(probe: &WritesProbe, spec: &ProbeSpec, means: Means<'_>) -> Result<Makes, Vec<Refusal>> {
+    let Means { reads, stores } = means;
+    let by_client = |store: StoreProbe<'_>| -> Result<Makes, Vec<Refusal>> {
+        let make = stores.writer(store, &Terms { spec, reads }).map_err(within(probe.store()))?;
+        Ok(Arc::new(move |_| make()))
+    };
     match probe {
         WritesProbe::Http(store) => http::stores(store, spec, reads),
         WritesProbe::Etcd(store) => etcd::stores(store, spec, reads),
+        WritesProbe::Postgres(store) => by_client(StoreProbe::Postgres(&store.probe())),
+        WritesProbe::Redis(store) => by_client(StoreProbe::Redis(&store.probe())),
     }
 }
 
 impl Make for WritesProbe {
-    fn unreadable(&self, spec: &ProbeSpec, Means { reads, .. }: Means<'_>) -> Vec<Refusal> {
-        stores(self, spec, reads).err().unwrap_or_default()
+    fn unreadable(&self, spec: &ProbeSpec, means: Means<'_>) -> Vec<Refusal> {
+        stores(self, spec, means).err().unwrap_or_default()
     }
 
-    fn make(&self, spec: &ProbeSpec, Means { reads, .. }: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
-        let make = stores(self, spec, reads)?;
+    fn make(&self, spec: &ProbeSpec, means: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
+        let make = stores(self, spec, means)?;
         let nowhere = |why: String| {
             let what = format!("the write record cannot be kept: {why}");
             let help = "a folder that this process can write to, with space for 80 bytes a write";
             vec![Refusal::new(Field::request(&[self.store()]), what, "no write record", help)]
         };
-        let place = reads.records().map_err(nowhere)?;
+        let place = means.reads.records().map_err(nowhere)?;
         let book =
             Book::begin(&place.folder, &place.author, &spec.name).map_err(|why| nowhere(why.to_string()))?;
         let book = Arc::new(book);

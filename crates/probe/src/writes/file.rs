@@ -130,9 +130,12 @@ pub fn read_all(folder: &Path, author: &Author, probe: &str) -> io::Result<Vec<C
     let mut all = Vec::new();
     for number in 1..=newest(folder, author, probe)? {
         let path = path(folder, author, probe, number);
-        all.push(
-            read(&path).map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display())))?,
-        );
+        let contents =
+            read(&path).map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display())))?;
+        // Names of another run and probe can make the same name of a file.
+        if contents.header.author == *author && contents.header.probe == probe {
+            all.push(contents);
+        }
     }
     Ok(all)
 }

@@ -11,7 +11,7 @@ use super::{
     classes::{self, Pass, Writes, classify, writes},
     file::Header,
     record::Record,
-    store::{Failure, Store},
+    store::{Failure, MakeStore, Store},
 };
 use crate::clock::boot_us;
 
@@ -21,15 +21,12 @@ pub const PASSES_APART: Duration = Duration::from_secs(10);
 /// Maximum duration of one pass.
 pub const PASS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Makes the store anew for each comparison: its connections belong to the runtime that opened them.
-pub(crate) type MakeStore = dyn Fn() -> Box<dyn Store> + Send + Sync;
-
 /// Compares the write record of one probe with its store.
 #[derive(Clone)]
 pub struct Reader {
     pub(crate) probe: String,
     pub(crate) record: Arc<Record>,
-    pub(crate) store: Arc<MakeStore>,
+    pub(crate) store: MakeStore,
 }
 
 /// Prints nothing of the store, which may hold a token.
@@ -111,10 +108,8 @@ impl Reader {
         let damaged = files.iter().any(|file| file.damaged);
         let flaw = if damaged {
             Some("the write record is damaged: it is not known which writes are missing in it")
-        } else if self.record.is_broken() {
-            Some("the write record could not be written: outcomes of writes are missing in it")
         } else {
-            None
+            self.record.flaw()?
         };
         let other =
             files.iter().map(|file| &file.header).filter(|header| header.boot_id != self.record.boot_id());

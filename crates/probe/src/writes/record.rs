@@ -44,11 +44,17 @@ struct Synced {
     file: File,
     dirty: AtomicBool,
     over: AtomicBool,
+    /// The disk did not take something.
+    failed: AtomicBool,
 }
 
 impl Synced {
     fn sync(&self) -> io::Result<()> {
-        if self.dirty.swap(false, Ordering::AcqRel) { self.file.sync_data() } else { Ok(()) }
+        if !self.dirty.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        // A file system tells such an error once, and drops what it could not write.
+        self.file.sync_data().inspect_err(|_| self.failed.store(true, Ordering::Release))
     }
 }
 
@@ -58,8 +64,8 @@ struct State {
     bytes: u64,
     /// The numbers of the writes without an outcome.
     open: BTreeSet<u64>,
-    /// An entry could not be written whole. Nothing is written behind it.
-    broken: bool,
+    /// The reason why nothing more is written, for people: an entry could not be written whole, or the file is full.
+    broken: Option<&'static str>,
 }
 
 /// A write that was announced. It has exactly one outcome: dropped without one, it is unknown, by the time-out.
@@ -97,13 +103,18 @@ impl Record {
         let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
         let bytes = header.bytes()?;
         file.write_all(&bytes)?;
-        let file = Arc::new(Synced { file, dirty: AtomicBool::new(true), over: AtomicBool::new(false) });
+        let file = Arc::new(Synced {
+            file,
+            dirty: AtomicBool::new(true),
+            over: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+        });
         sync_often(Arc::clone(&file))?;
         let state = State {
             next: header.first_seq(),
             bytes: bytes.len() as u64,
             open: BTreeSet::new(),
-            broken: false,
+            broken: None,
         };
         Ok(Self { folder: folder.to_owned(), header, file, state: Mutex::new(state) })
     }
@@ -126,6 +137,11 @@ impl Record {
     /// The entry cannot be written, or the file is full.
     pub fn intent(&self, due_us: u64) -> io::Result<Intent<'_>> {
         let mut state = lock(&self.state);
+        // Each write that is under way still gets its outcome, as does this one.
+        let outcomes = state.open.len() as u64 + 2;
+        if state.broken.is_none() && state.bytes + outcomes * (LENGTH as u64) > MOST_BYTES {
+            state.broken = Some("the write record is full: nothing more was written to the store");
+        }
         let seq = state.next;
         self.put(
             &mut state,
@@ -175,10 +191,20 @@ impl Record {
         self.file.sync()
     }
 
-    /// Whether an entry could not be written.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        lock(&self.state).broken
+    /// Returns what is wrong with the file that is being written, for people.
+    ///
+    /// # Errors
+    /// The file cannot be looked at.
+    pub(super) fn flaw(&self) -> io::Result<Option<&'static str>> {
+        let state = lock(&self.state);
+        if let Some(why) = state.broken {
+            return Ok(Some(why));
+        }
+        if self.file.failed.load(Ordering::Acquire) {
+            return Ok(Some("the disk did not take all of the write record"));
+        }
+        let changed = self.file.file.metadata()?.len() != state.bytes;
+        Ok(changed.then_some("the write record was changed by somebody else"))
     }
 
     /// Reads all files of the probe and the run, also those of earlier starts.
@@ -190,14 +216,12 @@ impl Record {
     }
 
     fn put(&self, state: &mut State, entry: &Entry) -> io::Result<()> {
-        if state.broken {
-            return Err(io::Error::other("an earlier entry of the write record could not be written"));
-        }
-        if state.bytes + (LENGTH as u64) > MOST_BYTES {
-            return Err(io::Error::other("the write record is full"));
+        if let Some(why) = state.broken {
+            return Err(io::Error::other(why));
         }
         if let Err(why) = (&self.file.file).write_all(&entry.bytes()) {
-            state.broken = true;
+            state.broken =
+                Some("the write record could not be written: outcomes of writes are missing in it");
             tracing::error!(error = %why, probe = self.header.probe, "cannot write the write record; nothing more is written to the store");
             return Err(why);
         }

@@ -1,5 +1,7 @@
 //! The interface to a store that takes numbered records and gives them back. Knows no store, and never judges.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
@@ -38,6 +40,9 @@ pub struct Found {
     /// Its value.
     pub value: u64,
 }
+
+/// Makes a store anew, without connections: those belong to the runtime that opened them.
+pub type MakeStore = Arc<dyn Fn() -> Box<dyn Store> + Send + Sync>;
 
 /// A store that takes numbered records and gives them back.
 pub trait Store: Send + Sync {

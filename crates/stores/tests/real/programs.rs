@@ -6,11 +6,18 @@ use std::{
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 /// The folder in which Debian keeps the server of PostgreSQL.
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin";
@@ -130,4 +137,42 @@ impl Drop for Server {
             }
         }
     }
+}
+
+/// A way to a server that cuts a connection once a client has sent that word and the server has it. Returns its address, and whether it cuts.
+pub(crate) async fn cutting(to: SocketAddr, word: &'static [u8]) -> (SocketAddr, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let cuts = Arc::new(AtomicBool::new(true));
+    let cutting = Arc::clone(&cuts);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let cuts = Arc::clone(&cutting);
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(to).await.unwrap();
+                let (mut up, mut down) = ([0; 4096], [0; 4096]);
+                loop {
+                    tokio::select! {
+                        read = client.read(&mut up) => {
+                            let Ok(read @ 1..) = read else { return };
+                            server.write_all(&up[..read]).await.unwrap();
+                            let seen = up[..read].windows(word.len()).any(|part| part == word);
+                            if seen && cuts.load(Ordering::SeqCst) {
+                                // The server has answered, so it has done it.
+                                assert!(server.read(&mut down).await.unwrap() > 0);
+                                return;
+                            }
+                        }
+                        read = server.read(&mut down) => {
+                            let Ok(read @ 1..) = read else { return };
+                            if client.write_all(&down[..read]).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (at, cuts)
 }

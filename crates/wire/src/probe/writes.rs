@@ -3,16 +3,30 @@
 
 mod etcd;
 mod http;
+mod postgres;
+mod redis;
 
 use serde::{Deserialize, Serialize};
 
 pub use etcd::EtcdStore;
 pub use http::HttpStore;
+pub use postgres::PostgresStore;
+pub use redis::RedisStore;
 
 use super::{
-    kind::{About, Form, Hides, Kind},
+    kind::{About, Form, Hides, Kind, Read},
     refused::Refusal,
 };
+
+/// Puts the fields of refusals into the table of their store.
+fn refused(store: &str, all: Vec<Refusal>) -> Vec<Refusal> {
+    all.into_iter().map(|one| Refusal { field: one.field.within(store), ..one }).collect()
+}
+
+/// Puts the fields of what is read into the table of their store.
+fn reading<'p>(store: &str, all: Vec<Read<'p>>) -> Vec<Read<'p>> {
+    all.into_iter().map(|one| Read { field: one.field.within(store), ..one }).collect()
+}
 
 /// The list of the stores, given to a macro: the store's doc comment, its variant, the type of its parameters, and its key: as a name of Rust and as it stands in files.
 macro_rules! stores {
@@ -22,6 +36,10 @@ macro_rules! stores {
             Http(HttpStore): http, "http";
             /// etcd, by the JSON gateway of its version 3.
             Etcd(EtcdStore): etcd, "etcd";
+            /// Rows of a table in a PostgreSQL database.
+            Postgres(PostgresStore): postgres, "postgres";
+            /// Keys of a Redis server.
+            Redis(RedisStore): redis, "redis";
         }
     };
 }
@@ -130,7 +148,7 @@ mod tests {
         {
             assert!(serde_json::from_str::<WritesProbe>(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(WritesProbe::STORES, ["http", "etcd"]);
+        assert_eq!(WritesProbe::STORES, ["http", "etcd", "postgres", "redis"]);
     }
 
     #[test]

@@ -72,8 +72,15 @@ fn each_lost_write_is_proof_and_none_holds() {
     assert_eq!(after(LostWrites { at_most: 1, ..NONE }, counts(500, 1)).verdict, Verdict::Held);
     let late = Counts { lost_late: 1, kept: 499, ..counts(500, 0) };
     assert_eq!(after(NONE, late).verdict, Verdict::Violated);
-    let earlier = Counts { lost_before: 7, kept: 493, ..counts(500, 0) };
-    assert_eq!(after(NONE, earlier).verdict, Verdict::Held, "another attack's");
+    let gone = |acked| Counts { lost_before: 7, kept: acked - 7, ..counts(acked, 0) };
+    let earlier = judged(NONE, vec![read(Moment::Before, gone(100)), read(Moment::After, gone(500))]);
+    assert_eq!(earlier.verdict, Verdict::Held, "another attack's");
+    let unheard = after(NONE, gone(500));
+    assert_eq!(
+        (unheard.verdict, unheard.measured.value),
+        (Verdict::Violated, Some(7.0)),
+        "told, and never heard"
+    );
 }
 
 #[test]
@@ -89,15 +96,27 @@ fn what_is_not_known_is_never_held() {
         failed: Some("status 503".to_owned()),
         ..read(Moment::After, Counts::default())
     };
-    unknown(judged(NONE, vec![failed(None)]), "could not be read back: status 503");
-    unknown(judged(NONE, vec![failed(Some(counts(500, 0)))]), "status 503");
+    let before = || read(Moment::Before, counts(100, 0));
+    unknown(judged(NONE, vec![before(), failed(None)]), "could not be read back: status 503");
+    unknown(judged(NONE, vec![before(), failed(Some(counts(500, 0)))]), "status 503");
     let damaged = WritesRead { failed: Some("damaged".to_owned()), ..read(Moment::After, counts(500, 2)) };
-    assert_eq!(judged(NONE, vec![damaged]).verdict, Verdict::Violated, "what is lost is lost");
+    assert_eq!(judged(NONE, vec![before(), damaged]).verdict, Verdict::Violated, "what is lost is lost");
+    // What was lost before the fault would count as its work.
+    unknown(judged(NONE, vec![read(Moment::After, counts(500, 2))]), "not read back before the fault");
+    let unread = WritesRead { counts: None, failed: Some("timeout".to_owned()), ..before() };
+    unknown(judged(NONE, vec![unread, read(Moment::After, counts(500, 0))]), "before the fault: timeout");
+    // A baseline that was measured again counts, and not the one before.
+    let again = vec![before(), read(Moment::Before, counts(480, 0)), read(Moment::After, counts(500, 0))];
+    assert_eq!(judged(NONE, again).why, "0 of 20 acknowledged writes are lost");
     unknown(after(NONE, counts(100, 0)), "no write was acknowledged");
     // 400 acknowledged, and 21 or 22 that may be there.
     let open = |unknown_present| Counts { unknown_present, ..counts(500, 0) };
     assert_eq!(after(NONE, open(21)).verdict, Verdict::Held);
     unknown(after(NONE, open(22)), "22 of 422 writes have an unknown outcome");
+    // Records that the write record lacks are writes of which nobody knows the outcome.
+    let foreign = |foreign| Counts { foreign, ..counts(500, 0) };
+    assert_eq!(after(NONE, foreign(21)).verdict, Verdict::Held);
+    unknown(after(NONE, foreign(22)), "22 of 422 writes have an unknown outcome");
     let lost = Counts { unknown_absent: 300, ..counts(500, 3) };
     assert_eq!(after(NONE, lost).verdict, Verdict::Violated, "acknowledged and lost is proof");
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     kind::http::client::{Broke, Client},
-    outcome::{Cause, Failure},
+    outcome::Cause,
     writes::{
         record::Record as Book,
         store::{Store, Written},
@@ -40,10 +40,10 @@ fn written(status: StatusCode) -> Written {
 }
 
 /// Says what a broken request means for the write.
-const fn broken(broke: Broke) -> Written {
+fn broken(broke: Broke) -> Written {
     match broke {
-        Broke::Unsent(failure) => Written::Refused(cause(failure)),
-        Broke::Sent(failure) => Written::Unknown(cause(failure)),
+        Broke::Unsent(failure) => Written::Refused(failure.into()),
+        Broke::Sent(failure) => Written::Unknown(failure.into()),
     }
 }
 
@@ -52,13 +52,5 @@ pub(super) async fn send(client: &Client, request: Request<Full<Bytes>>, until: 
     match client.ask(request, until, ANSWER_MOST).await {
         Ok((head, _)) => written(head.status),
         Err(broke) => broken(broke),
-    }
-}
-
-/// Returns the cause of a failure.
-const fn cause(failure: Failure) -> Cause {
-    match failure {
-        Failure::Vantage => Cause::Vantage,
-        Failure::Bad(cause) => cause,
     }
 }

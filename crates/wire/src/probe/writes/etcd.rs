@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::refused;
 use crate::probe::{
     HttpProbe, HttpTarget,
     kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source},
@@ -71,9 +72,7 @@ impl Kind for EtcdStore {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let within = |one: Refusal| Refusal { field: one.field.within("etcd"), ..one };
-        let mut wrong: Vec<Refusal> =
-            self.call("").parsed().err().unwrap_or_default().into_iter().map(within).collect();
+        let mut wrong = refused("etcd", self.call("").parsed().err().unwrap_or_default());
         if let Ok(target) = HttpTarget::new(&self.url)
             && target.path != "/"
         {
@@ -89,7 +88,6 @@ impl Kind for EtcdStore {
     }
 
     fn vain(&self) -> Vec<Refusal> {
-        let within = |one: Refusal| Refusal { field: one.field.within("etcd"), ..one };
-        self.call("").vain().into_iter().map(within).collect()
+        refused("etcd", self.call("").vain())
     }
 }
