@@ -7,7 +7,7 @@
 #                                  smtp (a mail server for the tests of crates/notify, from the registry of Python packages),
 #                                  fuzz (schemathesis for tests/serve, from the registry of Python packages),
 #                                  runit (agent/tests with a real runsv), man (groff for tests/man.rs),
-#                                  stores (PostgreSQL and Redis for the tests of crates/stores)
+#                                  stores (PostgreSQL, Redis and etcd for the tests of crates/stores)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
 # shellcheck source=tests/strict.sh
@@ -40,6 +40,7 @@ for recipe in "$@"; do
         [[ -x /usr/lib/postgresql/15/bin/postgres ]] || need+=(postgresql-15)
         has redis-server || need+=(redis-server)
         has redis-sentinel || need+=(redis-sentinel)
+        has etcd || need+=(etcd-server)
         ;;
     runit) has runsv && has svlogd || need+=(runit) ;;
     man) has groff || need+=(groff-base) ;;

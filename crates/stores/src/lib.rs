@@ -31,11 +31,11 @@ impl Stores for Clients {
         Ok(match probe {
             StoreProbe::Postgres(probe) => {
                 let one = Postgres::new(probe, terms)?;
-                Arc::new(move || Box::new(one.again()))
+                Arc::new(move || Box::new(one.for_writes()))
             }
             StoreProbe::Redis(probe) => {
                 let one = Redis::new(probe, terms)?;
-                Arc::new(move || Box::new(one.again()))
+                Arc::new(move || Box::new(one.for_writes()))
             }
         })
     }

@@ -57,15 +57,15 @@ impl Postgres {
         })
     }
 
-    /// Returns one of the same servers, without a connection.
-    pub(crate) fn again(&self) -> Self {
+    /// Returns one of the same servers that takes records, without a connection.
+    pub(crate) fn for_writes(&self) -> Self {
         Self {
             servers: Arc::clone(&self.servers),
             config: self.config.clone(),
             statement: self.statement.clone(),
             expect: self.expect.clone(),
             role: self.role,
-            kept: self.kept.again(),
+            kept: self.kept.for_writes(),
         }
     }
 

@@ -69,8 +69,8 @@ impl Redis {
         })
     }
 
-    /// Returns one of the same servers, without a connection.
-    pub(crate) fn again(&self) -> Self {
+    /// Returns one of the same servers that takes records, without a connection.
+    pub(crate) fn for_writes(&self) -> Self {
         Self {
             servers: Arc::clone(&self.servers),
             sentinels: self.sentinels.clone(),
@@ -78,7 +78,7 @@ impl Redis {
             command: self.command.clone(),
             expect: self.expect.clone(),
             role: self.role,
-            kept: self.kept.again(),
+            kept: self.kept.for_writes(),
         }
     }
 

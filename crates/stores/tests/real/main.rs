@@ -1,6 +1,8 @@
-//! The clients against real servers of PostgreSQL and Redis, started on loopback addresses of this process and ended by their pids.
+//! The clients against real servers of PostgreSQL, Redis and etcd, started on loopback addresses of this process and ended by their pids.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod etcd;
+mod lost;
 mod postgres;
 mod programs;
 mod redis;

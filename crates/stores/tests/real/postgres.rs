@@ -18,9 +18,12 @@ use crate::{
     said, write, write_within, writer,
 };
 
+/// A setting by which no password is asked for: in a program that is not optimized each login takes long.
+pub(crate) const TRUST: &str = "hba_file=data/trust.conf";
+
 /// A server and its data.
-struct Postgres {
-    server: Server,
+pub(crate) struct Postgres {
+    pub(crate) server: Server,
     data: tempfile::TempDir,
 }
 
@@ -36,7 +39,11 @@ fn made() -> Option<&'static Path> {
         command.args(["-D", "data", "-U", "drill", "-A", "scram-sha-256", "--no-sync", "--pwfile"]).arg(&pw);
         run(&mut command);
         let hba = folder.path().join("data/pg_hba.conf");
-        fs::write(&hba, "host all all all scram-sha-256\nhost replication all all trust\n").unwrap();
+        let replication = "host replication all all trust\n";
+        fs::write(&hba, format!("host all all all scram-sha-256\n{replication}")).unwrap();
+        let trust = folder.path().join("data/trust.conf");
+        fs::write(&trust, format!("host all all all trust\n{replication}")).unwrap();
+        programs::give(&trust);
         Some(folder)
     });
     made.as_ref().map(tempfile::TempDir::path)
@@ -44,7 +51,7 @@ fn made() -> Option<&'static Path> {
 
 impl Postgres {
     /// Starts one with data of its own; `None` where it is not installed.
-    fn start(settings: &[&str]) -> Option<Self> {
+    pub(crate) fn start(settings: &[&str]) -> Option<Self> {
         let data = folder();
         let from = made()?.join("data");
         run(command(Path::new("/bin/cp"), data.path()).arg("-r").arg(from).arg("data"));
@@ -52,12 +59,12 @@ impl Postgres {
     }
 
     /// Starts one that follows this one.
-    fn follower(&self) -> Self {
+    pub(crate) fn follower(&self, settings: &[&str]) -> Self {
         let data = folder();
         let mut copy = command(&program("pg_basebackup").unwrap(), data.path());
         copy.args(["-D", "data", "-R", "-X", "stream", "-c", "fast", "-U", "drill", "-h"]);
         run(copy.arg(self.server.at.ip().to_string()).args(["-p", "5432"]));
-        Self::on(data, &[])
+        Self::on(data, settings)
     }
 
     fn on(data: tempfile::TempDir, settings: &[&str]) -> Self {
@@ -78,12 +85,12 @@ impl Postgres {
         Self { server, data }
     }
 
-    fn json(&self, more: &str) -> String {
+    pub(crate) fn json(&self, more: &str) -> String {
         of(&[&self.server.at.to_string()], more)
     }
 
     /// Carries out a statement for the test itself.
-    async fn does(&self, statement: &str) {
+    pub(crate) async fn does(&self, statement: &str) {
         let ask = self.json(&format!(r#","statement":"{statement}""#));
         assert_eq!(asked(&ask).await, "good", "{statement}");
     }
@@ -93,7 +100,7 @@ fn password() -> PathBuf {
     made().unwrap().join("pw")
 }
 
-fn of(addresses: &[&str], more: &str) -> String {
+pub(crate) fn of(addresses: &[&str], more: &str) -> String {
     let password = password();
     format!(
         r#"{{"address":{addresses:?},"user":"drill","database":"postgres","password":{{"secret_file":{password:?}}}{more}}}"#
@@ -204,7 +211,7 @@ fn programs_own(key: &Path) {
 #[tokio::test]
 async fn a_standby_is_told_from_a_primary() {
     let Some(primary) = Postgres::start(&[]) else { return };
-    let standby = primary.follower();
+    let standby = primary.follower(&[]);
     let alone = standby.server.at.to_string();
     let both = [alone.as_str(), &primary.server.at.to_string()];
     assert_eq!(asked(&standby.json(r#","role":"primary""#)).await, "answered by a standby");

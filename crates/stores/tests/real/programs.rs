@@ -91,12 +91,21 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one, and waits until it takes connections.
-    pub(crate) fn start(mut command: Command, at: SocketAddr, log: PathBuf) -> Self {
+    pub(crate) fn start(command: Command, at: SocketAddr, log: PathBuf) -> Self {
+        Self::spawn(command, at, log).up()
+    }
+
+    /// Starts one.
+    pub(crate) fn spawn(mut command: Command, at: SocketAddr, log: PathBuf) -> Self {
         let file = fs::File::create(&log).unwrap();
         command.stdout(file.try_clone().unwrap()).stderr(file);
-        let mut server = Self { child: command.spawn().unwrap(), at, log };
-        server.wait("its port", |at| TcpStream::connect_timeout(&at, Duration::from_secs(1)).is_ok());
-        server
+        Self { child: command.spawn().unwrap(), at, log }
+    }
+
+    /// Waits until it takes connections.
+    pub(crate) fn up(mut self) -> Self {
+        self.wait("its port", |at| TcpStream::connect_timeout(&at, Duration::from_secs(1)).is_ok());
+        self
     }
 
     /// Waits for something, and gives up with the server's log.

@@ -13,14 +13,14 @@ use crate::{
 };
 
 /// A server and its folder.
-struct Redis {
-    server: Server,
+pub(crate) struct Redis {
+    pub(crate) server: Server,
     folder: tempfile::TempDir,
 }
 
 impl Redis {
     /// Starts one; `None` where it is not installed.
-    fn start(settings: &[&str]) -> Option<Self> {
+    pub(crate) fn start(settings: &[&str]) -> Option<Self> {
         program("redis-server")?;
         Some(Self::on(folder(), settings))
     }
@@ -63,17 +63,17 @@ impl Redis {
         Some(Self { server: Server::start(sentinel, at, log), folder })
     }
 
-    fn json(&self, command: &[&str], more: &str) -> String {
+    pub(crate) fn json(&self, command: &[&str], more: &str) -> String {
         of(&[self.server.at], command, more)
     }
 
     /// Carries out a command for the test itself.
-    async fn does(&self, command: &[&str]) {
+    pub(crate) async fn does(&self, command: &[&str]) {
         assert_eq!(asked(&self.json(command, "")).await, "good", "{command:?}");
     }
 }
 
-fn of(addresses: &[SocketAddr], command: &[&str], more: &str) -> String {
+pub(crate) fn of(addresses: &[SocketAddr], command: &[&str], more: &str) -> String {
     let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     format!(r#"{{"address":{addresses:?},"command":{command:?}{more}}}"#)
 }
