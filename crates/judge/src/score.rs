@@ -37,6 +37,7 @@ pub(crate) mod sample;
 mod sampled;
 pub(crate) mod samples;
 mod share;
+pub(crate) mod since;
 mod single;
 pub mod step_card;
 mod step_facts;

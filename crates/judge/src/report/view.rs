@@ -20,6 +20,7 @@ mod summary;
 mod terms;
 mod times;
 mod words;
+mod writes;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -52,6 +53,7 @@ use shown::{errors, fault_measured, with_unit};
 use steps::StepView;
 use summary::{Answer, Promise};
 use words::{NONE, took};
+use writes::WritesView;
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -125,6 +127,7 @@ pub(crate) struct AttackView {
     pub(crate) fewer_causes: String,
     pub(crate) injections: Vec<InjectionView>,
     pub(crate) exchanges: Vec<ExchangeView>,
+    pub(crate) writes: Vec<WritesView>,
     pub(crate) alerts: Vec<AlertView>,
     pub(crate) logs: Vec<LogView>,
     /// A sentence if some of them are left out.
@@ -296,6 +299,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         fewer_causes,
         injections: alike::injections(&attack.injections),
         exchanges: ExchangeView::all(attack),
+        writes: WritesView::all(attack),
         alerts: AlertView::all(attack),
         logs,
         fewer_logs,

@@ -2,12 +2,12 @@
 //! back, and too many writes with an unknown outcome, make it unknown.
 
 use firedrill_plan::plan::model::{LostWrites, Objective};
-use firedrill_wire::writes::Counts;
 
 use super::{
     bench::{Bench, Finding},
     card::{Measured, Unit},
     format,
+    since::Since,
 };
 use crate::{
     log::{Moment, WriteExample, WritesRead},
@@ -51,7 +51,7 @@ pub(super) fn judge(
     let found = Since::new(&before, &counts);
     let (verdict, why) = decide(&found, limits, told, bench.phases.fault_us);
     #[expect(clippy::cast_precision_loss, reason = "counts of writes stay far below 2^53")]
-    let value = found.lost as f64;
+    let value = (found.lost + found.altered) as f64;
     let measured =
         Measured { unit: Unit::Number, value: Some(value), samples: found.acked, ..Measured::default() };
     Finding { verdict, why, measured }
@@ -65,36 +65,16 @@ fn unknown(why: String) -> Finding {
     }
 }
 
-/// Numbers since the last time that the records were read back.
-struct Since {
-    acked: u64,
-    writes: u64,
-    /// Writes with an unknown outcome, and records in the store that the write record lacks.
-    unknown: u64,
-    lost: u64,
-    duplicates: u64,
-    ghosts: u64,
-}
-
-impl Since {
-    fn new(before: &Counts, now: &Counts) -> Self {
-        Self {
-            acked: now.acked.saturating_sub(before.acked),
-            writes: (now.writes() + now.foreign).saturating_sub(before.writes() + before.foreign),
-            unknown: (now.unknown() + now.foreign).saturating_sub(before.unknown() + before.foreign),
-            // Of an answer that got lost the writes are not newly lost the next time, and are gone all the same.
-            lost: now.newly_lost().max(now.gone().saturating_sub(before.gone())),
-            duplicates: now.duplicate.saturating_sub(before.duplicate),
-            ghosts: now.ghost.saturating_sub(before.ghost),
-        }
-    }
-}
-
 fn decide(found: &Since, limits: LostWrites, told: &WritesRead, fault_us: Option<i64>) -> (Verdict, String) {
-    let Since { acked, writes, unknown, lost, duplicates, ghosts } = *found;
+    let Since { acked, writes, unknown, lost, duplicates, ghosts, altered, stale: _ } = *found;
     let mut broken = Vec::new();
-    if lost > limits.at_most {
-        broken.push(format!("{} lost{}", of(lost, acked), when(&told.lost, fault_us)));
+    if lost + altered > limits.at_most {
+        if lost > 0 {
+            broken.push(format!("{} lost{}", of(lost, acked), when(&told.lost, fault_us)));
+        }
+        if altered > 0 {
+            broken.push(format!("{} there with another value", of(altered, acked)));
+        }
     }
     if limits.duplicates.is_some_and(|most| duplicates > most) {
         broken.push(format!("{} there more than once", of(duplicates, acked)));

@@ -29,6 +29,11 @@ use crate::{
 /// Time between two syncs: at most this much is lost when the vantage loses its power.
 const SYNC_EVERY: Duration = Duration::from_millis(50);
 
+/// The flaw of a record whose file takes nothing, for people.
+const BROKEN: &str = "the write record could not be written: outcomes of writes are missing in it";
+/// The flaw of a record that has its maximum length, for people.
+const FULL: &str = "the write record is full: nothing more was written to the store";
+
 /// The record of a probe that writes.
 #[derive(Debug)]
 pub struct Record {
@@ -64,8 +69,10 @@ struct State {
     bytes: u64,
     /// The numbers of the writes without an outcome.
     open: BTreeSet<u64>,
-    /// The reason why nothing more is written, for people: an entry could not be written whole, or the file is full.
-    broken: Option<&'static str>,
+    /// An entry could not be written whole. Nothing is written behind it.
+    broken: bool,
+    /// A write was not announced, because the file has its maximum length.
+    full: bool,
 }
 
 /// A write that was announced. It has exactly one outcome: dropped without one, it is unknown, by the time-out.
@@ -114,7 +121,8 @@ impl Record {
             next: header.first_seq(),
             bytes: bytes.len() as u64,
             open: BTreeSet::new(),
-            broken: None,
+            broken: false,
+            full: false,
         };
         Ok(Self { folder: folder.to_owned(), header, file, state: Mutex::new(state) })
     }
@@ -139,8 +147,9 @@ impl Record {
         let mut state = lock(&self.state);
         // Each write that is under way still gets its outcome, as does this one.
         let outcomes = state.open.len() as u64 + 2;
-        if state.broken.is_none() && state.bytes + outcomes * (LENGTH as u64) > MOST_BYTES {
-            state.broken = Some("the write record is full: nothing more was written to the store");
+        if state.bytes + outcomes * (LENGTH as u64) > MOST_BYTES {
+            state.full = true;
+            return Err(io::Error::other(FULL));
         }
         let seq = state.next;
         self.put(
@@ -197,8 +206,11 @@ impl Record {
     /// The file cannot be looked at.
     pub(super) fn flaw(&self) -> io::Result<Option<&'static str>> {
         let state = lock(&self.state);
-        if let Some(why) = state.broken {
-            return Ok(Some(why));
+        if state.broken {
+            return Ok(Some(BROKEN));
+        }
+        if state.full {
+            return Ok(Some(FULL));
         }
         if self.file.failed.load(Ordering::Acquire) {
             return Ok(Some("the disk did not take all of the write record"));
@@ -216,12 +228,11 @@ impl Record {
     }
 
     fn put(&self, state: &mut State, entry: &Entry) -> io::Result<()> {
-        if let Some(why) = state.broken {
-            return Err(io::Error::other(why));
+        if state.broken {
+            return Err(io::Error::other(BROKEN));
         }
         if let Err(why) = (&self.file.file).write_all(&entry.bytes()) {
-            state.broken =
-                Some("the write record could not be written: outcomes of writes are missing in it");
+            state.broken = true;
             tracing::error!(error = %why, probe = self.header.probe, "cannot write the write record; nothing more is written to the store");
             return Err(why);
         }
@@ -282,4 +293,81 @@ fn sync_often(file: Arc<Synced>) -> io::Result<()> {
         std::thread::sleep(SYNC_EVERY);
     };
     std::thread::Builder::new().name("firedrill-record".to_owned()).spawn(sync).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::RunId;
+
+    use super::*;
+
+    fn record(folder: &Path) -> Record {
+        let author = Author { run: "r".parse::<RunId>().expect("an id"), vantage: "v".to_owned() };
+        Record::begin(folder, &author, "p").expect("a file")
+    }
+
+    #[test]
+    fn a_disk_that_is_full_ends_the_writes_and_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut record = record(folder.path());
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let under_way = record.intent(1).expect("there was space").seq();
+        assert_eq!(record.flaw().expect("looks"), None);
+        record.file = Arc::new(Synced {
+            file: full,
+            dirty: AtomicBool::new(false),
+            over: AtomicBool::new(true),
+            failed: AtomicBool::new(false),
+        });
+        assert!(record.intent(2).is_err(), "what is not in the record is not sent");
+        let why = record.flaw().expect("looks").expect("it is told");
+        assert!(why.contains("could not be written"), "{why}");
+        // What was sent before, and got no outcome in the file, is unknown there.
+        let files = record.read().expect("reads");
+        assert_eq!(files[0].entries.iter().filter(|one| one.seq == under_way).count(), 2);
+    }
+
+    #[test]
+    fn a_file_that_somebody_cut_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let record = record(folder.path());
+        for due in 0..9 {
+            record.intent(due).expect("there is space").end(Kind::Acked, 0);
+        }
+        assert_eq!(record.flaw().expect("looks"), None);
+        let path = file::path(folder.path(), &record.header.author, "p", 1);
+        let cut = record.state.lock().expect("no panic").bytes - 4 * LENGTH as u64;
+        OpenOptions::new().write(true).open(path).expect("opens").set_len(cut).expect("cuts");
+        assert_eq!(record.read().expect("reads")[0].entries.len(), 14, "each entry that is left is sound");
+        assert_eq!(record.flaw().expect("looks"), Some("the write record was changed by somebody else"));
+    }
+
+    #[test]
+    fn a_full_record_keeps_space_for_outcomes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let record = record(folder.path());
+        let under_way = record.intent(0).expect("there is space");
+        record.state.lock().expect("no panic").bytes = MOST_BYTES - 2 * LENGTH as u64;
+        assert!(record.intent(1).is_err());
+        let why = record.flaw().expect("looks").expect("it is told");
+        assert!(why.contains("full"), "{why}");
+        under_way.end(Kind::Acked, 0);
+        let outcome = record.read().expect("reads")[0].entries.last().expect("entries").kind;
+        assert_eq!(outcome, Kind::Acked);
+    }
+
+    #[test]
+    fn records_of_another_run_with_the_same_name_of_a_file_are_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let author = |run: &str| Author { run: run.parse().expect("an id"), vantage: "v".to_owned() };
+        let other = Record::begin(folder.path(), &author("r-a"), "p").expect("a file");
+        let own = Record::begin(folder.path(), &author("r"), "a-p").expect("a file");
+        other.intent(1).expect("there is space").end(Kind::Acked, 0);
+        own.intent(2).expect("there is space").end(Kind::Acked, 0);
+        let entries = |record: &Record| {
+            let all = record.read().expect("reads").into_iter().flat_map(|file| file.entries);
+            all.map(|entry| entry.due_us).collect::<Vec<_>>()
+        };
+        assert_eq!((entries(&other), entries(&own)), (vec![1, 1], vec![2, 2]));
+    }
 }

@@ -1,5 +1,7 @@
 use firedrill_plan::plan::model::{COORDINATOR, Goal, LostWrites};
 
+use firedrill_wire::writes::Counts;
+
 use super::*;
 use crate::{
     log::{Event, Record},
@@ -119,6 +121,16 @@ fn what_is_not_known_is_never_held() {
     unknown(after(NONE, foreign(22)), "22 of 422 writes have an unknown outcome");
     let lost = Counts { unknown_absent: 300, ..counts(500, 3) };
     assert_eq!(after(NONE, lost).verdict, Verdict::Violated, "acknowledged and lost is proof");
+}
+
+#[test]
+fn a_record_with_another_value_is_not_kept() {
+    let card = after(NONE, Counts { altered: 2, ..counts(500, 0) });
+    assert_eq!((card.verdict, card.measured.value), (Verdict::Violated, Some(2.0)));
+    assert_eq!(card.why, "2 of 400 acknowledged writes are there with another value");
+    let allowed = LostWrites { at_most: 2, ..NONE };
+    assert_eq!(after(allowed, Counts { altered: 2, ..counts(500, 0) }).verdict, Verdict::Held);
+    assert_eq!(after(allowed, Counts { altered: 2, ..counts(500, 1) }).verdict, Verdict::Violated);
 }
 
 #[test]
