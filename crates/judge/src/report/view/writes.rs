@@ -11,7 +11,7 @@ use crate::{
 /// Maximum number of examples in a row.
 const EXAMPLES: usize = 5;
 
-/// What one vantage read back at one moment, of the writes since the moment before.
+/// A row: the writes that one vantage read back at one moment, of those since the moment before.
 #[derive(Debug, Serialize)]
 pub(crate) struct WritesView {
     pub(crate) probe: String,
