@@ -17,6 +17,7 @@ full:
     FIREDRILL_ALL=1 bash .ci/run
     tests/scenarios.sh
     FIREDRILL_ALL=1 tests/monkeys.sh
+    tests/stores.sh
 
 # Agents killed at random, by number: --trials N --seed S.
 crash-matrix *ARGS:
@@ -49,6 +50,10 @@ kernel:
 # The scenarios that everybody gets, on a lab.
 scenarios *NAMES:
     tests/scenarios.sh {{NAMES}}
+
+# Drills of real stores, in good and in broken configurations, on labs: STORE or STORE/FLEET.
+stores *NAMES:
+    tests/stores.sh {{NAMES}}
 
 # A game day that a control room starts at its time, on a lab.
 gameday:

@@ -7,7 +7,8 @@
 #                                  smtp (a mail server for the tests of crates/notify, from the registry of Python packages),
 #                                  fuzz (schemathesis for tests/serve, from the registry of Python packages),
 #                                  runit (agent/tests with a real runsv), man (groff for tests/man.rs),
-#                                  stores (PostgreSQL, Redis and etcd for the tests of crates/stores)
+#                                  stores (PostgreSQL, Redis and etcd for the tests of crates/stores),
+#                                  store-STORE (the programs of scenarios/stores/STORE)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
 # shellcheck source=tests/strict.sh
@@ -42,6 +43,20 @@ for recipe in "$@"; do
         has redis-sentinel || need+=(redis-sentinel)
         has etcd || need+=(etcd-server)
         ;;
+    store-haproxy) has haproxy || need+=(haproxy) ;;
+    store-etcd)
+        has haproxy || need+=(haproxy)
+        has etcd || need+=(etcd-server)
+        ;;
+    store-redis)
+        has redis-server || need+=(redis-server)
+        has redis-sentinel || need+=(redis-sentinel)
+        ;;
+    store-postgres) [[ -x /usr/lib/postgresql/15/bin/postgres ]] || need+=(postgresql-15) ;;
+    store-zookeeper)
+        has java || need+=(openjdk-17-jre-headless)
+        [[ -e /usr/share/java/zookeeper.jar ]] || need+=(zookeeper)
+        ;;
     runit) has runsv && has svlogd || need+=(runit) ;;
     man) has groff || need+=(groff-base) ;;
     ci-files | smtp | fuzz) python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv) ;;
@@ -57,7 +72,7 @@ for recipe in "$@"; do
         find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' | grep -q . || need+=(linux-image-amd64)
         ;;
     *)
-        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd, smtp, fuzz, runit, man, stores" >&2
+        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd, smtp, fuzz, runit, man, stores, store-STORE" >&2
         exit 2
         ;;
     esac
@@ -103,7 +118,8 @@ INITRD=No DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-rec
 # What was there before may be somebody's, and keeps its links.
 for package in "${need[@]}"; do
     case $package in
-    prometheus* | redis-*) rm -f "/etc/systemd/system/multi-user.target.wants/$package.service" ;;
+    prometheus* | redis-* | haproxy) rm -f "/etc/systemd/system/multi-user.target.wants/$package.service" ;;
+    etcd-server) rm -f /etc/systemd/system/multi-user.target.wants/etcd.service ;;
     postgresql-*) rm -f /etc/systemd/system/multi-user.target.wants/postgresql.service ;;
     esac
 done

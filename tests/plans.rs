@@ -46,6 +46,34 @@ fn every_scenario_of_the_library_has_a_plan_and_the_same_one_twice() {
 }
 
 #[test]
+fn every_drill_of_a_store_has_a_verdict_of_each_attack_for_both_fleets() {
+    let stores: Vec<_> = std::fs::read_dir("scenarios/stores").expect("the stores").collect();
+    assert!(stores.len() >= 4, "{stores:?}");
+    for store in stores {
+        let folder = store.expect("an entry").path();
+        let drill = folder.join("drill.toml").display().to_string();
+        let text = std::fs::read_to_string(&drill).expect(&drill);
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# |"))
+            .map(|row| row.split('|').map(str::trim).collect())
+            .collect();
+        let (head, rows) = rows.split_first().expect("a table of verdicts");
+        assert_eq!(head[1..3], ["good", "broken"], "{drill}");
+        assert!(rows.iter().any(|row| row[2] == "violated"), "{drill}");
+        for fleet in ["good", "broken"] {
+            let plan =
+                plan_of(&drill, &folder.join(fleet).with_extension("toml").display().to_string(), &[], 7);
+            let mut attacks: Vec<&str> = plan.attacks.iter().map(|attack| attack.name.as_str()).collect();
+            // An attack on a leader is planned for each host that might be it.
+            attacks.iter_mut().for_each(|name| *name = name.split(" (").next().unwrap_or(name));
+            attacks.dedup();
+            assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), attacks, "{drill} on {fleet}");
+        }
+    }
+}
+
+#[test]
 fn the_demo_fits_in_its_time_and_its_text_says_all() {
     let plan = plan_of("scenarios/demo.toml", "scenarios/fleet.toml", &[], 7);
     assert_eq!(plan.attacks.len(), 6);

@@ -1,6 +1,6 @@
-//! Tells people on call what is in force and how to halt it, by a file in `/run` and a line in syslog.
+//! Tells people on call which injections are in force and how to halt them, by a file in `/run` and a line in syslog.
 //!
-//! Informs only; a failure to write stops nothing.
+//! Only informs: nothing waits for these texts, and a text that cannot be written stops nothing.
 
 use std::{fmt::Write, os::unix::net::UnixDatagram, path::Path, time::Duration};
 
@@ -17,11 +17,11 @@ pub const FILE: &str = "active";
 /// The command that undoes everything at once.
 pub const HALT: &str = "firedrill-agent undo --all";
 
-/// Writes the list of injections in force, or removes the file if there are none. `wall_minus_boot_us` maps ends to the
-/// wall clock.
+/// Writes the list of injections in force, or removes the file if there are none. `wall_minus_boot_us` is the wall clock
+/// minus `CLOCK_BOOTTIME`, in microseconds; it converts the times at which injections end.
 ///
 /// # Errors
-/// The file could not be written.
+/// The file could not be written or removed.
 pub fn write(run_dir: &Path, open: &[OpenOne], wall_minus_boot_us: i128) -> std::io::Result<()> {
     let path = run_dir.join(FILE);
     if open.is_empty() {
@@ -33,31 +33,33 @@ pub fn write(run_dir: &Path, open: &[OpenOne], wall_minus_boot_us: i128) -> std:
     replace(&path, clean_lines(&text(open, wall_minus_boot_us)).as_bytes(), 0o644)
 }
 
+/// Returns the content of the file. It may still have control characters.
 fn text(open: &[OpenOne], wall_minus_boot_us: i128) -> String {
     let mut text = String::from("Firedrill breaks things on this host on purpose, right now.\n");
-    for one in open {
-        let ends = u64::try_from(i128::from(one.ends_boot_us) + wall_minus_boot_us).unwrap_or(0);
+    for injection in open {
+        let ends = u64::try_from(i128::from(injection.ends_boot_us) + wall_minus_boot_us).unwrap_or(0);
         let ends = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_micros(ends));
         // Writing to a string cannot fail.
         let _ = write!(
             text,
             "\ninjection  {} ({}, {:?})\ndrill      {}\nrun        {}\noperator   {}\n",
-            one.id,
-            one.kind,
-            one.state,
-            clean(&one.about.drill, NAME_MOST),
-            one.run,
-            clean(&one.about.operator, NAME_MOST)
+            injection.id,
+            injection.kind,
+            injection.state,
+            clean(&injection.about.drill, NAME_MOST),
+            injection.run,
+            clean(&injection.about.operator, NAME_MOST)
         );
-        if let Some(ticket) = &one.about.ticket {
+        if let Some(ticket) = &injection.about.ticket {
             let _ = writeln!(text, "ticket     {}", clean(ticket, NAME_MOST));
         }
-        let when = match one.state {
-            State::Armed | State::Injecting => "by itself; later by as long as its start takes",
+        let when = match injection.state {
+            // The hold is counted from the moment at which the fault is in force.
+            State::Armed | State::Injecting => "by itself, or later by the time that its start takes",
             _ => "at the latest, by itself",
         };
         let _ = writeln!(text, "ends       {ends} {when}");
-        for effect in &one.effects {
+        for effect in &injection.effects {
             let _ = writeln!(text, "effect     {}", clean(effect, TEXT_MOST));
         }
     }
@@ -65,9 +67,9 @@ fn text(open: &[OpenOne], wall_minus_boot_us: i128) -> String {
     text
 }
 
-/// Sends a line to syslog, if there is one.
+/// Sends a line to syslog, if this host has one. Never waits.
 pub fn syslog(message: &str) {
-    // Facility daemon (3), level notice (5).
+    // The priority of a syslog line is 8 times the facility, here daemon (3), plus the level, here notice (5).
     let message = clean(message, TEXT_MOST);
     let line = format!("<{}>firedrill-agent[{}]: {message}", 3 * 8 + 5, std::process::id());
     if let Ok(socket) = UnixDatagram::unbound() {
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
     use firedrill_wire::api::About;
 
-    fn one() -> OpenOne {
+    fn injection() -> OpenOne {
         OpenOne {
             id: "r1-stop-1".parse().unwrap(),
             run: "r1".parse().unwrap(),
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_makes_no_lines_and_moves_no_cursor() {
+    fn names_from_other_people_add_no_lines_and_no_control_characters() {
         let dir = tempfile::tempdir().unwrap();
         let evil = OpenOne {
             effects: vec!["stop \u{1b}]0;owned\u{7} x".into()],
@@ -105,7 +107,7 @@ mod tests {
                 operator: "\u{202e}ecila".into(),
                 ticket: Some("T\0\u{9b}2J".into()),
             },
-            ..one()
+            ..injection()
         };
         write(dir.path(), &[evil], 0).unwrap();
         let text = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
@@ -114,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn people_read_who_what_until_when_and_how_to_halt() {
+    fn the_file_has_drill_operator_end_effects_and_the_command_to_halt() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[one()], 1_000_000_000_000_000).unwrap();
+        write(dir.path(), &[injection()], 1_000_000_000_000_000).unwrap();
         let text = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
         for wanted in ["Friday", "r1-stop-1", "alice", "OPS-7", "2001-09-09T01:47:40Z", "stop checkout", HALT]
         {

@@ -1,8 +1,8 @@
 //! The audit: a record of every request that could harm or heal, accepted or refused, with its caller and its result.
 //!
 //! A request goes to journald as structured fields, or to syslog if there is no journald, and to files in the state
-//! directory, beside the events of injections. The files are rotated and bounded in bytes, and so is the part that
-//! repeated or refused requests can fill. Nothing here blocks a request or makes it fail.
+//! directory, beside the events of injections. The files are rotated and bounded in bytes. Repeated or refused requests
+//! can fill only a part of that space. Nothing here blocks a request or makes it fail.
 
 mod limit;
 mod record;
@@ -33,33 +33,35 @@ const WAITING: usize = 1024;
 #[derive(Clone)]
 pub struct Audit(Arc<Inner>);
 
-/// The work of the thread that writes.
+/// A piece of work for the writer thread.
 enum Work {
-    /// In a box, because the queue keeps blocks of 32 places.
+    /// Write an entry. The entry is in a box, because the queue allocates room for 32 messages at a time.
     Write(Box<Entry>),
-    /// Gives back its memory.
+    /// Return free memory to the kernel.
     Rest,
 }
 
 struct Inner {
+    /// The queue of the writer thread; `None` if that thread could not be started.
     writer: Option<Sender<Work>>,
     limit: Mutex<Limit>,
 }
 
 impl Audit {
-    /// Starts a thread that writes to files in that state directory and to the sockets of this machine.
+    /// Starts the writer thread, which writes to files in the state directory `state` and to this host's journald or
+    /// syslog.
     #[must_use]
     pub fn start(state: &Path) -> Self {
         Self::with(state, Sinks::default())
     }
 
     fn with(state: &Path, sinks: Sinks) -> Self {
-        // It takes memory for what waits, and none in advance for what may wait.
-        let (sender, mut works) = channel::<Work>(WAITING);
+        // This queue takes memory only for the messages that are in it, and none in advance.
+        let (sender, mut queue) = channel::<Work>(WAITING);
         let mut store = Store::new(state);
         let thread =
             std::thread::Builder::new().name("audit".into()).stack_size(256 << 10).spawn(move || {
-                while let Some(work) = works.blocking_recv() {
+                while let Some(work) = queue.blocking_recv() {
                     let Work::Write(entry) = work else {
                         heap::rest();
                         continue;
@@ -71,7 +73,7 @@ impl Audit {
                 }
             });
         let writer = thread.map(|_| sender).inspect_err(|error| {
-            tracing::error!("no thread is left, so requests are not recorded: {error}");
+            tracing::error!("the audit thread cannot be started, so requests are not recorded: {error}");
         });
         Self(Arc::new(Inner { writer: writer.ok(), limit: Mutex::default() }))
     }
@@ -84,14 +86,15 @@ impl Audit {
         }
     }
 
-    /// Gives back the memory of the thread that writes, now that nothing is to be written.
+    /// Asks the writer thread to return its free memory to the kernel. For times in which nothing is to be written.
     pub(crate) fn rest(&self) {
-        // If the queue is full, it has no rest yet.
+        // If the queue is full, the thread has much to write, and needs its memory.
         if let Some(writer) = &self.0.writer {
             drop(writer.try_send(Work::Rest));
         }
     }
 
+    /// Queues an entry for the writer thread. Never waits.
     fn put(&self, entry: Entry) {
         let Some(writer) = &self.0.writer else { return };
         if let Err(TrySendError::Full(Work::Write(entry))) = writer.try_send(Work::Write(Box::new(entry))) {
@@ -110,7 +113,7 @@ impl Audit {
     }
 }
 
-/// Records a request that is carried out by another process, because there is no agent.
+/// Records a request that this process carries out itself, because no agent runs. Writes in the calling thread.
 pub fn request_now(state: &Path, request: Request) {
     Sinks::default().send(&request);
     Store::new(state).append(&Entry::Request(request));

@@ -1,6 +1,7 @@
-//! Wakes a sleeping thread, of this process or of one that it has forked; sleeps until a time of CLOCK_BOOTTIME, which counts through suspend.
+//! Wakes a sleeping thread of this process or of a process that it has forked. Lets a thread sleep until a time of `CLOCK_BOOTTIME`, which
+//! counts through suspend.
 //!
-//! Only wakes: no data goes along, and a waiting thread may wake early. It checks for itself what there is to do.
+//! Only wakes: a bell carries no data, and a thread may wake early. The thread checks by itself what there is to do.
 
 use std::{
     io,
@@ -14,7 +15,7 @@ use rustix::{
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
 };
 
-/// An eventfd that can be rung and heard. All rings before it is heard count as one.
+/// A bell that one thread rings and another one hears (an eventfd). All rings before it is heard count as one.
 #[derive(Debug)]
 pub struct Bell(OwnedFd);
 
@@ -29,11 +30,11 @@ impl Bell {
 
     /// Rings. Never blocks.
     pub fn ring(&self) {
-        // Fails only after nearly 2^64 rings that nobody heard. Then it is still readable, so nobody misses a ring.
+        // Fails only after nearly 2^64 rings that nobody heard. The bell is still readable then, so no ring is missed.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
-    /// Clears all rings, and never blocks; true if there were any.
+    /// Clears all rings. Returns whether there were any. Never blocks.
     pub fn hear(&self) -> bool {
         rustix::io::read(&self.0, &mut [0; 8]).is_ok()
     }
@@ -67,16 +68,16 @@ impl Alarm {
         self.bell.ring();
     }
 
-    /// Waits until it is rung, or until `until_boot_us` (microseconds of CLOCK_BOOTTIME; with `None` only until it is rung). May return early;
-    /// the caller checks again.
+    /// Waits until the alarm is rung, or until `until_boot_us` (microseconds of `CLOCK_BOOTTIME`). With `None` it waits only for a ring. May
+    /// return early, so the caller checks the time again.
     pub fn wait(&self, until_boot_us: Option<u64>) {
         let spec = Itimerspec {
             it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            // All zero disarms the timer, which is right for `None` only.
+            // A time of zero disarms the timer. That is right for `None` only, so the time 0 becomes 1 µs.
             it_value: until_boot_us.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, |us| timespec(us.max(1))),
         };
         if timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec).is_err() {
-            // Without a timer, check again soon rather than never.
+            // Without the timer, the caller checks the time every millisecond.
             std::thread::sleep(Duration::from_millis(1));
             return;
         }
@@ -87,7 +88,8 @@ impl Alarm {
     }
 }
 
-/// Whether one of these descriptors is readable, or becomes so within that time. Returns false early if a signal interrupts it.
+/// Waits until one of these descriptors is readable, for at most the time `within`. Returns whether one is. Returns false early if a signal
+/// interrupts the wait.
 pub(crate) fn readable(fds: &[&dyn AsFd], within: Duration) -> bool {
     let mut fds: Vec<PollFd<'_>> =
         fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();

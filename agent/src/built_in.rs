@@ -1,4 +1,4 @@
-//! The ports of this build: the real fault kinds, kernel and server.
+//! The ports ([`Wiring`]) of the agent's program: the real fault kinds, kernel and server. Decides nothing.
 
 use std::{path::Path, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     wiring::{Compared, ServerParts, Snapshot, Wiring},
 };
 
-/// Returns the ports of this build, without clients of stores.
+/// Returns the ports of the agent's program, without clients of stores.
 #[must_use]
 pub fn wiring() -> Wiring {
     Wiring {
@@ -30,6 +30,7 @@ pub fn wiring() -> Wiring {
     }
 }
 
+/// Takes and compares snapshots of everything on the host that a fault could change.
 struct WholeHost;
 
 impl Snapshot for WholeHost {
@@ -53,12 +54,14 @@ impl Snapshot for WholeHost {
     }
 }
 
+/// Returns the findings for `doctor` on the host's capabilities.
 fn findings(host: &Host) -> Vec<Finding> {
-    let mut all = doctor::findings(host);
-    all.extend(service::findings(host));
-    all
+    let mut findings = doctor::findings(host);
+    findings.extend(service::findings(host));
+    findings
 }
 
+/// Serves the control API with the certificates that the configuration names, until `parts.stop` is cancelled.
 async fn serve_control(parts: ServerParts) -> Result<(), String> {
     let crl = parts.config.crl.as_deref().map(Path::to_path_buf);
     let tls = serve::Tls::load(&parts.config.cert, &parts.config.key, &parts.config.ca, crl.as_deref())

@@ -7,7 +7,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::injection::refuse;
 
-/// The caller, by the certificate.
+/// A caller of the control API: a person or program, by the certificate, or root on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The certificate's name, such as `alice`.
@@ -27,7 +27,7 @@ pub struct Caller {
 pub struct Certificate {
     /// Its serial number in hexadecimal; empty if it could not be read.
     pub serial: String,
-    /// The certificate, followed by those between it and the authority.
+    /// The certificate, followed by the intermediate certificates that the caller sent with it.
     pub chain: Vec<CertificateDer<'static>>,
 }
 
@@ -37,11 +37,11 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// Returns whether a certificate is trusted now; the error gives the reason against.
+/// Checks that a certificate is trusted now; the error is the reason why it is not.
 pub type Trusted<'a> = &'a dyn Fn(&Certificate) -> Result<(), String>;
 
 impl Caller {
-    /// Checks that a run belongs to this person.
+    /// Checks that this caller is the owner of a run.
     ///
     /// # Errors
     /// The run belongs to another person, who is named.
@@ -51,7 +51,7 @@ impl Caller {
         }
         Err(refuse(
             RefusalCode::NotAllowed,
-            format!("run {run} is {owner}'s, and {} may look at it and end it only", self.name),
+            format!("run {run} is {owner}'s, and {} may only look at it and end it", self.name),
             "start a run of your own",
         ))
     }

@@ -3,8 +3,7 @@
 //! Exit codes: 0 done · 1 the worker died, all was put back · 2 bad usage or configuration, it could not serve, or a
 //! halt or release could not be journaled · 3 `doctor` found something wrong · 6 something is stuck · 7 all that is
 //! known was put back, and records of what was in force are damaged or lost. Where several apply, 6 counts before 7
-//! and 7 before the others. A configuration that cannot be used keeps nothing from being put back, looked at or
-//! released.
+//! and 7 before the others. An unusable configuration does not prevent `undo`, `sweep`, `status`, `log` and `release`.
 
 mod check_config;
 mod doctor;
@@ -45,7 +44,7 @@ use crate::{
     wiring::Wiring,
 };
 
-/// The longest line of a log, in characters.
+/// Maximum length of a log line, in characters.
 const LOG_MOST: usize = 16_000;
 
 /// Injects faults on this host for drills, and always puts them back.
@@ -112,14 +111,15 @@ pub fn command() -> clap::Command {
     <Args as clap::CommandFactory>::command()
 }
 
-/// Runs the command line with what this build is put together from, and these clients of stores. Call it from a process with one thread.
+/// Runs the command line with the ports of the agent's program and these clients of stores. Call it from a process with one thread, because
+/// `serve` forks.
 pub fn main(args: impl IntoIterator<Item = OsString>, stores: &'static dyn Stores) -> ExitCode {
     run(args, Wiring { stores, ..built_in::wiring() })
 }
 
-/// Runs the command line with other ports to the host.
+/// Runs the command line with these ports to the host.
 pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let Args { verb, config } = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(help) => {
             let _ = help.print();
@@ -127,29 +127,36 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
         }
     };
     log_to_stderr();
-    if let Verb::CheckConfig { file } = &args.verb {
-        let code = check_config::run(file);
-        return if lost() { fail("the output could not be written") } else { code };
-    }
-    let tells = matches!(args.verb, Verb::Status { .. } | Verb::Log(_) | Verb::Doctor { .. });
-    let optional = args.config.is_none();
-    let usable = Usable::find(&args.config.unwrap_or_else(|| DEFAULT_FILE.into()), optional);
-    if let Some(trouble) = &usable.trouble {
-        errln!("firedrill-agent: {trouble}");
-    }
-    let result = match args.verb {
-        Verb::Serve => serve::run(usable, wiring),
-        Verb::Undo { all: _, no_halt } => undo_everywhere(&usable, wiring, !no_halt, true),
-        Verb::Sweep => undo_everywhere(&usable, wiring, false, false),
-        Verb::Release => release(usable.of_running_or_next()),
-        Verb::Status { json } => status(&usable, json),
-        Verb::Log(asked) => log::run(&usable, &asked),
-        Verb::Doctor { json } => doctor::run(&usable, &wiring, json),
+    // The other verbs change something on the host. Lost output is no failure for them, because that change was made.
+    let only_prints =
+        matches!(verb, Verb::Status { .. } | Verb::Log(_) | Verb::Doctor { .. } | Verb::CheckConfig { .. });
+    let usable = || find_config(config);
+    let result = match verb {
+        Verb::Serve => serve::run(usable(), wiring),
+        Verb::Undo { all: _, no_halt } => Ok(undo_everywhere(&usable(), wiring, !no_halt, true)),
+        Verb::Sweep => Ok(undo_everywhere(&usable(), wiring, false, false)),
+        Verb::Release => release(usable().of_running_or_next()),
+        Verb::Status { json } => status(&usable(), json),
+        Verb::Log(args) => log::run(&usable(), &args),
+        Verb::Doctor { json } => doctor::run(&usable(), &wiring, json),
         Verb::CheckConfig { file } => Ok(check_config::run(&file)),
     };
     let code = result.unwrap_or_else(|error| fail(&error.to_string()));
-    // What was done on the host counts more than that nobody was told.
-    if tells && code == ExitCode::SUCCESS && lost() { fail("the output could not be written") } else { code }
+    if only_prints && code == ExitCode::SUCCESS && lost() {
+        fail("the output could not be written")
+    } else {
+        code
+    }
+}
+
+/// Finds the configuration, and prints the problem of its file if there is one. `None` means the default file, which may be missing.
+fn find_config(file: Option<PathBuf>) -> Usable {
+    let optional = file.is_none();
+    let usable = Usable::find(&file.unwrap_or_else(|| DEFAULT_FILE.into()), optional);
+    if let Some(trouble) = &usable.trouble {
+        errln!("firedrill-agent: {trouble}");
+    }
+    usable
 }
 
 /// Writes log lines to standard error. `FIREDRILL_LOG` selects them: `debug`, or `info,hyper=warn`.
@@ -157,12 +164,12 @@ fn log_to_stderr() {
     let wanted = std::env::var("FIREDRILL_LOG").ok().and_then(|text| text.parse().ok());
     let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Plain(io::stderr())).with_ansi(false);
-    // A second one, in a process that has one already, is no matter.
+    // This fails if the process has a subscriber already, as in tests. That one is kept.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }
 
-/// Standard error, for whole lines of a log: each stays one line, whatever names and messages it has in it. A line that cannot be written is
-/// lost without an error, because the subscriber would print that error on the same standard error, and panic.
+/// Standard error, for log lines. Each call writes one line, also if a name or a message in it has line breaks. A line that cannot be written
+/// is lost without an error, because the subscriber would print that error on standard error too, and panic.
 struct Plain(io::Stderr);
 
 impl io::Write for Plain {
@@ -178,6 +185,10 @@ impl io::Write for Plain {
     }
 }
 
+/// Ends a halt: by the running agent, or in the journal if no agent runs.
+///
+/// # Errors
+/// The agent or the journal did not accept it, so the halt stays.
 fn release(config: &Config) -> io::Result<ExitCode> {
     let paths = config.paths();
     match ask(&paths, Call::Release, Duration::from_secs(10))? {
@@ -202,6 +213,10 @@ fn release(config: &Config) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints the status: the running agent's, or the one by the journal if no agent runs.
+///
+/// # Errors
+/// An agent runs, but does not answer with its status.
 fn status(usable: &Usable, json: bool) -> io::Result<ExitCode> {
     let config = usable.of_running_or_next();
     let (status, serves, damaged) = match ask(&config.paths(), Call::Status, Duration::from_secs(5))? {
@@ -211,20 +226,20 @@ fn status(usable: &Usable, json: bool) -> io::Result<ExitCode> {
             let (replayed, _) = read_any(&config.paths(), &Identity::here());
             let damaged = !replayed.damage.is_empty();
             let mut status = from_journal(config, replayed);
-            let wrong = usable.trouble.iter().map(|trouble| trouble.error.one_line());
-            let left = usable
+            let trouble = usable.trouble.iter().map(|trouble| trouble.error.one_line());
+            let in_force_before = usable
                 .before
                 .iter()
                 .filter(|before| before.paths != config.paths)
-                .filter(|before| read_any(&before.paths(), &Identity::here()).0.open().next().is_some());
-            let left = left.map(|before| {
-                format!(
-                    "something is in force by the journal in {}, which the configuration named before; \
-                     `firedrill-agent undo --all` puts it back",
-                    before.paths.state.display()
-                )
-            });
-            status.warnings.extend(wrong.chain(left));
+                .filter(|before| read_any(&before.paths(), &Identity::here()).0.open().next().is_some())
+                .map(|before| {
+                    format!(
+                        "something is in force according to the journal in {}, which the configuration named \
+                         before; `firedrill-agent undo --all` puts it back",
+                        before.paths.state.display()
+                    )
+                });
+            status.warnings.extend(trouble.chain(in_force_before));
             (status, false, damaged)
         }
     };
@@ -236,10 +251,10 @@ fn status(usable: &Usable, json: bool) -> io::Result<ExitCode> {
     if let Some(by) = &status.halted_by {
         outln!("halted by {}; `firedrill-agent release` ends that", plain(by));
     }
-    for one in &status.open {
-        let (kind, by) = (plain(&one.kind), plain(&one.about.operator));
-        outln!("{} ({kind}, run {}, by {by}): {:?}", one.id, one.run, one.state);
-        one.effects.iter().for_each(|effect| outln!("  {}", plain(effect)));
+    for injection in &status.open {
+        let (kind, by) = (plain(&injection.kind), plain(&injection.about.operator));
+        outln!("{} ({kind}, run {}, by {by}): {:?}", injection.id, injection.run, injection.state);
+        injection.effects.iter().for_each(|effect| outln!("  {}", plain(effect)));
     }
     if status.open.is_empty() {
         outln!("{}", if damaged { NONE_KNOWN } else { "nothing is in force" });
@@ -248,10 +263,11 @@ fn status(usable: &Usable, json: bool) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns the status of a host without a running agent, from its journal.
 fn from_journal(config: &Config, replayed: Replayed) -> AgentStatus {
-    let open = replayed.open().map(|found| Healed {
-        intent: found.intent.clone(),
-        state: found.state,
+    let open = replayed.open().map(|injection| Healed {
+        intent: injection.intent.clone(),
+        state: injection.state,
         detail: String::new(),
         foreign: Vec::new(),
         touched: true,

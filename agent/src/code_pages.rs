@@ -173,9 +173,9 @@ mod tests {
         let map = File::open("/proc/self/pagemap").unwrap();
         release_unchanged(&map, (from, from + 2 * page), page);
         // SAFETY: the pages stay mapped until below.
-        let all = unsafe { std::slice::from_raw_parts(pages, 2 * page) };
-        assert_eq!((resident(&all[..page]), resident(&all[page..])), (1, 0));
-        assert_eq!(all[0], 7);
+        let bytes = unsafe { std::slice::from_raw_parts(pages, 2 * page) };
+        assert_eq!((resident(&bytes[..page]), resident(&bytes[page..])), (1, 0));
+        assert_eq!(bytes[0], 7);
         // SAFETY: nothing uses the mapping any more.
         unsafe { munmap(at, 2 * page) }.unwrap();
     }

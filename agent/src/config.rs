@@ -34,7 +34,7 @@ pub use self::{
 /// The default path of the file.
 pub const DEFAULT_FILE: &str = "/etc/firedrill/agent.toml";
 
-/// The file is unusable.
+/// The reason why a configuration file is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It could not be read.
@@ -68,7 +68,7 @@ impl ConfigError {
     #[must_use]
     pub fn one_line(&self) -> String {
         let text = self.to_string();
-        // The lines between the place and the reason show the place to people.
+        // The first line has the place and the last one the reason. The lines between them quote the file.
         let (first, last) = (text.lines().next(), text.lines().rfind(|line| !line.is_empty()));
         match (self, first, last) {
             (Self::Parse { .. }, Some(first), Some(last)) if first != last => format!("{first}: {last}"),
@@ -80,7 +80,7 @@ impl ConfigError {
     #[must_use]
     pub fn hint(&self) -> String {
         let (Self::Read { file, .. } | Self::Parse { file, .. } | Self::Value { file, .. }) = self;
-        format!("repair the file until `firedrill-agent check-config {}` is content", file.display())
+        format!("repair the file until `firedrill-agent check-config {}` accepts it", file.display())
     }
 }
 
@@ -90,23 +90,24 @@ impl ConfigError {
 pub struct Config {
     /// The host's name, as in the fleet and the certificate; empty means the kernel's host name.
     pub host: String,
-    /// The environment to which the host belongs, such as `prod`; neither a scenario nor a certificate overrides it.
+    /// The environment to which the host belongs, such as `prod`; `None` if the file names none. Neither a scenario nor a
+    /// certificate overrides it.
     pub environment: Option<String>,
-    /// The address to listen on.
+    /// The address of the control API, on which the agent listens.
     pub listen: SocketAddr,
     /// The agent's certificate chain, PEM.
     pub cert: PathBuf,
-    /// Its key, PEM.
+    /// The key of the agent's certificate, PEM.
     pub key: PathBuf,
-    /// The authority that signs operators and agents, PEM.
+    /// The authority that signs the certificates of operators and agents, PEM.
     pub ca: PathBuf,
     /// Revoked certificates, PEM; by default `crl.pem` beside the authority, once it exists.
     pub crl: Option<PathBuf>,
     /// Ports of sshd, which are never blocked; by default those of sshd's configuration, else 22.
     pub ssh_ports: Vec<u16>,
-    /// The engine of faults on traffic.
+    /// The firewall that holds the rules of faults on traffic.
     pub firewall: Firewall,
-    /// Directories.
+    /// The directories of the agent, and of runit's services.
     pub paths: Places,
     /// Time limits of the agent.
     pub timings: Timings,
@@ -120,20 +121,20 @@ pub struct Config {
     /// The file from which this was read, for messages.
     #[serde(skip)]
     pub file: PathBuf,
-    /// Its text, to detect changes.
+    /// The text of that file, to detect changes.
     #[serde(skip)]
     pub text: String,
 }
 
-/// Directories.
+/// The directories of the agent, and of runit's services.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Places {
-    /// A directory that survives a reboot.
+    /// The directory of the journal, the lock and the audit files. It must survive a reboot.
     pub state: PathBuf,
-    /// A directory that is emptied by a reboot.
+    /// The directory of the local socket, and of files that list what is in force. A reboot must empty it.
     pub run: PathBuf,
-    /// The directories with runit's service directories.
+    /// The directories that have runit's service directories in them.
     pub runit: Vec<PathBuf>,
 }
 
@@ -148,21 +149,21 @@ impl Default for Places {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timings {
-    /// An injection that would start later than this after its time does not start.
+    /// Maximum delay of a start. An injection that would start later does not start.
     pub start_tolerance: Span,
     /// The interval at which evidence is collected.
     pub look_every: Span,
     /// A process of the agent without a heartbeat for this long is killed, and its faults are undone.
     pub stale_after: Span,
-    /// The guardian acts this long after a deadline.
+    /// The time from a deadline that the worker missed until the guardian acts instead.
     pub grace: Span,
-    /// Maximum number of tries of an undo that fail at once; tries that wait are limited by the budget.
+    /// Maximum number of tries of an undo that fail at once. Tries that wait for something are limited only by the budget.
     pub undo_tries: u32,
-    /// The pause after its first try; each pause is twice the one before.
+    /// The pause after the first try of an undo; each pause is twice the one before.
     pub undo_pause: Span,
-    /// The longest pause.
+    /// The longest pause between two tries of an undo.
     pub undo_pause_most: Span,
-    /// The guardian takes over an undo that takes longer, retries included.
+    /// Maximum time of an undo, with all tries and pauses. After that, the guardian takes over the undo.
     pub undo_budget: Span,
 }
 
@@ -195,7 +196,7 @@ impl Timings {
     }
 }
 
-/// The address of the metrics. They are not encrypted, so only local ones are allowed.
+/// The address of the metrics. Metrics are not encrypted, so only an address on this host is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum MetricsAt {
@@ -211,6 +212,7 @@ impl Default for Config {
         Self {
             host: String::new(),
             environment: None,
+            // All addresses of the host, IPv6 and IPv4.
             listen: SocketAddr::from(([0; 16], DEFAULT_PORT)),
             cert: etc.join("agent.pem"),
             key: etc.join("agent.key"),
@@ -230,20 +232,20 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the file.
+    /// Reads a configuration file.
     ///
     /// # Errors
-    /// It cannot be read, or has an invalid value.
+    /// The file cannot be read, is no valid TOML, or has an unknown key or an invalid value.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file)
             .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
         Self::parse(&text, file)
     }
 
-    /// Parses the text of a file; the name is for messages.
+    /// Parses the text of a file. The path is only used in messages.
     ///
     /// # Errors
-    /// It has an invalid value.
+    /// The text is no valid TOML, or has an unknown key or an invalid value.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text)
             .map_err(|source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) })?;
@@ -260,13 +262,17 @@ impl Config {
         Ok(config)
     }
 
+    /// Checks all values.
+    ///
+    /// # Errors
+    /// The first invalid value.
     fn validate(&self) -> Result<(), ConfigError> {
         let wrong = |what: String| Err(ConfigError::Value { file: self.file.clone(), what });
         if let Some(MetricsAt::Listen(address)) = &self.metrics
             && !address.ip().is_loopback()
         {
             return wrong(format!(
-                "metrics.listen = \"{address}\" would show them to others unencrypted; use a loopback address or metrics.socket"
+                "metrics.listen = \"{address}\" would show the metrics to other hosts without encryption; use a loopback address or metrics.socket"
             ));
         }
         let times = &self.timings;
@@ -300,7 +306,8 @@ impl Config {
         Paths { state, run, runit }
     }
 
-    /// Returns the host by this configuration. Call it in the process that uses it, after any fork.
+    /// Returns the ports to this host, with the paths and ports of this configuration. Call it after any fork, in the process
+    /// that uses them.
     #[must_use]
     pub fn host(&self) -> Host {
         let host = Host::new(self.host.clone(), self.paths(), self.listen.port(), self.ssh_ports.clone());
@@ -315,7 +322,7 @@ fn sshd_ports() -> Vec<u16> {
         files.extend(
             dir.flatten()
                 .map(|entry| entry.path())
-                .filter(|path| path.extension().is_some_and(|e| e == "conf")),
+                .filter(|path| path.extension().is_some_and(|extension| extension == "conf")),
         );
     }
     let mut ports: Vec<u16> = files
@@ -331,6 +338,7 @@ fn sshd_ports() -> Vec<u16> {
     ports
 }
 
+/// Returns the ports in the `Port` and `ListenAddress` lines of a configuration of sshd.
 fn ports_in(sshd_config: &str) -> Vec<u16> {
     sshd_config
         .lines()

@@ -1,4 +1,5 @@
-//! The control API: the seam between the server, which knows certificates, and the supervisor, which knows injections.
+//! The control API: the interface between the server, which knows certificates, and the supervisor, which knows
+//! injections. It decides nothing itself.
 
 use firedrill_approval::Opened;
 use firedrill_wire::{
@@ -18,7 +19,7 @@ pub use crate::caller::{Caller, Certificate, Trusted};
 
 use crate::audit::Request;
 
-/// A stream of items after a number: first the existing ones, then new ones.
+/// A stream of numbered items, after a given number: first the existing ones, then new ones as they come.
 pub type Feed<T> = std::pin::Pin<Box<dyn futures_util::Stream<Item = T> + Send>>;
 
 /// The calls of the control API. All calls may block for as long as they need; the server runs them off its own
@@ -29,7 +30,7 @@ pub type Feed<T> = std::pin::Pin<Box<dyn futures_util::Stream<Item = T> + Send>>
 pub trait Control: Send + Sync + 'static {
     /// Returns the present state of the host.
     fn status(&self) -> AgentStatus;
-    /// Returns the clocks as quickly as possible, because offsets are measured with it.
+    /// Returns the clocks as quickly as possible: the coordinator measures the offset of this host's clock with this call.
     fn clock(&self) -> Clock;
     /// Returns the host's capabilities.
     fn doctor(&self) -> Doctor;
@@ -55,7 +56,7 @@ pub trait Control: Send + Sync + 'static {
     /// Journals injections, all or none.
     ///
     /// # Errors
-    /// Nothing was armed, with the reason.
+    /// Nothing was armed; the error is the reason.
     fn arm(&self, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem>;
     /// Renews a run's lease.
     ///
@@ -67,7 +68,7 @@ pub trait Control: Send + Sync + 'static {
     fn distrust(&self, trusted: Trusted<'_>);
     /// Records a request that could harm or heal, with its result. Never blocks.
     fn audit(&self, request: Request);
-    /// Undoes; returns when this is done. Never refused.
+    /// Undoes injections, and returns when this is done. Never refused.
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer;
     /// Ends a halt.
     ///
@@ -79,7 +80,7 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// The run is unknown here.
     fn finish(&self, run: &RunId) -> Result<EndState, Problem>;
-    /// Streams the events after that number, then new ones.
+    /// Streams the journaled events with numbers above `after`, then new ones.
     fn events(&self, after: u64) -> Feed<AgentEvent>;
     /// Starts probes of a run; replaces those that already run.
     ///
@@ -91,27 +92,28 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// The run has no probes here, or belongs to another person.
     fn read_back(&self, caller: &Caller, run: &RunId) -> Result<ReadBacks, Problem>;
-    /// Tries out a path with a few packets; blocks until all answers have come or their time is over.
+    /// Tries out a network path with a few packets. Blocks until all answers have come or their time is over.
     ///
     /// # Errors
-    /// The host's policy or a halt refuses it, or it exceeds the fixed maximum.
+    /// The host's policy or a halt refuses it, or it exceeds the fixed limits of exchanges.
     fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem>;
-    /// Starts reading logs of a run, in place of those that it read before.
+    /// Starts reading logs for a run, in place of those that were read for it before.
     ///
     /// # Errors
     /// The host's policy or a halt refuses it, or a log cannot be read.
     fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem>;
     /// Stops reading a run's logs. Bins that exist can still be fetched.
     fn stop_logs(&self, run: &RunId);
-    /// Streams what was read after that number, then what is new; ends when nothing more is read and all was sent.
+    /// Streams the bins of a run's logs with numbers above `after`, then new ones; ends when the logs are no longer read
+    /// and all bins were sent.
     ///
     /// # Errors
     /// The run has no logs here.
     fn log_bins(&self, run: &RunId, after: u64) -> Result<Feed<LogBin>, Problem>;
     /// Stops a run's probes; their measurements can still be read.
     fn stop_probes(&self, run: &RunId);
-    /// Streams the bins after that number, then new ones; ends when the run's probes have stopped and all bins were
-    /// sent.
+    /// Streams the bins of a run's probes with numbers above `after`, then new ones; ends when the probes have stopped and
+    /// all bins were sent.
     ///
     /// # Errors
     /// The run has no probes here.

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-/// Waits while the file `crash-point` in the run directory names this place, possibly among others; writes the waiting
-/// process to `crash-point.reached`.
+/// Waits as long as the file `crash-point` in the run directory names this place, possibly among others. Writes the id of
+/// the waiting process to `crash-point.reached`, for the test that ends it.
 #[cfg(debug_assertions)]
 pub(crate) fn at(run_dir: &Path, place: &str) {
     let wanted = || {
@@ -13,12 +13,13 @@ pub(crate) fn at(run_dir: &Path, place: &str) {
             .is_ok_and(|text| text.split_whitespace().any(|word| word == place))
     };
     if wanted() {
-        let said = std::fs::write(run_dir.join("crash-point.reached"), std::process::id().to_string());
-        while said.is_ok() && wanted() {
+        let reached = std::fs::write(run_dir.join("crash-point.reached"), std::process::id().to_string());
+        while reached.is_ok() && wanted() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 }
 
+/// Does nothing in a release.
 #[cfg(not(debug_assertions))]
 pub(crate) const fn at(_run_dir: &Path, _place: &str) {}

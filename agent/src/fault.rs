@@ -29,6 +29,7 @@ mod service_kill;
 mod service_restart;
 mod service_stop;
 mod signal;
+mod user;
 
 use firedrill_wire::Fault;
 

@@ -4,7 +4,7 @@
 //! - The **worker** serves coordinators and injects. It undoes everything and exits when the guardian dies, and when
 //!   guardian and helper are both stopped.
 //! - The **helper** sleeps. It is forked in advance because faults may prevent new processes. It undoes everything when
-//!   told to, or by itself when the guardian is gone or stopped; it first kills a worker that does not answer.
+//!   the guardian orders it, or by itself when the guardian is gone or stopped. It first kills a worker that hangs.
 //!
 //! They share one page of memory with heartbeats and the earliest deadline. None of them is ever killed by name. A
 //! process that takes over first kills the one that it replaces, so that a process that is continued later does
@@ -54,14 +54,14 @@ use crate::{
     wiring::Wiring,
 };
 
-/// Maximum time that the socket of an ending agent may outlive its lock.
-const LINGERS: Duration = Duration::from_secs(1);
+/// Maximum time from the release of an ending agent's lock to the end of its socket.
+const SOCKET_LINGERS: Duration = Duration::from_secs(1);
 
-/// Runs the agent until it is told to stop (SIGTERM, SIGINT) or something dies. Call it from the main thread of a
-/// process that has no other.
+/// Runs the agent until it is asked to stop (SIGTERM, SIGINT) or one of its processes dies. Returns its exit code. Call it
+/// from the main thread of a process that has no other thread.
 ///
 /// # Errors
-/// It could not begin: another agent runs, or there is no memory or process left.
+/// The agent could not begin: another agent runs, or the kernel gives no memory or no process.
 pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     crate::heap::one_heap();
     let paths = config.paths();
@@ -79,9 +79,10 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
             return Ok(ExitCode::from(if code == 0 { EXIT_CANNOT } else { code }));
         }
     };
-    // A predecessor whose lock was deleted still has its faults in force. It closes its socket when it ends.
+    // If somebody deleted the lock of an agent that still runs, this process has got the lock, too. The socket of that agent
+    // shows it.
     let time = wiring.time;
-    let until = Now::of(time).awake_after(LINGERS);
+    let until = Now::of(time).awake_after(SOCKET_LINGERS);
     while local::listens(&paths) {
         if time.awake_us() >= until {
             return Err(io::Error::new(
@@ -103,7 +104,7 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
         guardian: rustix::process::getpid(),
         lock,
     });
-    // Blocked in all three: each reads its own signals from a descriptor.
+    // These signals are blocked in all three processes, because each reads its own from a descriptor.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
@@ -138,6 +139,7 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     Ok(Guardian { shared, helper, worker, signals }.watch())
 }
 
+/// The guardian, once it has forked the other two.
 struct Guardian {
     shared: Arc<Shared>,
     helper: Child,
@@ -146,13 +148,14 @@ struct Guardian {
 }
 
 impl Guardian {
+    /// Watches until the agent ends, then makes sure that everything is put back. Returns the agent's exit code.
     fn watch(&mut self) -> ExitCode {
         let end = self.wait_for_end();
         let page = self.shared.page;
         let code = match end {
             End::Left(code) => u8::try_from(code).unwrap_or(EXIT_WORKER_DIED),
             End::HelperDied => {
-                tracing::error!("the helper died; putting everything back and leaving, to be started again");
+                tracing::error!("the helper died; putting everything back, then exiting to be started again");
                 EXIT_WORKER_DIED
             }
             End::Died(why) => {
@@ -160,25 +163,26 @@ impl Guardian {
                 EXIT_WORKER_DIED
             }
         };
-        // A zombie worker holds nothing: its sockets are closed, and with them go the kernel's own objects.
+        // The dead worker's sockets are closed, and the kernel removes the objects that belong to them.
         self.worker.kill();
         page.order(end.order());
         let healed = self.wait_for_helper();
         let healed = healed.unwrap_or_else(|| {
-            tracing::error!("the helper did not do it; the guardian puts back by itself");
+            tracing::error!("the helper did not put everything back; the guardian does it");
             self.shared.heal(&HealReason::WorkerDied, || {})
         });
         ExitCode::from(if healed == 0 { code } else { healed })
     }
 
+    /// Checks worker and helper again and again. Returns when the worker has ended or has to be killed.
     fn wait_for_end(&mut self) -> End {
         let page = self.shared.page;
         let mut watch = Watched::new(self.shared.now(), self.shared.limits());
         let holders = [self.shared.guardian.as_raw_nonzero().get(), self.worker.raw(), self.helper.raw()];
-        let mut said = false;
+        let mut reported = false;
         loop {
             page.guardian_beat.fetch_add(1, SeqCst);
-            self.shared.keep_lock(&holders, &mut said);
+            self.shared.keep_lock(&holders, &mut reported);
             let interval = self.shared.interval();
             let fds: [&dyn AsFd; 4] = [&self.worker, &self.helper, &self.signals, &page.bells().guardian];
             self.shared.time().wait_any(&fds, interval);
@@ -215,7 +219,7 @@ impl Guardian {
         }
     }
 
-    /// Waits for the helper. Returns the exit code of its heal, or `None` if it died or hangs.
+    /// Waits until the helper has put everything back. Returns its exit code, or `None` if it died or hangs.
     fn wait_for_helper(&mut self) -> Option<u8> {
         let awaited = Awaited::new(self.shared.now(), self.shared.limits());
         loop {

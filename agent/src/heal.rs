@@ -1,7 +1,7 @@
-//! Undoing: the same code for the supervisor's threads, the guardian's helper and the command line.
+//! Undoes injections. The supervisor's threads, the guardian's helper and the command line use the same code.
 //!
-//! Works in reverse order, never stops at the first error, repeats tries whose failure may be temporary, and collects
-//! all errors. Needs no runtime, no fault kinds, and no successful write.
+//! It works in reverse order, never stops at the first error, tries again if a failure may be temporary, and collects
+//! all errors. It needs no async runtime, no code of fault kinds, and no successful write.
 
 use std::time::Duration;
 
@@ -18,19 +18,19 @@ use crate::{
 /// Carries out one undo.
 pub type Apply = fn(&Undo, &Host) -> Result<Undone, UndoError>;
 
-/// A try that took this long has waited for something; it does not count against the number of tries.
+/// A try that took at least this time has waited for something. It does not count against the number of tries.
 const WAITED: Duration = Duration::from_secs(1);
 
 /// The number of tries of an undo, and the pauses between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Maximum number of tries that fail at once. Tries that wait for something are bounded by the time alone.
+    /// Maximum number of tries that fail at once. Tries that wait for something are limited only by the time.
     pub tries: u32,
     /// The first pause. Each pause is twice the one before, if the try between them failed at once.
     pub first: Duration,
     /// The longest pause.
     pub most: Duration,
-    /// Maximum time of all tries together: none begins that may end later.
+    /// Maximum time of all tries and pauses together. No try begins that may end later.
     pub within: Duration,
 }
 
@@ -44,70 +44,80 @@ impl Default for Retry {
 }
 
 impl Retry {
-    fn pause(&self, after: u32) -> Duration {
-        self.first.saturating_mul(1 << after.saturating_sub(1).min(20)).min(self.most)
+    /// Returns the pause after this number of tries that failed at once.
+    fn pause(&self, failed: u32) -> Duration {
+        self.first.saturating_mul(1 << failed.saturating_sub(1).min(20)).min(self.most)
     }
 
-    /// Starts the budget at the first try.
+    /// Begins to count tries and time.
     fn begin(self, time: &dyn Time) -> Tries<'_> {
         let now = time.awake_us();
-        Tries { retry: self, time, began: now, tried: now, counted: 0 }
+        Tries { retry: self, time, began_us: now, try_began_us: now, counted: 0 }
     }
 
-    /// Returns the sum of all pauses.
+    /// Returns the sum of all pauses, if each try fails at once.
     #[must_use]
     pub fn all_pauses(&self) -> Duration {
-        (1..self.tries).map(|try_| self.pause(try_)).sum()
+        (1..self.tries).map(|failed| self.pause(failed)).sum()
     }
 }
 
-/// Counts the tries of one undo, or of several that take turns.
+/// Counts the tries of one undo, or of several that take turns. Times are by the clock that stands still during suspend.
 struct Tries<'a> {
     retry: Retry,
     time: &'a dyn Time,
-    began: u64,
-    tried: u64,
+    /// The start of the first try, in microseconds.
+    began_us: u64,
+    /// The start of the last try, in microseconds.
+    try_began_us: u64,
+    /// Number of tries that failed at once.
     counted: u32,
 }
 
 impl Tries<'_> {
-    /// Notes the begin of a try.
-    fn again(&mut self) {
-        self.tried = self.time.awake_us();
+    /// Notes that a try begins now.
+    fn begin_try(&mut self) {
+        self.try_began_us = self.time.awake_us();
     }
 
-    /// Returns the pause after a try that failed; `None` if no other follows. `longest` is the maximum wait of the next
+    /// Returns the pause after a try that failed; `None` if no other try follows. `longest` is the maximum wait of the next
     /// try.
     fn pause(&mut self, longest: Duration) -> Option<Duration> {
         let now = self.time.awake_us();
         let since = |then| Duration::from_micros(now.saturating_sub(then));
-        self.pause_after(since(self.began), since(self.tried), longest)
+        self.pause_after(since(self.began_us), since(self.try_began_us), longest)
     }
 
-    /// Returns the same, for the given time since the first try began and since the last one did.
-    fn pause_after(&mut self, all: Duration, took: Duration, longest: Duration) -> Option<Duration> {
+    /// Returns the same as [`Tries::pause`]. `total` is the time since the first try began, and `took` the time since the last
+    /// one began.
+    fn pause_after(&mut self, total: Duration, took: Duration, longest: Duration) -> Option<Duration> {
         if took < WAITED {
             self.counted += 1;
         }
         let pause = self.retry.pause(self.counted);
-        // A budget that is too short for one wait still allows for failures that pass at once.
+        // The next try may take as long as the last one, or as long as it may wait. Such a wait counts for at most half of the
+        // budget, so that with a short budget there is still a second try.
         let next = took.max(longest.min(self.retry.within / 2));
-        (self.counted < self.retry.tries && all + pause + next <= self.retry.within).then_some(pause)
+        (self.counted < self.retry.tries && total + pause + next <= self.retry.within).then_some(pause)
     }
 }
 
 /// The progress of undoing one injection.
 #[derive(Debug, Default)]
 pub struct PutBack {
+    /// The actions that are still to be done, in the order in which the effects were made.
     left: Vec<Undo>,
+    /// Descriptions of the actions that were done.
     details: Vec<String>,
+    /// Changes by others, which were left alone.
     foreign: Vec<String>,
+    /// The errors of the last try.
     errors: Vec<UndoError>,
 }
 
 impl PutBack {
-    /// Returns the undo actions of an intent that are still meaningful in this boot. Of an armed one, only those that
-    /// remove staged objects: it has not started, so all other differences are somebody else's.
+    /// Returns the undo actions of an intent that are still necessary in this boot. For an armed injection these are only the
+    /// actions that remove staged objects: it has not started, so all other differences were made by others.
     #[must_use]
     pub fn of(intent: &Intent, state: State, here: &Identity) -> Self {
         let same_boot = intent.identity.boot_id == here.boot_id;
@@ -126,7 +136,7 @@ impl PutBack {
         new
     }
 
-    /// Tries the remaining actions once, in reverse order; true if another try may help.
+    /// Tries the remaining actions once, in reverse order. Returns whether another try may help.
     pub fn once(&mut self, apply: Apply, host: &Host) -> bool {
         let mut left = Vec::new();
         self.errors.clear();
@@ -158,13 +168,13 @@ impl PutBack {
         self.left.iter().map(Undo::longest).sum()
     }
 
-    /// Returns the present errors, for people.
+    /// Returns the errors of the last try, for people.
     #[must_use]
     pub fn errors(&self) -> Vec<String> {
         self.errors.iter().map(ToString::to_string).collect()
     }
 
-    /// Returns the final state, the actions that were done, and the changes by others.
+    /// Returns the final state, the actions that were done (or the errors, if it is stuck), and the changes by others.
     #[must_use]
     pub fn end(self) -> (State, String, Vec<String>) {
         let (state, texts) =
@@ -174,8 +184,8 @@ impl PutBack {
     }
 }
 
-/// Undoes one injection. `failed` is called for every try that failed and will be repeated, and waits for the given pause
-/// before that.
+/// Undoes one injection. Before each further try it calls `failed` with the number of the try that failed, its errors, and the
+/// pause, for which `failed` must wait.
 pub fn put_back(
     mut work: PutBack,
     apply: Apply,
@@ -186,9 +196,9 @@ pub fn put_back(
 ) -> PutBack {
     let mut tries = retry.begin(time);
     for attempt in 1.. {
-        tries.again();
-        let again = work.once(apply, host);
-        if work.is_done() || !again {
+        tries.begin_try();
+        let may_help = work.once(apply, host);
+        if work.is_done() || !may_help {
             break;
         }
         let Some(pause) = tries.pause(work.longest()) else { break };
@@ -197,7 +207,7 @@ pub fn put_back(
     work
 }
 
-/// One injection after [`put_back_all`].
+/// An injection after it was put back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Healed {
     /// The injection.
@@ -212,8 +222,16 @@ pub struct Healed {
     pub touched: bool,
 }
 
-/// Undoes all that is open, the newest first; each gets its first try before any gets its second. `tick` is called
-/// before every try and pause, for heartbeats.
+/// The work on one injection in [`put_back_all`].
+struct Work<'a> {
+    found: &'a Found,
+    put_back: PutBack,
+    /// Whether another try may help.
+    again: bool,
+}
+
+/// Undoes all injections that are open, the newest first. Each gets its first try before any gets its second. `tick` is called
+/// before each try and again and again during pauses, for heartbeats.
 #[must_use]
 pub fn put_back_all<'a>(
     open: impl Iterator<Item = &'a Found>,
@@ -224,52 +242,58 @@ pub fn put_back_all<'a>(
     time: &dyn Time,
     mut tick: impl FnMut(),
 ) -> Vec<Healed> {
-    let mut all = Vec::new();
-    let mut work: Vec<(&Found, PutBack, bool)> = Vec::new();
+    let mut healed = Vec::new();
+    let mut works: Vec<Work<'_>> = Vec::new();
     for found in open {
         match without_undo(found, here) {
-            Some(healed) => all.push(healed),
-            None => work.push((found, PutBack::of(&found.intent, found.state, here), true)),
+            Some(without_undo) => healed.push(without_undo),
+            None => {
+                let put_back = PutBack::of(&found.intent, found.state, here);
+                works.push(Work { found, put_back, again: true });
+            }
         }
     }
-    work.reverse();
+    works.reverse();
     let mut tries = retry.begin(time);
     loop {
-        tries.again();
-        for (_, one, again) in work.iter_mut().filter(|(_, _, again)| *again) {
+        tries.begin_try();
+        for work in works.iter_mut().filter(|work| work.again) {
             tick();
-            *again = one.once(apply, host) && !one.is_done();
+            work.again = work.put_back.once(apply, host) && !work.put_back.is_done();
         }
-        let failed = || work.iter().filter(|(_, _, again)| *again);
+        let failed = || works.iter().filter(|work| work.again);
         if failed().next().is_none() {
             break;
         }
-        let Some(mut left) = tries.pause(failed().map(|(_, one, _)| one.longest()).sum()) else { break };
-        while !left.is_zero() {
+        let longest = failed().map(|work| work.put_back.longest()).sum();
+        let Some(mut pause) = tries.pause(longest) else { break };
+        // In short pieces, so that the heartbeats go on.
+        while !pause.is_zero() {
             tick();
-            let piece = left.min(Duration::from_millis(100));
+            let piece = pause.min(Duration::from_millis(100));
             time.sleep(piece);
-            left -= piece;
+            pause -= piece;
         }
     }
-    all.extend(work.into_iter().map(|(found, one, _)| {
-        let (state, detail, foreign) = one.end();
-        let intent = found.intent.clone();
-        if state == State::Undone && found.state == State::Armed && same_boot(found, here) {
+    healed.extend(works.into_iter().map(|work| {
+        let (state, detail, foreign) = work.put_back.end();
+        let intent = work.found.intent.clone();
+        if state == State::Undone && work.found.state == State::Armed && same_boot(work.found, here) {
             let detail = format!("it had not started; {detail}");
             return Healed { intent, state: State::Disarmed, detail, foreign, touched: false };
         }
         Healed { intent, state, detail, foreign, touched: true }
     }));
-    all
+    healed
 }
 
+/// Whether an injection was armed in the present boot.
 fn same_boot(found: &Found, here: &Identity) -> bool {
     found.intent.identity.boot_id == here.boot_id
 }
 
-/// Returns the end of an injection that needs no undo: one that never started and staged nothing, or one that cannot be
-/// undone.
+/// Returns the result for an injection that needs no undo, because it never started and staged nothing, or because it cannot be
+/// undone. `None` for all others.
 fn without_undo(found: &Found, here: &Identity) -> Option<Healed> {
     let reversible = found.intent.live.ask.fault.reversible();
     let stages = found.intent.live.prepared.undo.iter().any(Undo::takes_away_staged);
@@ -293,24 +317,25 @@ fn without_undo(found: &Found, here: &Identity) -> Option<Healed> {
     })
 }
 
-/// Journals the results of undoing afterwards.
+/// Journals the results of [`put_back_all`], which itself writes nothing.
 pub fn journal_all(journal: &mut Journal, healed: &[Healed], reason: &HealReason) {
     if healed.is_empty() {
         return;
     }
-    for one in healed {
+    for healed in healed {
         let changed = |to, reason, detail, foreign| What::Changed {
-            injection: one.intent.id().clone(),
-            run: one.intent.run.clone(),
+            injection: healed.intent.id().clone(),
+            run: healed.intent.run.clone(),
             to,
             reason,
             detail,
             foreign,
         };
-        if one.touched {
+        if healed.touched {
             journal.event(changed(State::Undoing, Some(reason.clone()), String::new(), Vec::new()));
         }
-        journal.event(changed(one.state, Some(reason.clone()), one.detail.clone(), one.foreign.clone()));
+        let (detail, foreign) = (healed.detail.clone(), healed.foreign.clone());
+        journal.event(changed(healed.state, Some(reason.clone()), detail, foreign));
     }
     journal.sync();
 }

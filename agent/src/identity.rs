@@ -1,12 +1,12 @@
-//! Identifies the machine and its boot. Only the boot decides what has to be undone: the kernel generates its id,
-//! whereas a machine's id is a file that people and clones change.
+//! Identifies the machine and its boot. Only the boot decides which effects have to be undone, because the kernel generates
+//! its id. A machine's id is a file that people and clones change.
 
 use serde::{Deserialize, Serialize};
 
 /// A machine and one of its boots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// `/etc/machine-id`, for people; `none` where there is no such file.
+    /// The content of `/etc/machine-id`, for people; `none` if there is no such file.
     pub machine_id: String,
     /// The kernel's boot id.
     pub boot_id: String,

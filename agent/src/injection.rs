@@ -1,6 +1,6 @@
-//! One injection on this host, whatever its kind: what was asked, what was prepared, and the code that makes the effect.
+//! An injection of any kind on this host: the request, the result of `prepare`, and the interface to the code of its kind.
 //!
-//! Knows no fault kind. The table of kinds is [`crate::fault::of`]; everything else goes by [`Inject`].
+//! Knows no fault kind. The table of kinds is [`crate::fault::of`]; all other code uses [`Inject`].
 
 mod basis;
 mod called_off;
@@ -24,7 +24,7 @@ use firedrill_wire::InjectionId;
 
 use crate::host::Host;
 
-/// Forgets an injection that is over. A later one with the same id begins anew.
+/// Forgets an injection that is over, so that a later one with the same id is a new injection.
 pub(crate) fn forget(host: &Host, id: &InjectionId) {
     once::forget(host, id);
     called_off::forget(host, id);

@@ -1,6 +1,6 @@
-//! The journal: an undo is recorded here, safe from a power loss, before anything is touched.
+//! The journal: the agent records each undo here, safe from a power loss, before it touches anything.
 //!
-//! It is append-only, with one readable line per record. A write that fails refuses injections but never an undo:
+//! Records are only appended, each as one readable line. If a write fails, injections are refused, but an undo never is:
 //! events that cannot be written wait in memory, and are written when there is room again.
 
 mod closed;
@@ -39,7 +39,7 @@ use crate::{host::Paths, identity::Identity, time::Time};
 
 /// The file's name in the state directory.
 pub const FILE: &str = "journal";
-/// A journal of this many bytes is rewritten, or later if the records that have to stay are longer.
+/// The size in bytes at which a journal is rewritten. If the records that have to stay are longer, that size is larger.
 const LARGE: u64 = 8 * 1024 * 1024;
 /// Maximum number of the newest events that stay readable for coordinators that were cut off.
 const EVENTS_KEPT: usize = 10_000;
@@ -52,6 +52,7 @@ const WAITING_MOST: usize = 10_000;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what} {}", path.display())]
 pub struct JournalError {
+    /// The action that failed, such as `open`.
     what: &'static str,
     path: PathBuf,
     source: io::Error,
@@ -65,11 +66,12 @@ impl JournalError {
     }
 }
 
-/// Records that were written and wait for the disk.
+/// Records that were written to the file, and may not be on the disk yet.
 #[derive(Debug)]
 pub struct Pending {
     file: Arc<File>,
     path: PathBuf,
+    /// The number of the newest event among them.
     seq: u64,
 }
 
@@ -93,10 +95,13 @@ pub struct Journal {
     log: Log,
     identity: Identity,
     time: &'static dyn Time,
+    /// The number of the next event.
     next_seq: u64,
-    /// The length in bytes from which it is rewritten.
+    /// The length in bytes at which the journal is rewritten.
     long_at: u64,
+    /// Records that are not written yet.
     waiting: VecDeque<Record>,
+    /// The number of the newest event that is safe on disk.
     published: watch::Sender<u64>,
 }
 
@@ -105,7 +110,7 @@ pub struct Journal {
 /// # Errors
 /// The file exists and cannot be read.
 pub fn read(paths: &Paths) -> Result<Replayed, JournalError> {
-    // Read before the journal, so that the journal is at least as new even while an agent writes both.
+    // The copy is read before the journal, so that the journal is at least as new, even while an agent writes both.
     let copy = copy::load(&paths.run);
     let path = paths.state.join(FILE);
     let bytes = match std::fs::read(&path) {
@@ -117,8 +122,8 @@ pub fn read(paths: &Paths) -> Result<Replayed, JournalError> {
     Ok(replayed)
 }
 
-/// Reads journal and copy, whichever of them exists, and reports unreadable parts as damage. Also returns the
-/// injections that are over although the journal calls them open: they stay closed, whatever else is damaged.
+/// Reads the journal and the copy as far as they exist, and reports unreadable parts as damage. Also returns the
+/// injections that are over although the journal calls them open: they stay closed, even if other records are damaged.
 #[must_use]
 pub fn read_any(paths: &Paths, here: &Identity) -> (Replayed, Vec<Closed>) {
     let mut replayed = read(paths).unwrap_or_else(|error| {
@@ -173,6 +178,7 @@ impl Journal {
         Ok((journal, replayed))
     }
 
+    /// Returns the record with which each process begins its part of the journal.
     fn header(&self) -> Record {
         Record::Header {
             format: FORMAT,
@@ -200,8 +206,8 @@ impl Journal {
         self.next_seq - 1
     }
 
-    /// Returns a reader of the events after a number. One that has seen all of them does not read the journal again, which
-    /// is done by the thread that also answers calls.
+    /// Returns a reader of the events after a number. A reader after the newest event begins at the end of the file. It does not
+    /// read the whole journal, because that would hold up the thread that also answers calls.
     #[must_use]
     pub fn tail(&self, after: u64) -> Tail {
         if after < self.last_seq() {
@@ -210,12 +216,13 @@ impl Journal {
         Tail::from(self.path.clone(), after, self.log.file(), self.log.len())
     }
 
-    /// Numbers later events after this one: it was seen, and the journal may have lost it.
+    /// Makes later events have higher numbers than `seq`. That event was seen, for example in the copy, and the journal may
+    /// have lost it.
     pub fn number_after(&mut self, seq: u64) {
         self.next_seq = self.next_seq.max(seq.saturating_add(1));
     }
 
-    /// Writes intents, all or none, safe from a power loss. There must also be room for their outcomes.
+    /// Writes intents, all or none, safe from a power loss. Also reserves room on the disk for their outcomes.
     ///
     /// # Errors
     /// Nothing may be injected: the journal is full or broken.
@@ -232,24 +239,24 @@ impl Journal {
         let written =
             self.log.append(&bytes).and_then(|()| self.log.reserve()).and_then(|()| self.log.sync());
         if let Err(source) = written {
-            // Parts of them that may be on disk must not be replayed as armed.
+            // Parts of the intents may be on disk. They must not be replayed as armed.
             let _ = self.log.cut(before);
             return Err(fail(source));
         }
         Ok(())
     }
 
-    /// Writes a more exact undo, safe from a power loss.
+    /// Writes a record, such as a more exact undo, safe from a power loss.
     ///
     /// # Errors
-    /// It is not on disk.
+    /// The record is not safe on disk. It waits in memory.
     pub fn record(&mut self, record: Record) -> Result<(), JournalError> {
         self.waiting.push_back(record);
         self.flush()
     }
 
-    /// Numbers an event and writes it; [`Journal::sync`] makes it safe and publishes it. Never fails: events that
-    /// cannot be written wait.
+    /// Numbers an event and writes it. [`Journal::sync`] makes it safe and publishes it. Never fails: an event that cannot be
+    /// written waits in memory. If too many wait, the oldest one is lost.
     pub fn event(&mut self, what: What) -> AgentEvent {
         let event = AgentEvent {
             seq: self.next_seq,
@@ -275,15 +282,16 @@ impl Journal {
         !self.waiting.is_empty()
     }
 
-    /// Makes all written records safe from a power loss, and publishes them. Never fails: it is tried again.
+    /// Makes all records safe from a power loss, and publishes the events. Never fails: records that cannot be written wait in
+    /// memory for the next call.
     pub fn sync(&mut self) {
         if let Err(error) = self.flush() {
             tracing::error!("{}; events wait in memory", error.chain());
         }
     }
 
-    /// The first half of [`Journal::sync`], for callers that do not hold the journal while the disk works;
-    /// [`Pending::finish`] and [`Journal::publish`] follow.
+    /// Does the first half of [`Journal::sync`], for callers that must not hold the journal while the disk works. They then
+    /// call [`Pending::finish`] and [`Journal::publish`].
     ///
     /// # Errors
     /// Something could not be written; it waits in memory.
@@ -296,21 +304,23 @@ impl Journal {
         Ok(Pending { file: self.log.file(), path: self.path.clone(), seq: self.last_seq() })
     }
 
-    /// Publishes events up to that number, which are safe on disk.
+    /// Publishes the events up to the number `seq`, which are safe on disk.
     pub fn publish(&self, seq: u64) {
-        self.published.send_if_modified(|seen| {
-            let more = seq > *seen;
-            *seen = seq.max(*seen);
-            more
+        self.published.send_if_modified(|published| {
+            let is_newer = seq > *published;
+            *published = seq.max(*published);
+            is_newer
         });
     }
 
+    /// Writes all waiting records, waits for the disk, and publishes the events.
     fn flush(&mut self) -> Result<(), JournalError> {
         let seq = self.begin_sync()?.finish()?;
         self.publish(seq);
         Ok(())
     }
 
+    /// Writes the waiting records. Stops at the first error; the remaining records keep waiting.
     fn write_waiting(&mut self) -> io::Result<()> {
         while let Some(next) = self.waiting.front() {
             self.log.append(&record::encode(next)?)?;

@@ -1,9 +1,9 @@
 //! Firedrill's root daemon. It injects faults on its own host and always undoes them, whichever process dies.
 //!
 //! It talks to the kernel over netlink and `/proc`, and never runs a shell. Everything below `fault`, `undo` and `host`
-//! is blocking code without a runtime, so that the guardian's helper, which has none, runs the same undo.
+//! is blocking code without an async runtime, so that the guardian's helper process, which has no runtime, runs the same undo.
 
-// The macros of the standard library panic where the output cannot be written, and that would keep the host from being healed.
+// The print macros of the standard library panic if the output cannot be written. Such a panic would keep the host from being healed.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 #[macro_use]

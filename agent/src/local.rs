@@ -1,6 +1,6 @@
 //! The agent's local socket, for root on the host: shows what is in force, undoes everything, ends a halt.
 //!
-//! One line of JSON each way, on a Unix socket that only its owner may open. Cannot inject anything.
+//! Request and answer are one line of JSON each, on a Unix socket that only its owner may open. Cannot inject anything.
 
 use std::{
     fs::Permissions,
@@ -44,20 +44,21 @@ pub enum Call {
     Release,
 }
 
-/// An answer.
+/// An answer to a [`Call`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// To `status`.
+    /// The answer to `status`.
     Status(Box<AgentStatus>),
-    /// To `undo-all`.
+    /// The answer to `undo-all`.
     Undone(UndoAnswer),
-    /// To `release`.
+    /// The answer to `release`.
     Released,
     /// The request failed.
     Refused(String),
 }
 
+/// Returns the path of the socket.
 fn path(paths: &Paths) -> PathBuf {
     paths.run.join("control.sock")
 }
@@ -77,26 +78,27 @@ pub fn listen(paths: &Paths, supervisor: Supervisor) -> io::Result<()> {
     std::thread::Builder::new().name("local".into()).stack_size(1 << 20).spawn(move || {
         for stream in listener.incoming().flatten() {
             let supervisor = supervisor.clone();
-            let answer = move || {
+            let serve_call = move || {
                 if let Err(error) = answer(&stream, &supervisor) {
                     tracing::debug!("local call: {error}");
                 }
             };
-            // An undo may take long; other callers must learn meanwhile that the agent lives.
-            let answered =
-                std::thread::Builder::new().name("local call".into()).stack_size(1 << 20).spawn(answer);
-            if let Err(error) = answered {
-                tracing::warn!("local call: no thread is left: {error}");
+            // A thread for each call, because an undo may take long, and other callers must get answers meanwhile.
+            let thread =
+                std::thread::Builder::new().name("local call".into()).stack_size(1 << 20).spawn(serve_call);
+            if let Err(error) = thread {
+                tracing::warn!("local call: a thread cannot be started: {error}");
             }
         }
     })?;
     Ok(())
 }
 
+/// Reads one request, carries it out, and writes the answer.
 fn answer(stream: &UnixStream, supervisor: &Supervisor) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;
-    let by = || Caller {
+    let root = || Caller {
         name: format!("root@{}", supervisor.status().host),
         team: None,
         environments: Vec::new(),
@@ -106,16 +108,16 @@ fn answer(stream: &UnixStream, supervisor: &Supervisor) -> io::Result<()> {
     let answer = match serde_json::from_str(&read_line(stream)?) {
         Ok(Call::Status) => Answer::Status(Box::new(supervisor.status())),
         Ok(Call::UndoAll { halt }) => {
-            let (by, undo) = (by(), Undo { scope: UndoScope::All, halt });
-            let answer = supervisor.undo(&by, &undo);
-            supervisor.audit(Request::by(&by, "undo").detail(&undone(&undo, &answer)));
+            let (root, undo) = (root(), Undo { scope: UndoScope::All, halt });
+            let answer = supervisor.undo(&root, &undo);
+            supervisor.audit(Request::by(&root, "undo").detail(&undone(&undo, &answer)));
             Answer::Undone(answer)
         }
-        // A caller who is root here could change the policy as well.
+        // The policy is not checked, because root on this host could change it.
         Ok(Call::Release) => {
-            let by = by();
-            supervisor.end_halt(&by.name);
-            supervisor.audit(Request::by(&by, "release"));
+            let root = root();
+            supervisor.end_halt(&root.name);
+            supervisor.audit(Request::by(&root, "release"));
             Answer::Released
         }
         Err(error) => Answer::Refused(error.to_string()),
@@ -123,16 +125,16 @@ fn answer(stream: &UnixStream, supervisor: &Supervisor) -> io::Result<()> {
     write_line(stream, &answer)
 }
 
-/// Whether an agent listens there.
+/// Whether an agent listens on the socket in the run directory of these paths.
 #[must_use]
 pub fn listens(paths: &Paths) -> bool {
     UnixStream::connect(path(paths)).is_ok()
 }
 
-/// Asks the running agent; `None` if none listens.
+/// Sends a request to the running agent. Returns `None` if no agent listens.
 ///
 /// # Errors
-/// An agent listens and does not answer within that time.
+/// An agent listens and does not answer within the time `patience`, or its answer cannot be read.
 pub fn ask(paths: &Paths, call: Call, patience: Duration) -> io::Result<Option<Answer>> {
     let Ok(stream) = UnixStream::connect(path(paths)) else { return Ok(None) };
     stream.set_read_timeout(Some(patience))?;
@@ -141,12 +143,14 @@ pub fn ask(paths: &Paths, call: Call, patience: Duration) -> io::Result<Option<A
     Ok(Some(text::from_json(read_line(&stream)?.as_bytes(), Breaks::None)?))
 }
 
+/// Reads one line, of at most [`LINE_MOST`] bytes.
 fn read_line(stream: &UnixStream) -> io::Result<String> {
     let mut line = String::new();
     BufReader::new(stream.take(LINE_MOST)).read_line(&mut line)?;
     Ok(line)
 }
 
+/// Writes a value as one line of JSON.
 fn write_line(mut stream: &UnixStream, value: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');

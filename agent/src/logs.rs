@@ -1,9 +1,9 @@
-//! Reads logs of this host for runs: counts the lines that match a pattern, and keeps the first ones. Asks no policy;
-//! see [`crate::supervisor`].
+//! Reads logs of this host for runs: counts the lines that match a pattern, and keeps the first ones. Checks no policy; the supervisor
+//! does that.
 //!
 //! This process reads files itself, and the journal's messages of units by `journalctl`. Each run has a thread that reads its logs ten
 //! times a second. Lines are counted; only the first ones that match are kept, without secrets (`firedrill_wire::hide::line`). Only
-//! that thread asks the file system, so a file system that hangs blocks nobody else.
+//! that thread uses the file system, so a file system that hangs blocks no other thread.
 
 mod between;
 mod birth;
@@ -41,15 +41,15 @@ use crate::{
     policy::listed::is_of_units,
 };
 
-/// Maximum number of threads that read, also of those that were stopped and have not ended.
+/// Maximum number of threads that read. Threads that were stopped and have not ended count, too.
 const RUNNING: usize = 16;
-/// Maximum number of logs that they read.
+/// Maximum number of logs that all these threads read.
 const LOGS: usize = 64;
 /// Maximum number of stopped runs whose bins are kept, the newest first.
 const STOPPED: usize = 4;
 /// Maximum memory of one run's bins, in bytes.
 const MEMORY: usize = 8 * 1024 * 1024;
-/// Maximum time for which a file system may take to open the logs. Coordinators wait for an answer for 5 s.
+/// Maximum time for opening the logs. Coordinators wait for an answer for 5 s.
 const OPENING: Duration = Duration::from_secs(3);
 
 /// The logs of the last few runs.
@@ -59,35 +59,43 @@ pub struct Logs {
     journal: Journal,
 }
 
+/// The runs with logs, and the threads that read.
 #[derive(Default)]
 struct Known {
-    runs: VecDeque<OfRun>,
+    /// The runs whose bins are kept, the oldest first.
+    runs: VecDeque<RunLogs>,
     /// Readers whose threads have not ended.
     readers: Vec<Arc<Reader>>,
 }
 
-struct OfRun {
+/// The logs of one run.
+struct RunLogs {
     run: RunId,
+    /// The name of the person who started reading.
     owner: String,
+    /// The bins with the counted lines.
     spool: Arc<Spool<LogBin>>,
     reader: Arc<Reader>,
 }
 
 impl Known {
-    fn of(&self, run: &RunId) -> Option<&OfRun> {
+    fn of(&self, run: &RunId) -> Option<&RunLogs> {
         self.runs.iter().find(|known| known.run == *run)
     }
 
-    /// Takes a place for a reader.
+    /// Adds a reader if there is room for it.
+    ///
+    /// # Errors
+    /// The refusal: too many readers or logs.
     fn admit(&mut self, reader: &Arc<Reader>) -> Result<(), Problem> {
         self.readers.retain(|reader| !reader.has_ended());
         let replaced = self.of(&reader.run).map(|known| Arc::clone(&known.reader));
-        // The reader that is about to be replaced makes room, unless it should have ended already.
-        let counts = |one: &&Arc<Reader>| {
-            one.is_stopped() || !replaced.as_ref().is_some_and(|replaced| Arc::ptr_eq(one, replaced))
+        // The reader that this one replaces does not count, unless it was stopped before and hangs.
+        let counts = |other: &&Arc<Reader>| {
+            other.is_stopped() || !replaced.as_ref().is_some_and(|replaced| Arc::ptr_eq(other, replaced))
         };
         let others: Vec<_> = self.readers.iter().filter(counts).collect();
-        let logs: usize = others.iter().map(|one| one.logs).sum();
+        let logs: usize = others.iter().map(|other| other.logs).sum();
         let too_many = if others.len() >= RUNNING {
             format!("logs of {} runs are read on this host, which is the most", others.len())
         } else if logs + reader.logs > LOGS {
@@ -96,8 +104,8 @@ impl Known {
             self.readers.push(Arc::clone(reader));
             return Ok(());
         };
-        let hung = others.iter().filter(|one| one.is_stopped()).map(|one| one.run.to_string());
-        let hung: Vec<String> = hung.collect();
+        let hung: Vec<String> =
+            others.iter().filter(|other| other.is_stopped()).map(|other| other.run.to_string()).collect();
         let title = match hung.as_slice() {
             [] => too_many,
             hung => format!(
@@ -115,7 +123,8 @@ impl Known {
 }
 
 impl Logs {
-    /// Starts reading logs of a run, in place of those that it read before. `entries` is the policy's list.
+    /// Starts reading logs for a run, in place of those that were read for it before. `entries` is the policy's list of logs
+    /// that may be read.
     ///
     /// # Errors
     /// A log may not or cannot be read, or the run has logs of another person.
@@ -139,14 +148,15 @@ impl Logs {
             Opening { logs: ask.logs.clone(), entries: entries.to_vec(), journal: self.journal.clone() };
         let started = spawn(opening, Arc::clone(&reader), ask.at_most.0).map_err(|error| {
             drop(Ending(&reader));
-            let title = format!("no thread is left to read logs: {error}");
+            let title = format!("a thread that reads logs cannot be started: {error}");
             refuse(
                 RefusalCode::Exhausted,
                 title,
-                "free some on the host, or raise the limits of the agent's service",
+                "free threads or memory on the host, or raise the limits of the agent's service",
             )
         })?;
-        // Without the lock: an undo takes it to ask which runs have logs, and must not wait for a file system that hangs.
+        // This waits without the lock. An undo takes the lock to ask which runs have logs, and must not wait for a file system that
+        // hangs.
         match started.opened.recv_timeout(OPENING) {
             Ok(opened) => opened?,
             Err(_) => {
@@ -164,29 +174,30 @@ impl Logs {
             }
         }
         let mut known = lock(&self.known);
-        let before = known.runs.iter().position(|one| one.run == *run);
-        if let Some(before) = before.and_then(|at| known.runs.get(at)) {
+        let place = known.runs.iter().position(|known| known.run == *run);
+        // Another person may have started reading meanwhile.
+        if let Some(before) = place.and_then(|place| known.runs.get(place)) {
             caller.must_be(&before.owner, run)?;
         }
-        // The bins' numbers continue, so that readers notice no break.
-        let (spool, before) = match before.and_then(|at| known.runs.remove(at)) {
+        // A run keeps its spool, so that the numbers of its bins continue and their readers see no gap.
+        let (spool, replaced) = match place.and_then(|place| known.runs.remove(place)) {
             Some(before) => {
                 before.reader.stop();
                 (before.spool, Some(before.reader))
             }
             None => (Spool::with_memory(MEMORY), None),
         };
-        // A halt that came meanwhile stops the reader; the caller asks again whether there was one.
-        let _ = started.go.send(Go { bins: spool.writer(), before });
-        known.runs.push_back(OfRun { run: run.clone(), owner: caller.name.clone(), spool, reader });
-        let ended = known.runs.iter().filter(|one| one.reader.has_ended()).map(|one| one.run.clone());
-        let ended: Vec<RunId> = ended.collect();
-        let old = &ended[..ended.len().saturating_sub(STOPPED)];
-        known.runs.retain(|one| !old.contains(&one.run));
+        // A halt that came meanwhile has stopped the reader. The supervisor then asks again whether there was one.
+        let _ = started.go.send(Go { bins: spool.writer(), before: replaced });
+        known.runs.push_back(RunLogs { run: run.clone(), owner: caller.name.clone(), spool, reader });
+        let ended: Vec<RunId> =
+            known.runs.iter().filter(|logs| logs.reader.has_ended()).map(|logs| logs.run.clone()).collect();
+        let oldest = &ended[..ended.len().saturating_sub(STOPPED)];
+        known.runs.retain(|logs| !oldest.contains(&logs.run));
         Ok(())
     }
 
-    /// Returns the finding for `doctor` on the journal, if the policy lists units.
+    /// Returns the finding for `doctor` on systemd's journal; `None` if the policy lists no units.
     #[must_use]
     pub fn finding(entries: &[String]) -> Option<Finding> {
         let of_units = entries.iter().any(|entry| is_of_units(entry));
@@ -209,7 +220,7 @@ impl Logs {
         lock(&self.known).runs.iter().map(|known| known.run.clone()).collect()
     }
 
-    /// Returns the bins after that number, then those to come.
+    /// Streams the bins with numbers above `after`, then new ones.
     ///
     /// # Errors
     /// The run has no logs here.
@@ -237,7 +248,8 @@ mod tests {
         format!("run-{number}").parse().unwrap()
     }
 
-    fn told(known: &mut Known, run: &RunId, logs: usize) -> String {
+    /// Returns the title of the refusal of one more reader.
+    fn refusal(known: &mut Known, run: &RunId, logs: usize) -> String {
         known.admit(&Arc::new(Reader::new(run, logs))).unwrap_err().title
     }
 
@@ -249,11 +261,11 @@ mod tests {
             known.admit(reader).unwrap();
         }
         assert!(
-            told(&mut known, &run(99), 1)
+            refusal(&mut known, &run(99), 1)
                 .ends_with("logs of 16 runs are read on this host, which is the most")
         );
         readers[3].stop();
-        let title = told(&mut known, &run(99), 1);
+        let title = refusal(&mut known, &run(99), 1);
         assert!(title.contains("1 of the readers were stopped") && title.contains("run-3"), "{title}");
         drop(Ending(&readers[3]));
         known.admit(&Arc::new(Reader::new(&run(99), 1))).unwrap();
@@ -266,12 +278,12 @@ mod tests {
         for reader in &readers {
             known.admit(reader).unwrap();
         }
-        assert!(told(&mut known, &run(9), 1).contains("64 logs are read on this host"));
+        assert!(refusal(&mut known, &run(9), 1).contains("64 logs are read on this host"));
         let (owner, spool) = ("alice".to_owned(), Spool::with_memory(MEMORY));
-        known.runs.push_back(OfRun { run: run(0), owner, spool, reader: Arc::clone(&readers[0]) });
+        known.runs.push_back(RunLogs { run: run(0), owner, spool, reader: Arc::clone(&readers[0]) });
         known.admit(&Arc::new(Reader::new(&run(0), 16))).unwrap();
-        // It was stopped, and hangs: it makes no room any more.
+        // A replaced reader that was stopped and hangs counts again.
         readers[0].stop();
-        assert!(told(&mut known, &run(0), 16).contains("run-0"));
+        assert!(refusal(&mut known, &run(0), 16).contains("run-0"));
     }
 }

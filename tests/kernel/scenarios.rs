@@ -94,7 +94,7 @@ fn without_netem(folder: &Path) {
     let scenario = folder.join("late.toml");
     fs::write(&scenario, LATE).expect("written");
     let plan = said(&["run", "--lab", "--plan", "--param", "hold=20s", &scenario.display().to_string()]);
-    assert!(plan.contains("user space it is, because this kernel has no netem"), "{plan}");
+    assert!(plan.contains("user space is used, because this kernel has no netem"), "{plan}");
     run(folder, "late", "engine: user space");
 }
 

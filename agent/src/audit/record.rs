@@ -16,7 +16,7 @@ use crate::caller::Caller;
 /// Maximum length of a detail, in characters, so that one request cannot fill the files.
 const DETAIL_MOST: usize = 500;
 
-/// An entry of the files.
+/// An entry of the audit files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entry {
@@ -53,12 +53,12 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
     /// Number of similar requests since the previous record that were not recorded.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-const fn is_none(count: &u64) -> bool {
+const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
@@ -127,7 +127,7 @@ impl Request {
 }
 
 impl Entry {
-    /// Returns its time, in microseconds since 1970 UTC.
+    /// Returns the time of the entry, in microseconds since 1970 UTC.
     #[must_use]
     pub const fn wall_us(&self) -> u64 {
         match self {
@@ -136,7 +136,7 @@ impl Entry {
         }
     }
 
-    /// Returns its run; empty if there is none.
+    /// Returns the run that the entry is about; empty if there is none.
     #[must_use]
     pub fn run(&self) -> &str {
         match self {
@@ -153,7 +153,8 @@ impl Entry {
         }
     }
 
-    /// Returns its person; empty if there is none.
+    /// Returns the name of the person who asked for this, or whose certificate is not trusted any more; empty if the entry
+    /// names nobody.
     #[must_use]
     pub fn who(&self) -> &str {
         match self {
@@ -208,7 +209,7 @@ impl fmt::Display for Entry {
     }
 }
 
-/// Describes an undo in one line: the request, and the injections that were undone.
+/// Describes an undo in one line: its scope, and the injections that were undone.
 #[must_use]
 pub fn undone(undo: &Undo, answer: &UndoAnswer) -> String {
     let scope = match &undo.scope {
@@ -217,33 +218,34 @@ pub fn undone(undo: &Undo, answer: &UndoAnswer) -> String {
         UndoScope::All => "everything".to_owned(),
     };
     let halt = if undo.halt { ", with a halt" } else { "" };
-    let ids: Vec<&str> = answer.injections.iter().map(|one| one.id.as_str()).collect();
-    let found = if ids.is_empty() { "nothing was in force".to_owned() } else { ids.join(", ") };
+    let ids: Vec<&str> = answer.injections.iter().map(|injection| injection.id.as_str()).collect();
+    let undone = if ids.is_empty() { "nothing was in force".to_owned() } else { ids.join(", ") };
     let stuck = answer.stuck.len();
     let stuck = if stuck == 0 { String::new() } else { format!("; {stuck} could NOT be put back") };
-    format!("{scope}{halt}: {found}{stuck}")
+    format!("{scope}{halt}: {undone}{stuck}")
 }
 
+/// Describes an event for people.
 fn event_text(what: &What) -> String {
-    let with =
+    let with_detail =
         |text: String, detail: &str| if detail.is_empty() { text } else { format!("{text}: {detail}") };
     match what {
         What::AgentStarted { version, healed, damage } => {
             let text = format!("agent {version} started, {healed} faults of an earlier one were put back");
-            with(text, &damage.join("; "))
+            with_detail(text, &damage.join("; "))
         }
         What::Changed { injection, run, to, reason, detail, foreign } => {
             let state = word(to);
             let reason = reason.as_ref().map(|reason| format!(" ({})", why(reason))).unwrap_or_default();
-            let more: Vec<&str> = std::iter::once(detail)
+            let details: Vec<&str> = std::iter::once(detail)
                 .chain(foreign)
                 .map(String::as_str)
                 .filter(|text| !text.is_empty())
                 .collect();
-            with(format!("fault {injection} of run {run} is {state}{reason}"), &more.join("; "))
+            with_detail(format!("fault {injection} of run {run} is {state}{reason}"), &details.join("; "))
         }
         What::UndoRetry { injection, attempt, error, .. } => {
-            format!("undo of fault {injection} failed for the {attempt}. time: {error}")
+            format!("attempt {attempt} to undo fault {injection} failed: {error}")
         }
         What::Looked { injection, evidence, .. } => format!("fault {injection}: {}", evidence.detail),
         What::LeaseExpired { run } => format!("the lease of run {run} ended"),
@@ -259,6 +261,7 @@ fn event_text(what: &What) -> String {
     }
 }
 
+/// Describes for people why a fault was undone.
 fn why(reason: &HealReason) -> String {
     match reason {
         HealReason::Asked { by } => format!("asked by {by}"),
@@ -267,7 +270,7 @@ fn why(reason: &HealReason) -> String {
     }
 }
 
-/// Returns a unit variant's name as it is serialized, with spaces.
+/// Returns a unit variant's name as it is serialized, with spaces instead of hyphens; empty for other variants.
 fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word.replace('-', " "),

@@ -14,10 +14,12 @@ use super::record::{Outcome, Request};
 const MESSAGE_ID: &str = "5d7f4b6c0e6a4f0d9c1a8a2b3f4e5d6c";
 /// Syslog's facility for security messages.
 const AUTHPRIV: u8 = 10;
+/// Syslog's level of warnings.
 const WARNING: u8 = 4;
+/// Syslog's level of normal but important messages.
 const NOTICE: u8 = 5;
 
-/// The sockets.
+/// The sockets to which requests are sent.
 #[derive(Debug)]
 pub(super) struct Sinks {
     pub(super) journald: PathBuf,
@@ -46,7 +48,8 @@ fn send_to(path: &Path, bytes: &[u8]) -> io::Result<()> {
     socket.send_to(bytes, path).map(drop)
 }
 
-const fn priority(outcome: Outcome) -> u8 {
+/// Returns the syslog level for a result.
+const fn level(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Accepted => NOTICE,
         Outcome::Refused => WARNING,
@@ -56,10 +59,10 @@ const fn priority(outcome: Outcome) -> u8 {
 /// Formats `systemd.journal-fields(7)`: one field per line. No value has a line break.
 fn fields(request: &Request) -> String {
     let more = request.more.to_string();
-    let priority = priority(request.outcome).to_string();
+    let priority = level(request.outcome).to_string();
     let facility = AUTHPRIV.to_string();
     let message = request.to_string();
-    let all = [
+    let fields = [
         ("MESSAGE", message.as_str()),
         ("MESSAGE_ID", MESSAGE_ID),
         ("PRIORITY", &priority),
@@ -76,15 +79,15 @@ fn fields(request: &Request) -> String {
         ("FIREDRILL_NOT_LISTED", if request.more == 0 { "" } else { &more }),
     ];
     let mut text = String::new();
-    for (key, value) in all.into_iter().filter(|(_, value)| !value.is_empty()) {
+    for (key, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
         text.push_str(&format!("{key}={}\n", clean(value, TEXT_MOST)));
     }
     text
 }
 
-/// Formats a line for syslog with separable fields.
+/// Formats a line for syslog, with fields of the form `key="value"`.
 fn line(request: &Request) -> String {
-    let all = [
+    let fields = [
         ("who", &request.who),
         ("certificate", &request.certificate),
         ("from", &request.from),
@@ -94,11 +97,12 @@ fn line(request: &Request) -> String {
         ("code", &request.code),
         ("detail", &request.detail),
     ];
-    let told: Vec<String> = all
+    let fields: Vec<String> = fields
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(key, value)| format!("{key}={:?}", clean(value, TEXT_MOST)))
         .collect();
-    let head = AUTHPRIV * 8 + priority(request.outcome);
-    format!("<{head}>firedrill-agent[{}]: audit {}", std::process::id(), told.join(" "))
+    // The priority of a syslog line is 8 times the facility plus the level.
+    let priority = AUTHPRIV * 8 + level(request.outcome);
+    format!("<{priority}>firedrill-agent[{}]: audit {}", std::process::id(), fields.join(" "))
 }

@@ -1,5 +1,5 @@
-//! The files: one line of JSON per entry, in two series that are rotated and bounded, so that refused requests never
-//! displace accepted ones. Readers skip damaged lines.
+//! The audit files: one line of JSON per entry, in two series that are rotated and bounded. Refused requests have a series
+//! of their own, so that they never displace accepted ones. Readers skip damaged lines.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -27,7 +27,7 @@ struct Series {
     older: u32,
 }
 
-/// Accepted requests, and events: some thousand runs, in 16 MiB.
+/// Accepted requests, and events: a few thousand runs, in 16 MiB.
 const DONE: Series = Series { name: "done", file_most: 2 << 20, older: 7 };
 /// Refused requests, in 4 MiB.
 const REFUSED: Series = Series { name: "refused", file_most: 1 << 20, older: 3 };
@@ -49,7 +49,7 @@ impl Series {
         })
     }
 
-    /// Makes room for a new file by deleting the oldest.
+    /// Makes room for a new file: renames each file to the next age, so that the oldest one is replaced.
     fn rotate(self, folder: &Path) -> io::Result<()> {
         for age in (0..self.older).rev() {
             match fs::rename(self.file(folder, age), self.file(folder, age + 1)) {
@@ -65,9 +65,9 @@ impl Series {
 #[derive(Debug)]
 pub(super) struct Store {
     folder: PathBuf,
-    /// Whether the last append failed, which was logged.
+    /// Whether the last append failed. Only the first of several failures is logged.
     failing: bool,
-    /// Whether the files are known to end with a line break: the next line must not be appended to one that was cut.
+    /// Whether the files are known to end with a line break. The next line must not be appended to a line that was cut off.
     whole: bool,
 }
 
@@ -76,7 +76,7 @@ impl Store {
         Self { folder: folder(state), failing: false, whole: false }
     }
 
-    /// Appends an entry. One that cannot be written is lost; the first loss is logged.
+    /// Appends an entry. An entry that cannot be written is lost; the first loss is logged.
     pub(super) fn append(&mut self, entry: &Entry) {
         match self.try_append(entry) {
             Ok(()) => self.failing = false,
@@ -103,7 +103,7 @@ impl Store {
             }
             self.whole = true;
         }
-        // One write per line, because other processes may append too. A failed one may have left half a line.
+        // One write per line, because other processes may append too. A failed write may have left half a line.
         open(&path, &self.folder)?.write_all(&line).inspect_err(|_| self.whole = false)
     }
 }
@@ -123,12 +123,13 @@ fn end_line(path: &Path) -> io::Result<()> {
     if last == [b'\n'] { Ok(()) } else { file.write_all(b"\n") }
 }
 
+/// Opens a file to append to it. Makes the file and its directory if they do not exist.
 fn open(path: &Path, folder: &Path) -> io::Result<File> {
-    let open = || OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    match open() {
+    let open_file = || OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    match open_file() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-            open()
+            open_file()
         }
         opened => opened,
     }
@@ -139,18 +140,19 @@ fn open(path: &Path, folder: &Path) -> io::Result<File> {
 /// # Errors
 /// A file exists and cannot be read.
 pub fn read(state: &Path) -> io::Result<Vec<Entry>> {
-    let mut all = Vec::new();
+    let mut found = Vec::new();
     for series in [DONE, REFUSED] {
         for age in (0..=series.older).rev() {
-            all.extend(entries(&series.file(&folder(state), age))?);
+            found.extend(entries(&series.file(&folder(state), age))?);
         }
     }
-    // Stable: entries of one clock tick stay in their order.
-    all.sort_by_key(Entry::wall_us);
-    Ok(all)
+    // The sort is stable, so entries of the same microsecond stay in their order.
+    found.sort_by_key(Entry::wall_us);
+    Ok(found)
 }
 
-/// Returns the number of the newest event that was copied, to continue from; 0 if there is none.
+/// Returns the journal's number of the newest event that was copied into the files; 0 if there is none. Copying goes on
+/// after it.
 #[must_use]
 pub fn last_copied_seq(state: &Path) -> u64 {
     (0..=DONE.older)
@@ -164,6 +166,7 @@ pub fn last_copied_seq(state: &Path) -> u64 {
         .unwrap_or(0)
 }
 
+/// Reads the entries of one file, the oldest first; none if the file does not exist. Skips damaged lines.
 fn entries(path: &Path) -> io::Result<Vec<Entry>> {
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -180,7 +183,7 @@ mod tests {
     use crate::audit::Request;
 
     #[test]
-    fn files_are_bounded_and_refusals_push_out_nothing_that_was_done() {
+    fn files_are_bounded_and_refused_requests_displace_no_accepted_one() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::new(dir.path());
         let done = Request::accepted("alice", "arm").detail("the first");
@@ -195,15 +198,15 @@ mod tests {
         let files: Vec<_> = fs::read_dir(folder(dir.path())).unwrap().map(|entry| entry.unwrap()).collect();
         let bytes: u64 = files.iter().map(|entry| entry.metadata().unwrap().len()).sum();
         assert!(files.len() == 5 && bytes < 5 << 20, "{} files of {bytes} bytes", files.len());
-        let all = read(dir.path()).unwrap();
-        assert_eq!(all[0], Entry::Request(done));
-        assert!(all.windows(2).all(|pair| pair[0].wall_us() <= pair[1].wall_us()));
-        let newest = all.last().map(Entry::wall_us);
-        assert_eq!(newest, Some(all[0].wall_us() + 15_999));
+        let entries = read(dir.path()).unwrap();
+        assert_eq!(entries[0], Entry::Request(done));
+        assert!(entries.windows(2).all(|pair| pair[0].wall_us() <= pair[1].wall_us()));
+        let newest = entries.last().map(Entry::wall_us);
+        assert_eq!(newest, Some(entries[0].wall_us() + 15_999));
     }
 
     #[test]
-    fn damage_is_passed_over() {
+    fn damaged_lines_are_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::new(dir.path());
         let entry = Entry::Request(Request::accepted("alice", "undo"));

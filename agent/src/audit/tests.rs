@@ -1,3 +1,5 @@
+//! Requests on their way to journald, to syslog and to the files.
+
 use std::{
     os::unix::net::UnixDatagram,
     time::{Duration, Instant},
@@ -13,25 +15,27 @@ fn socket(path: &Path) -> UnixDatagram {
     socket
 }
 
-fn heard(socket: &UnixDatagram) -> String {
+fn receive(socket: &UnixDatagram) -> String {
     let mut bytes = [0; 65536];
     let length = socket.recv(&mut bytes).unwrap();
     String::from_utf8(bytes[..length].to_vec()).unwrap()
 }
 
-fn evil() -> Request {
+/// A request whose detail looks like another field, and has a control character.
+fn forging_request() -> Request {
     let request = Request::accepted("mallory", "prepare")
         .refused(&RefusalCode::NotAllowed, "no rule\nFIREDRILL_WHO=alice \u{1b}[2J");
     Request { certificate: "4f01".into(), run: "r-1".into(), from: "10.0.0.9:5000".into(), ..request }
 }
 
-fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+/// Calls `find` again and again until it returns something. Panics after a minute.
+fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
-        if let Some(found) = found() {
+        if let Some(found) = find() {
             return found;
         }
-        assert!(Instant::now() < end, "in vain: {what}");
+        assert!(Instant::now() < end, "{what} did not come within a minute");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -42,8 +46,8 @@ fn journald_gets_fields_that_no_text_can_forge() {
     let sinks = Sinks { journald: dir.path().join("journald"), syslog: dir.path().join("none") };
     let journald = socket(&sinks.journald);
     let audit = Audit::with(dir.path(), sinks);
-    audit.request(evil());
-    let fields = heard(&journald);
+    audit.request(forging_request());
+    let fields = receive(&journald);
     for field in [
         "FIREDRILL_WHO=mallory",
         "FIREDRILL_CERTIFICATE=4f01",
@@ -59,7 +63,7 @@ fn journald_gets_fields_that_no_text_can_forge() {
     }
     assert_eq!(fields.lines().filter(|line| line.starts_with("FIREDRILL_WHO")).count(), 1, "{fields}");
     assert!(!fields.contains('\u{1b}'), "{fields}");
-    let kept = until("the file", || read(dir.path()).unwrap().into_iter().next());
+    let kept = wait_for("the entry in the file", || read(dir.path()).unwrap().into_iter().next());
     assert!(matches!(kept, Entry::Request(request) if request.code == "not-allowed" && request.run == "r-1"));
 }
 
@@ -68,8 +72,8 @@ fn without_journald_syslog_gets_a_line() {
     let dir = tempfile::tempdir().unwrap();
     let sinks = Sinks { journald: dir.path().join("none"), syslog: dir.path().join("log") };
     let syslog = socket(&sinks.syslog);
-    Audit::with(dir.path(), sinks).request(evil());
-    let line = heard(&syslog);
+    Audit::with(dir.path(), sinks).request(forging_request());
+    let line = receive(&syslog);
     assert!(
         line.starts_with("<84>firedrill-agent[")
             && line.contains("audit who=\"mallory\" certificate=\"4f01\""),
@@ -79,11 +83,11 @@ fn without_journald_syslog_gets_a_line() {
 }
 
 #[test]
-fn nobody_who_listens_and_no_disk_holds_anything_up() {
+fn a_full_socket_and_an_unusable_directory_delay_no_request() {
     let dir = tempfile::tempdir().unwrap();
     let sinks = Sinks { journald: dir.path().join("full"), syslog: dir.path().join("none") };
-    // It listens and never reads, so its queue is full after some hundred messages.
-    let _deaf = socket(&sinks.journald);
+    // Nobody reads from this socket, so its queue is full after a few hundred messages.
+    let _unread = socket(&sinks.journald);
     // The state directory is a file, so nothing can be written.
     let state = dir.path().join("state");
     std::fs::write(&state, "").unwrap();

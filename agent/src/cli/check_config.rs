@@ -1,10 +1,11 @@
-//! `firedrill-agent check-config`: whether a file can be used as the agent's configuration.
+//! `firedrill-agent check-config`: checks whether a file can be used as the agent's configuration. Changes nothing.
 
 use std::{path::Path, process::ExitCode};
 
 use super::shared::fail;
 use crate::config::Config;
 
+/// Checks the file, and prints the result. Returns the exit code.
 pub(super) fn run(file: &Path) -> ExitCode {
     match Config::load(file) {
         Ok(config) => {

@@ -1,5 +1,5 @@
 //! `firedrill-agent doctor`: prints which faults this host can do, and what is wrong or missing on it. It needs no
-//! certificate, no coordinator and no running agent. It makes no fault.
+//! certificate, no coordinator and no running agent. It injects no fault.
 
 use std::{io, process::ExitCode};
 
@@ -10,7 +10,8 @@ use crate::{config::Usable, wiring::Wiring};
 /// The exit code if something is wrong on this host.
 const EXIT_BAD: u8 = 3;
 
-/// Prints the findings. Missing things are no reason for a bad exit code, because they only make the agent refuse some faults.
+/// Prints the findings. The exit code is [`EXIT_BAD`] if one is [`Grade::Bad`], but not for missing things: these only make the agent refuse
+/// some faults.
 ///
 /// # Errors
 /// The JSON could not be made.

@@ -1,5 +1,5 @@
-//! `firedrill-agent log`: who asked this host for what, and what happened, from the files that the agent keeps. Needs no
-//! running agent.
+//! `firedrill-agent log`: prints the audit files and the journal, which say who asked this host for what, and what happened.
+//! Needs no running agent, and changes nothing.
 
 use std::{
     io,
@@ -15,6 +15,7 @@ use crate::{
     journal::{FILE, Tail},
 };
 
+/// The length of a day in UTC.
 const DAY: Duration = Duration::from_secs(86_400);
 /// Names of the days of the week, Monday first.
 const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
@@ -58,28 +59,26 @@ pub(super) fn run(usable: &Usable, args: &Args) -> io::Result<ExitCode> {
     let fail = |error: io::Error| {
         io::Error::other(format!("cannot read the records in {}: {error}", state.display()))
     };
-    let mut all = read(state).map_err(fail)?;
-    let (newest, unread) = not_copied_yet(state);
-    all.extend(newest);
-    if let Some(error) = unread {
+    let mut entries = read(state).map_err(fail)?;
+    let (newest, error) = not_copied_yet(state);
+    entries.extend(newest);
+    if let Some(error) = error {
         errln!(
             "warning: the journal in {} cannot be read, so the newest events may be missing: {error}",
             state.display()
         );
     }
-    all.sort_by_key(Entry::wall_us);
-    let shown: Vec<&Entry> = all.iter().filter(|entry| args.wants(entry)).collect();
+    entries.sort_by_key(Entry::wall_us);
+    let shown: Vec<&Entry> = entries.iter().filter(|entry| args.wants(entry)).collect();
     for entry in &shown {
         if args.json {
             outln!("{}", serde_json::to_string(entry)?);
         } else {
-            let when = SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us());
-            outln!("{}  {entry}", humantime::format_rfc3339_seconds(when));
+            outln!("{}  {entry}", humantime::format_rfc3339_seconds(time_of(entry)));
         }
     }
     if shown.is_empty() && !args.json {
-        let oldest = all.first().map(|entry| SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us()));
-        match oldest {
+        match entries.first().map(time_of) {
             Some(oldest) => {
                 outln!(
                     "no entry matches; the oldest record is from {}",
@@ -92,41 +91,49 @@ pub(super) fn run(usable: &Usable, args: &Args) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the events that are in the journal and not yet in the audit files: the agent ended before it copied them, and none has run since.
-/// Like the audit files they have no evidence. With the reason, if not all of the journal could be read.
+fn time_of(entry: &Entry) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us())
+}
+
+/// Returns the events that are in the journal and not in the audit files, because the agent ended before it copied them. Leaves out evidence,
+/// as the audit files do. If a part of the journal cannot be read, returns the events before that part, and the error.
 fn not_copied_yet(state: &std::path::Path) -> (Vec<Entry>, Option<io::Error>) {
     let mut tail = Tail::new(state.join(FILE), last_copied_seq(state));
-    let mut all = Vec::new();
+    let mut entries = Vec::new();
     loop {
         let events = match tail.next(u64::MAX) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return (all, None),
-            Err(error) => return (all, Some(error)),
-            Ok(events) if events.is_empty() => return (all, None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return (entries, None),
+            Err(error) => return (entries, Some(error)),
+            Ok(events) if events.is_empty() => return (entries, None),
             Ok(events) => events,
         };
-        all.extend(
+        entries.extend(
             events.into_iter().filter(|event| !matches!(event.what, What::Looked { .. })).map(Entry::Event),
         );
     }
 }
 
 impl Args {
+    /// Whether the options select this entry.
     fn wants(&self, entry: &Entry) -> bool {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us());
-        let from = self.on.or(self.since).is_none_or(|when| at >= when.from);
-        let to = self.on.or(self.until).is_none_or(|when| at < when.to);
-        let refused = matches!(entry, Entry::Request(request) if request.outcome == Outcome::Refused);
-        from && to
-            && (refused || !self.refused)
+        let at = time_of(entry);
+        let not_too_old = self.on.or(self.since).is_none_or(|when| at >= when.from);
+        let not_too_new = self.on.or(self.until).is_none_or(|when| at < when.to);
+        let is_refused = matches!(entry, Entry::Request(request) if request.outcome == Outcome::Refused);
+        not_too_old
+            && not_too_new
+            && (is_refused || !self.refused)
             && self.run.as_ref().is_none_or(|run| entry.run() == run)
             && self.who.as_ref().is_none_or(|who| entry.who() == who)
     }
 }
 
+/// Reads a value of `--since` or `--until`.
 fn when(text: &str) -> Result<When, String> {
     when_at(text, SystemTime::now())
 }
 
+/// Reads a value of `--on`, which must be a day.
 fn day(text: &str) -> Result<When, String> {
     let read = when(text)?;
     if read.from == read.to {
@@ -135,7 +142,7 @@ fn day(text: &str) -> Result<When, String> {
     Ok(read)
 }
 
-/// Reads a day, a time, or an age; the last two are moments.
+/// Reads a day, a time, or an age before `now`. A time and an age are moments.
 fn when_at(text: &str, now: SystemTime) -> Result<When, String> {
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?.as_secs();
     let today = seconds / DAY.as_secs();
@@ -149,19 +156,22 @@ fn when_at(text: &str, now: SystemTime) -> Result<When, String> {
         "yesterday" => return day(1),
         _ => {}
     }
+    // Full names, or their first three letters.
     if let Some(wanted) = WEEKDAYS.iter().position(|name| *name == lower || name[..3] == lower) {
         // 1 January 1970 was a Thursday.
         let current = (today + 3) % 7;
-        // The last such day before today.
-        let ago = (current + 7 - wanted as u64) % 7;
-        return day(if ago == 0 { 7 } else { ago });
+        let days_ago = (current + 7 - wanted as u64) % 7;
+        // The name of today means the day a week ago.
+        return day(if days_ago == 0 { 7 } else { days_ago });
     }
     let upper = text.trim().to_ascii_uppercase();
+    // A text that is complete with a time of day is a day.
     if let Ok(from) = humantime::parse_rfc3339_weak(&format!("{upper} 00:00:00")) {
         return Ok(When { from, to: from + DAY });
     }
-    for complete in [upper.clone(), format!("{upper}:00")] {
-        if let Ok(from) = humantime::parse_rfc3339_weak(&complete) {
+    // A time of day may lack its seconds.
+    for time in [upper.clone(), format!("{upper}:00")] {
+        if let Ok(from) = humantime::parse_rfc3339_weak(&time) {
             return Ok(When { from, to: from });
         }
     }
@@ -178,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_times_and_lengths_are_read() {
+    fn days_times_and_ages_are_read() {
         let time = |text: &str| humantime::parse_rfc3339(text).unwrap();
         // A Thursday.
         let now = time("2026-11-26T10:00:00Z");
@@ -198,11 +208,11 @@ mod tests {
         assert_eq!(read("2026-11-20T14:00:00Z"), moment("2026-11-20T14:00:00Z"));
         assert_eq!(read("2026-11-20 14:00"), moment("2026-11-20T14:00:00Z"));
         assert_eq!(read("2h"), moment("2026-11-26T08:00:00Z"));
-        assert_eq!(read("1M"), moment("2026-10-26T23:26:24Z"), "a month is no minute");
+        assert_eq!(read("1M"), moment("2026-10-26T23:26:24Z"), "M is a month, not a minute");
         assert!(read("some day").is_err());
         assert!(super::day("2026-11-20").is_ok() && super::day("fri").is_ok());
         for moment in ["2h", "2026-11-20T14:00:00Z"] {
-            assert!(super::day(moment).unwrap_err().contains("--since"), "nothing is in a day of no length");
+            assert!(super::day(moment).unwrap_err().contains("--since"), "a moment is not a day");
         }
     }
 }

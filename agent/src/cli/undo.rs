@@ -1,4 +1,4 @@
-//! `undo --all`: asks the running agent, or puts back in its place where none answers.
+//! `undo --all` and `sweep`: ask the running agent to put everything back, or do it themselves if no agent answers.
 
 use std::{io, process::ExitCode, time::Duration};
 
@@ -18,47 +18,47 @@ use crate::{
     wiring::Wiring,
 };
 
-/// Undo with the configuration of the agent that lives, and where an agent with other paths may have left something.
-pub(super) fn undo_everywhere(
-    usable: &Usable,
-    wiring: Wiring,
-    halt: bool,
-    loud: bool,
-) -> io::Result<ExitCode> {
+/// Puts everything back: with the configuration of the running agent, or of the next one if none runs, and with the earlier
+/// configuration, because an agent with other paths may have left something. `by_person` is true for `undo` and false for
+/// `sweep`, which prints nothing if nothing was in force. Returns the exit code.
+pub(super) fn undo_everywhere(usable: &Usable, wiring: Wiring, halt: bool, by_person: bool) -> ExitCode {
     let config = usable.of_running_or_next();
-    let left = usable.before.as_ref().filter(|before| before.paths != config.paths);
-    let before = left.map(|before| {
-        put_back_without_agent(before, Some(config), wiring, DYING_TIME, &HealReason::FoundAtStart, false)
+    let earlier = usable.before.as_ref().filter(|before| before.paths != config.paths);
+    let put_back = earlier.map(|earlier| {
+        put_back_without_agent(earlier, Some(config), wiring, DYING_TIME, &HealReason::FoundAtStart, false)
     });
-    let none_before = before.as_ref().is_none_or(PutBack::found_none);
-    let code_before = before.map_or(0, |done| done.said(false));
-    let code = undo(config, left, wiring, halt, loud && none_before, loud);
-    Ok(ExitCode::from(worst(code, code_before)))
+    let print_none = by_person && put_back.as_ref().is_none_or(PutBack::found_none);
+    let earlier_code = put_back.map_or(0, |put_back| put_back.print(false));
+    let code = undo(config, earlier, wiring, halt, print_none, by_person);
+    ExitCode::from(worse(code, earlier_code))
 }
 
-/// Of two exit codes the one that counts.
-fn worst(one: u8, other: u8) -> u8 {
-    let known = [EXIT_STUCK, EXIT_LOST, EXIT_USAGE];
-    known.into_iter().find(|code| *code == one || *code == other).unwrap_or(one)
+/// Returns the more important one of two exit codes.
+fn worse(first: u8, second: u8) -> u8 {
+    let by_importance = [EXIT_STUCK, EXIT_LOST, EXIT_USAGE];
+    by_importance.into_iter().find(|code| *code == first || *code == second).unwrap_or(first)
 }
 
+/// Puts everything back with one configuration, by the running agent or by this process. Returns the exit code.
+/// `print_none` makes it say if nothing was in force.
 fn undo(
     config: &Config,
-    left: Option<&Config>,
+    earlier: Option<&Config>,
     wiring: Wiring,
     halt: bool,
-    tell_none: bool,
-    loud: bool,
+    print_none: bool,
+    by_person: bool,
 ) -> u8 {
     let paths = config.paths();
-    let patience = Duration::from(config.timings.undo_budget) + Duration::from_secs(5);
-    // One that does not even say how it is hangs, or was stopped: it is not waited for while things stay broken.
-    let asked = ask(&paths, Call::Status, ANSWER_TIME).and_then(|alive| match alive {
-        Some(_) => ask(&paths, Call::UndoAll { halt }, patience),
+    // The agent's own limit for an undo, and some seconds for the request and the answer.
+    let undo_time = Duration::from(config.timings.undo_budget) + Duration::from_secs(5);
+    // An agent that does not answer even this quick question hangs or was stopped. Faults must not stay while we wait for it.
+    let answer = ask(&paths, Call::Status, ANSWER_TIME).and_then(|status| match status {
+        Some(_) => ask(&paths, Call::UndoAll { halt }, undo_time),
         None => Ok(None),
     });
-    let dying = match asked {
-        Ok(Some(Answer::Undone(answer))) => return said(&answer, tell_none),
+    let patience = match answer {
+        Ok(Some(Answer::Undone(answer))) => return print(&answer, print_none),
         Ok(None) => DYING_TIME,
         Ok(Some(answer)) => {
             tracing::warn!("the running agent answered {answer:?}; putting back without it");
@@ -69,15 +69,16 @@ fn undo(
             HUNG_TIME
         }
     };
-    // Without a halt it is systemd or the package that asks, when the agent has ended or goes.
-    let reason = match (loud, halt) {
+    let reason = match (by_person, halt) {
         (true, true) => HealReason::Asked { by: root(config) },
+        // `undo --all --no-halt` is what systemd and the packages run when the agent has ended or is to end.
         (true, false) => HealReason::AgentStopping,
         (false, _) => HealReason::FoundAtStart,
     };
-    put_back_without_agent(config, left, wiring, dying, &reason, halt).said(tell_none)
+    put_back_without_agent(config, earlier, wiring, patience, &reason, halt).print(print_none)
 }
 
+/// Returns the name of root on this host, as records of requests have it.
 pub(super) fn root(config: &Config) -> String {
     format!("root@{}", config.host)
 }
@@ -85,7 +86,7 @@ pub(super) fn root(config: &Config) -> String {
 /// The result of putting back without a running agent.
 pub(super) struct PutBack {
     answer: UndoAnswer,
-    /// A halt was asked for, and nobody will remember it.
+    /// Whether a halt was asked for and could not be journaled.
     halt_lost: bool,
 }
 
@@ -95,25 +96,25 @@ impl PutBack {
         self.answer.injections.is_empty() && self.answer.lost.is_empty()
     }
 
-    /// Says it; the exit code.
-    pub(super) fn said(&self, tell_none: bool) -> u8 {
-        worst(said(&self.answer, tell_none), if self.halt_lost { EXIT_USAGE } else { 0 })
+    /// Prints what was put back; with `print_none` also if that is nothing. Returns the exit code.
+    pub(super) fn print(&self, print_none: bool) -> u8 {
+        worse(print(&self.answer, print_none), if self.halt_lost { EXIT_USAGE } else { 0 })
     }
 }
 
-/// Puts back all that is open, when no agent answers; one that is dying is given that time for it. Nothing that is
-/// wrong with the state directory keeps it from that. What is in force by the journal of the configuration
-/// `elsewhere` is not swept.
+/// Puts back everything that is open, if no agent answers. Before that, waits up to the time `patience` for the end of an
+/// agent that still has the lock. Works also if the state directory cannot be used. Does not sweep what is in force by the
+/// journal of the configuration `elsewhere`.
 pub(super) fn put_back_without_agent(
     config: &Config,
     elsewhere: Option<&Config>,
     wiring: Wiring,
-    dying: Duration,
+    patience: Duration,
     reason: &HealReason,
     halt: bool,
 ) -> PutBack {
     let paths = config.paths();
-    let lock = Lock::replace(&paths, dying);
+    let lock = Lock::replace(&paths, patience);
     let healing = heal(config, &config.host(), &wiring, elsewhere, || {});
     let answer = UndoAnswer {
         swept: healing.swept.removed.clone(),
@@ -121,17 +122,18 @@ pub(super) fn put_back_without_agent(
         ..answer_of(healing.healed.clone())
     };
     let journaled = match lock {
-        Ok(_lock) => {
-            healing.journal(config, reason, wiring.time).map_err(|error| error.chain()).map(|mut done| {
+        Ok(_lock) => healing.journal(config, reason, wiring.time).map_err(|error| error.chain()).map(
+            |mut recovered| {
                 if halt {
-                    done.journal.event(What::Halted { by: root(config) });
-                    done.journal.sync();
+                    recovered.journal.event(What::Halted { by: root(config) });
+                    recovered.journal.sync();
                 }
-                !done.journal.is_behind()
-            })
-        }
+                !recovered.journal.is_behind()
+            },
+        ),
         Err(error) => {
-            // Somebody holds on and does nothing. Putting back twice does no harm; writing to one journal would.
+            // If another process still has the lock, or an agent listens, only that one may write to the journal. An undo that
+            // both of them make does no harm.
             if error.kind() != io::ErrorKind::WouldBlock && !listens(&paths) {
                 healing.keep(config);
             }
@@ -157,45 +159,47 @@ pub(super) fn put_back_without_agent(
     PutBack { answer, halt_lost }
 }
 
+/// Returns the injections in the form of an agent's answer.
 pub(super) fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
     let stuck = healed
         .iter()
-        .filter(|one| one.state == State::Stuck)
-        .map(|one| format!("{}: {}", one.intent.id(), one.detail))
+        .filter(|healed| healed.state == State::Stuck)
+        .map(|healed| format!("{}: {}", healed.intent.id(), healed.detail))
         .collect();
     let injections = healed
         .into_iter()
-        .map(|one| OpenOne {
-            id: one.intent.id().clone(),
-            run: one.intent.run,
-            kind: one.intent.live.ask.fault.kind().to_owned(),
-            state: one.state,
-            ends_boot_us: one.intent.live.ends_boot_us,
-            effects: one.intent.live.prepared.effects,
-            about: one.intent.about,
+        .map(|healed| OpenOne {
+            id: healed.intent.id().clone(),
+            run: healed.intent.run,
+            kind: healed.intent.live.ask.fault.kind().to_owned(),
+            state: healed.state,
+            ends_boot_us: healed.intent.live.ends_boot_us,
+            effects: healed.intent.live.prepared.effects,
+            about: healed.intent.about,
             due: false,
         })
         .collect();
     UndoAnswer { injections, runs: Vec::new(), stuck, swept: Vec::new(), lost: Vec::new() }
 }
 
-/// Says what was put back; the exit code.
-fn said(answer: &UndoAnswer, loud: bool) -> u8 {
-    for one in &answer.injections {
-        outln!("{} ({}, run {}): {:?}", one.id, plain(&one.kind), one.run, one.state);
+/// Prints what was put back; with `print_none` also if that is nothing. Returns the exit code.
+fn print(answer: &UndoAnswer, print_none: bool) -> u8 {
+    for injection in &answer.injections {
+        let kind = plain(&injection.kind);
+        outln!("{} ({kind}, run {}): {:?}", injection.id, injection.run, injection.state);
     }
     for stuck in &answer.stuck {
         errln!("could NOT be put back: {}", plain(stuck));
     }
-    for what in &answer.swept {
-        outln!("removed, because it belonged to no live injection: {}", plain(what));
+    for object in &answer.swept {
+        outln!("removed, because it belonged to no live injection: {}", plain(object));
     }
     for lost in &answer.lost {
         errln!("records of drills are damaged or lost: {}", plain(lost));
     }
     match (answer.lost.is_empty(), answer.injections.is_empty()) {
         (false, true) => errln!("{NONE_KNOWN}; look at services, processes and rules by hand"),
-        (true, true) if loud => outln!("nothing was in force"),
+        (true, true) if print_none => outln!("nothing was in force"),
         _ => {}
     }
     match (answer.stuck.is_empty(), answer.lost.is_empty()) {

@@ -1,7 +1,7 @@
 //! The last configuration that an agent started with, so that healing does not need the file.
 //!
-//! Copies are in the built-in directories, which are found whatever the file says, and in the configured ones. The
-//! copies in `/run` are the newest; those beside the journal survive a reboot.
+//! Copies are in the built-in directories, which can be found even if the file is unusable, and in the configured ones. A
+//! copy in `/run` counts before one beside the journal, which survives a reboot.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::{host::Paths, journal::replace};
 /// The part of a valid configuration that healing needs, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastGood {
-    /// The path of the file.
+    /// The absolute path of the configuration file.
     pub file: PathBuf,
     /// The file's whole text, to detect changes.
     pub text: String,
@@ -29,7 +29,7 @@ pub struct LastGood {
 }
 
 impl LastGood {
-    /// Makes it from a configuration.
+    /// Returns the part of a configuration that healing needs.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let Paths { state, run, runit } = config.paths();
@@ -43,7 +43,8 @@ impl LastGood {
         }
     }
 
-    /// Finds the copy for a file, in the built-in directories and in these.
+    /// Finds the copy for a configuration file, in the built-in directories and in the directories `also`. Returns `None` if
+    /// no copy can be read.
     #[must_use]
     pub fn find(file: &Path, also: &Places) -> Option<Self> {
         dirs(&also.state, &also.run).iter().find_map(|dir| {
@@ -63,7 +64,7 @@ impl LastGood {
         }
     }
 
-    /// Returns a configuration for healing and looking: this host and these directories, and defaults for the rest.
+    /// Returns a configuration for undo and status: with this host name and these directories, and defaults for the rest.
     #[must_use]
     pub fn config(&self) -> Config {
         let Self { file, text, host, state, run, runit } = self.clone();
@@ -83,7 +84,8 @@ fn dirs(state: &Path, run: &Path) -> Vec<PathBuf> {
     dirs
 }
 
-/// Agents with different files have different copies.
+/// Returns the name of the copy for a configuration file. It depends on the file's path, so that agents with different
+/// files have different copies.
 fn name(file: &Path) -> String {
     let hash = digest(&SHA256, file.as_os_str().as_encoded_bytes());
     let hash: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();

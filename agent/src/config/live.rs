@@ -1,11 +1,12 @@
 //! The configuration's file while an agent runs. A changed policy applies at once; all other changes are reported as
 //! needing a restart.
 //!
-//! An invalid file refuses harm, because nobody knows what it was meant to forbid. Healing never asks.
+//! While the file is invalid, the agent injects nothing, because it does not know what the file is meant to forbid. Healing
+//! never depends on these rules.
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -18,72 +19,75 @@ use firedrill_wire::{
 use super::{Config, ConfigError, Rules, rules::KEYS};
 use crate::injection::refuse;
 
-/// A file that was changed within this time may be half written: the previous policy applies too.
+/// A file that was changed within this time may be half written, so the previous rules apply, too.
 const SETTLED: Duration = Duration::from_secs(1);
 /// The advice for changed keys that only a restart applies.
-pub(super) const RESTART: &str = "restart the agent to use them";
+const RESTART: &str = "restart the agent to use them";
 
-/// The configuration's file, which is checked for changes at each question.
+/// The configuration's file. Each call reads it again, to see changes.
 #[derive(Debug)]
 pub struct Live {
     file: PathBuf,
+    /// The file's text when the agent started.
     started: String,
-    now: Mutex<Now>,
+    applied: Mutex<Applied>,
 }
 
+/// The last text whose rules were applied, and these rules.
 #[derive(Debug)]
-struct Now {
+struct Applied {
     text: String,
     rules: Arc<Rules>,
 }
 
 impl Live {
-    /// Starts from the configuration with which the agent started.
+    /// Begins with the configuration with which the agent started.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let now = Now { text: config.text.clone(), rules: Arc::new(Rules::of(config)) };
-        Self { file: config.file.clone(), started: config.text.clone(), now: Mutex::new(now) }
+        let applied = Applied { text: config.text.clone(), rules: Arc::new(Rules::of(config)) };
+        Self { file: config.file.clone(), started: config.text.clone(), applied: Mutex::new(applied) }
     }
 
-    /// Returns the rules that must all allow an act: the file's, and for a second after a change the previous ones.
+    /// Returns the rules that must all allow an act: those of the file, and for a second after a change also the previous
+    /// ones. If the file is gone, the last rules still apply.
     ///
     /// # Errors
-    /// The refusal: the file exists and is invalid.
+    /// The file exists, and cannot be read or is invalid. The error is the refusal for the caller.
     pub fn rules(&self) -> Result<Vec<Arc<Rules>>, Problem> {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
         let text = match std::fs::read_to_string(&self.file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(vec![Arc::clone(&now.rules)]);
+                return Ok(vec![Arc::clone(&applied.rules)]);
             }
             Err(source) => return Err(refusal(&ConfigError::Read { file: self.file.clone(), source })),
         };
-        if text == now.text {
-            return Ok(vec![Arc::clone(&now.rules)]);
+        if text == applied.text {
+            return Ok(vec![Arc::clone(&applied.rules)]);
         }
         let parsed = Config::parse(&text, &self.file).map_err(|error| refusal(&error))?;
         let new = Arc::new(Rules::of(&parsed));
         let age = std::fs::metadata(&self.file).and_then(|data| data.modified()).map(|when| when.elapsed());
         if matches!(age, Ok(Ok(age)) if age < SETTLED) {
-            return Ok(vec![new, Arc::clone(&now.rules)]);
+            return Ok(vec![new, Arc::clone(&applied.rules)]);
         }
-        if *new != *now.rules {
+        if *new != *applied.rules {
             tracing::info!(
-                "what {} says of environment, policy or secrets has changed and is in force from now on",
+                "environment, policy or secrets have changed in {}; the new values apply from now on",
                 self.file.display()
             );
         }
-        *now = Now { text, rules: Arc::clone(&new) };
+        *applied = Applied { text, rules: Arc::clone(&new) };
         Ok(vec![new])
     }
 
-    /// Returns the last rules that could be read, even if the file is invalid now.
+    /// Returns the rules that were applied last, even if the file is invalid now.
     #[must_use]
     pub fn last_good(&self) -> Arc<Rules> {
-        Arc::clone(&self.now.lock().unwrap_or_else(PoisonError::into_inner).rules)
+        Arc::clone(&self.applied.lock().unwrap_or_else(PoisonError::into_inner).rules)
     }
 
-    /// Returns one sentence for each problem of the file and for each key that needs a restart.
+    /// Returns the problem of the file, or the keys that need a restart, as one sentence. Empty if the file is in use.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let finding = self.finding();
@@ -94,12 +98,12 @@ impl Live {
         }
     }
 
-    /// Returns the finding for `doctor` on the file: the acts and callers that it allows.
+    /// Returns the findings for `doctor`: whether the running agent uses the file, and those of [`Rules::findings`].
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let mut all = vec![self.finding()];
-        all.extend(self.last_good().findings(&self.file));
-        all
+        let mut findings = vec![self.finding()];
+        findings.extend(self.last_good().findings(&self.file));
+        findings
     }
 
     /// Returns the finding for `doctor` on whether the running agent uses the file.
@@ -111,32 +115,38 @@ impl Live {
         }
         let text = std::fs::read_to_string(&self.file);
         if text.is_err() && !self.started.is_empty() {
-            let detail = format!("{file} is gone; the agent goes on with what it said");
+            let detail = format!("{file} is gone; the agent goes on with its last content");
             return finding(Grade::Note, detail, "put it back, or restart the agent without it".to_owned());
         }
-        let unused = unused(&self.started, &text.unwrap_or_default());
-        if unused.is_empty() {
-            return finding(Grade::Good, format!("{file} is in use"), String::new());
-        }
-        let detail = format!("{file} is newer than what the agent uses: {}", unused.join(", "));
-        finding(Grade::Note, detail, RESTART.to_owned())
+        needs_restart(&self.file, &self.started, &text.unwrap_or_default())
+            .unwrap_or_else(|| finding(Grade::Good, format!("{file} is in use"), String::new()))
     }
 }
 
+/// Returns the refusal of all harm because the file is unusable.
 fn refusal(error: &ConfigError) -> Problem {
     refuse(
         RefusalCode::Configuration,
-        format!("{}; nothing is injected as long as nobody can read this host's policy", error.one_line()),
+        format!("{}; nothing is injected until this host's policy can be read", error.one_line()),
         error.hint(),
     )
 }
 
+/// Makes a finding on the configuration.
 pub(super) fn finding(grade: Grade, detail: String, hint: String) -> Finding {
     Finding { what: "configuration".to_owned(), grade, detail, hint }
 }
 
-/// Returns the keys in which two texts differ and that a running agent does not apply.
-pub(super) fn unused(started: &str, now: &str) -> Vec<String> {
+/// Returns the finding that names the keys of the file that need a restart; `None` if there are none. `started` is the
+/// file's text when the agent started, and `now` its present text.
+pub(super) fn needs_restart(file: &Path, started: &str, now: &str) -> Option<Finding> {
+    let keys = keys_not_applied(started, now);
+    let detail = format!("{} is newer than what the agent uses: {}", file.display(), keys.join(", "));
+    (!keys.is_empty()).then(|| finding(Grade::Note, detail, RESTART.to_owned()))
+}
+
+/// Returns the keys in which two texts of the file differ and whose changes a running agent does not apply.
+fn keys_not_applied(started: &str, now: &str) -> Vec<String> {
     let table = |text: &str| text.parse::<toml::Table>().unwrap_or_default();
     let (started, now) = (table(started), table(now));
     let mut keys: Vec<String> = started.keys().chain(now.keys()).cloned().collect();
@@ -148,25 +158,26 @@ pub(super) fn unused(started: &str, now: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path, time::SystemTime};
+    use std::{fs, time::SystemTime};
 
     use firedrill_wire::Span;
 
     use super::*;
 
-    /// Writes a file as if that had been some time ago.
+    /// Writes a file, and sets its modification time to some seconds ago.
     fn write(file: &Path, text: &str, seconds_ago: u64) {
         fs::write(file, text).unwrap();
         let when = SystemTime::now() - Duration::from_secs(seconds_ago);
         fs::File::options().write(true).open(file).unwrap().set_modified(when).unwrap();
     }
 
+    /// Returns the longest hold that each of the rules allows.
     fn holds(live: &Live) -> Vec<Span> {
         live.rules().unwrap().iter().map(|rules| rules.policy.max_hold).collect()
     }
 
     #[test]
-    fn a_policy_is_taken_as_soon_as_its_file_is_whole() {
+    fn a_changed_policy_applies_as_soon_as_the_file_is_surely_complete() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("agent.toml");
         write(&file, "[policy]\nmax_hold = \"10m\"\n", 60);
@@ -184,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_wrong_refuses_harm_and_says_where() {
+    fn an_invalid_file_refuses_harm_and_the_refusal_names_the_place() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("agent.toml");
         write(&file, "", 60);
@@ -200,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_used_yet_is_named() {
+    fn changed_keys_that_need_a_restart_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("agent.toml");
         write(&file, "host = \"h\"\n", 60);

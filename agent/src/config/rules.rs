@@ -1,4 +1,4 @@
-//! The part of the configuration that says what is allowed on this host. A running agent applies changes of it at once.
+//! The part of the configuration that says what is allowed on this host. A running agent applies changes of this part at once.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ impl Rules {
     /// Checks the values.
     ///
     /// # Errors
-    /// Names the invalid value and its valid range.
+    /// The first invalid value, with the valid ones.
     pub(super) fn validate(&self) -> Result<(), String> {
         if let Some(name) = &self.environment {
             check_name(name).map_err(|error| {
@@ -53,12 +53,13 @@ impl Rules {
     /// secrets and of logs are safe.
     #[must_use]
     pub fn findings(&self, file: &Path) -> Vec<Finding> {
-        let mut all = vec![self.environment_finding(file)];
-        all.extend(self.secrets.findings(file));
-        all.extend(log_dirs::findings(&self.policy.logs, file));
-        all
+        let mut findings = vec![self.environment_finding(file)];
+        findings.extend(self.secrets.findings(file));
+        findings.extend(log_dirs::findings(&self.policy.logs, file));
+        findings
     }
 
+    /// Returns the finding on the host's environment. Without an environment, rules for certain environments match nobody.
     fn environment_finding(&self, file: &Path) -> Finding {
         let unused: Vec<&str> = self
             .policy
@@ -71,10 +72,10 @@ impl Rules {
             Some(name) => (Grade::Good, format!("{name}, as {} says", file.display()), String::new()),
             None => {
                 let mut detail =
-                    "the host names none: only certificates that name none may harm it, whatever scenarios say"
+                    "the host names no environment: only certificates that name none may harm it, whatever scenarios say"
                         .to_owned();
                 if !unused.is_empty() {
-                    detail += &format!("; no one matches policy.allow {}", unused.join(", "));
+                    detail += &format!("; nobody matches policy.allow {}", unused.join(", "));
                 }
                 let hint = format!("set environment = \"…\" in {}, for example \"prod\"", file.display());
                 (Grade::Missing, detail, hint)
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_an_environment_is_warned_of() {
+    fn a_host_without_an_environment_is_a_finding() {
         let file = Path::new("/etc/firedrill/agent.toml");
         let found = &rules("").findings(file)[0];
         assert_eq!(found.grade, Grade::Missing);

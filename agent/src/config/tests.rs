@@ -1,3 +1,5 @@
+//! The configuration file: its defaults, its errors, and the example that packages ship.
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -43,22 +45,22 @@ fn a_full_file_is_read() {
 }
 
 #[test]
-fn the_example_that_is_shipped_says_what_is_built_in() {
+fn the_shipped_example_names_the_built_in_values() {
     let example = include_str!("../../../packaging/agent.toml");
-    let said = Config { text: String::new(), ..parse(example).unwrap() };
-    assert_eq!(said, parse("").unwrap());
-    // With all its examples enabled it is still a valid configuration.
-    let whole: String = example
+    let shipped = Config { text: String::new(), ..parse(example).unwrap() };
+    assert_eq!(shipped, parse("").unwrap());
+    // All settings in the example are comments. Without their `# ` it is still a valid configuration.
+    let enabled: String = example
         .lines()
         .filter_map(|line| {
             let line = line.strip_prefix("# ").unwrap_or(line);
             let setting =
                 line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
-            // Comments that explain a value are set apart from it.
+            // Comments that explain a value stand several spaces to its right.
             setting.then(|| line.split("      ").next().unwrap_or(line).to_owned() + "\n")
         })
         .collect();
-    let config = parse(&whole).unwrap_or_else(|error| panic!("{error}\n{whole}"));
+    let config = parse(&enabled).unwrap_or_else(|error| panic!("{error}\n{enabled}"));
     assert_eq!((config.policy.allow.len(), config.policy.blackout.len()), (1, 1));
     let built_in = parse("").unwrap();
     assert_eq!(
@@ -69,7 +71,7 @@ fn the_example_that_is_shipped_says_what_is_built_in() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_file_and_line() {
+fn errors_name_the_file_the_line_and_the_key() {
     let error = parse("\n\nlissten = \"1\"\n").unwrap_err().to_string();
     assert!(error.contains("agent.toml") && error.contains("line 3") && error.contains("lissten"), "{error}");
     let error = parse("[metrics]\nlisten = \"0.0.0.0:1\"").unwrap_err().to_string();
@@ -80,7 +82,7 @@ fn what_is_wrong_is_said_with_file_and_line() {
 }
 
 #[test]
-fn ports_of_sshd_are_found_as_it_reads_them() {
+fn ports_are_read_from_the_configuration_of_sshd() {
     assert_eq!(
         ports_in("#Port 1\nPort 22\nport=2222\nListenAddress 10.0.0.1:23\nListenAddress ::\n"),
         [22, 2222, 23]

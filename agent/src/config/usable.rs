@@ -1,4 +1,4 @@
-//! A configuration for healing, looking and releasing: one is always found, whatever the state of the file.
+//! A configuration for undo, status and release. It can always be found, even if the file is missing or invalid.
 
 use std::{
     fmt,
@@ -10,22 +10,25 @@ use firedrill_wire::api::{Finding, Grade};
 use super::{Config, ConfigError, LastGood, Places, Rules, live};
 use crate::local;
 
-/// A usable configuration, and the file's problem.
+/// A usable configuration, and the problem of the file if there is one.
 #[derive(Debug)]
 pub struct Usable {
-    /// The configuration in the file, or, if the file is invalid, the host and the paths of the last good one.
+    /// The configuration in the file. If the file is invalid: defaults, with the host and the paths of the last good
+    /// configuration.
     pub config: Config,
-    /// The paths of the last agent with this file, if they differ: it may have left something there.
+    /// The configuration of the last agent that started with this file, if it had another state or run directory. That
+    /// agent may have left something there.
     pub before: Option<Config>,
-    /// The reason why the file is unusable.
+    /// The reason why the file is unusable; `None` if it is usable.
     pub trouble: Option<Trouble>,
 }
 
-/// The reason why a file is unusable, and the replacement.
+/// The reason why a file is unusable, and the paths that are used instead.
 #[derive(Debug)]
 pub struct Trouble {
     /// The reason.
     pub error: ConfigError,
+    /// The sentence that names the paths that are used instead.
     instead: String,
 }
 
@@ -40,7 +43,7 @@ impl Usable {
     /// Reads a file. With `optional`, a missing file means the defaults.
     #[must_use]
     pub fn find(file: &Path, optional: bool) -> Self {
-        // The copies name the file by its whole path.
+        // The copies of the last good configuration name the file by its absolute path.
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let read = if optional && !file.exists() { Config::parse("", &file) } else { Config::load(&file) };
         let error = match read {
@@ -56,8 +59,11 @@ impl Usable {
         let (config, whose) = match LastGood::find(&file, &guess) {
             Some(kept) => (kept.config(), "the last good configuration's"),
             None => {
-                let whose =
-                    if guess == Places::default() { "built in" } else { "those that can be read of it" };
+                let whose = if guess == Places::default() {
+                    "built in"
+                } else {
+                    "those that could be read from the file"
+                };
                 let built_in = Config::parse("", &file).unwrap_or_default();
                 (Config { paths: guess, ..built_in }, whose)
             }
@@ -67,7 +73,7 @@ impl Usable {
         Self { config, before: None, trouble: Some(Trouble { error, instead }) }
     }
 
-    /// Returns the configuration of the running agent, or the one that an agent would start with now.
+    /// Returns the configuration of the running agent; if none runs, the one with which an agent would start now.
     #[must_use]
     pub fn of_running_or_next(&self) -> &Config {
         match &self.before {
@@ -78,14 +84,14 @@ impl Usable {
         }
     }
 
-    /// Returns the finding for `doctor` on the file: the acts and callers that it allows.
+    /// Returns the findings for `doctor`: on the file itself, and those of [`Rules::findings`] if the file is valid.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let mut all = vec![self.finding()];
+        let mut findings = vec![self.finding()];
         if self.trouble.is_none() {
-            all.extend(Rules::of(&self.config).findings(&self.config.file));
+            findings.extend(Rules::of(&self.config).findings(&self.config.file));
         }
-        all
+        findings
     }
 
     /// Returns the finding for `doctor` on whether the file is valid, and whether the running agent uses it.
@@ -99,12 +105,9 @@ impl Usable {
         let config = self.of_running_or_next();
         let runs = local::listens(&config.paths());
         let started = LastGood::find(&config.file, &config.paths).filter(|_| runs);
-        let unused = started.map(|kept| live::unused(&kept.text, &self.config.text)).unwrap_or_default();
-        if unused.is_empty() {
-            return live::finding(Grade::Good, format!("{file} can be used"), String::new());
-        }
-        let detail = format!("{file} is newer than what the agent uses: {}", unused.join(", "));
-        live::finding(Grade::Note, detail, live::RESTART.to_owned())
+        started
+            .and_then(|kept| live::needs_restart(&self.config.file, &kept.text, &self.config.text))
+            .unwrap_or_else(|| live::finding(Grade::Good, format!("{file} can be used"), String::new()))
     }
 }
 
@@ -130,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_read_of_a_file_that_is_wrong_elsewhere() {
+    fn paths_are_read_from_a_file_with_errors_elsewhere() {
         for text in [
             "nonsense = 1\n[paths]\nstate = \"/s\"\nrun = \"/r\"\nother = 3\n",
             "[paths]\nstate = \"/s\"\nrun = \"/r\"\n[timings]\ngrace = \n",

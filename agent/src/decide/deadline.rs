@@ -6,20 +6,21 @@ use firedrill_wire::journal::State;
 /// after the effect was called off.
 const LATE_US: u64 = 5_000_000;
 
-/// Returns the deadline for making an effect that begins now and takes at most that long, in microseconds.
+/// Returns the deadline for making an effect that begins now and takes at most `at_most_us` microseconds.
 #[must_use]
 pub const fn made_by(now: u64, at_most_us: u64) -> u64 {
     now.saturating_add(at_most_us).saturating_add(LATE_US)
 }
 
-/// Returns the deadline for making an effect that is called off now.
+/// Returns the new deadline for making an effect that is called off now. It is never later than the old one, `made_by`.
 #[must_use]
 pub fn called_off_by(now: u64, made_by: u64) -> u64 {
     made_by.min(now.saturating_add(LATE_US))
 }
 
-/// Returns the deadline of one injection; `None` if it has done nothing yet or is over. `act_by` is that of its thread's
-/// present work, `made_by` that for making the effect; without them it ends with hold (`ends`) or lease.
+/// Returns the deadline of one injection; `None` if it has done nothing yet or is over. This is `act_by`, the deadline of
+/// its thread's present work, if there is one. Otherwise it is the end of the lease or of the hold (`ends`), whichever is
+/// earlier. While the effect is being made, `made_by`, the deadline for making it, takes the place of `ends`.
 #[must_use]
 pub fn deadline(
     state: State,
@@ -35,7 +36,8 @@ pub fn deadline(
     Some(act_by.unwrap_or_else(|| ends.min(lease_until)))
 }
 
-/// Whether an injection is over for good. An irreversible effect is watched until its hold is over.
+/// Whether an injection is over for good. An irreversible effect ([`State::Done`]) is watched until its hold (`ends`) is
+/// over, too.
 #[must_use]
 pub fn is_over(now: u64, state: State, ends: u64) -> bool {
     !state.is_open() && (state != State::Done || now > ends)

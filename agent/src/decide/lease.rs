@@ -1,4 +1,5 @@
-//! The lease of a run.
+//! The lease of a run: its state, and the decision about a renewal. All times are microseconds of the clock that counts
+//! through suspend (CLOCK_BOOTTIME).
 
 /// The facts about a run's lease on which decisions depend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,12 +8,12 @@ pub struct Lease {
     pub until: u64,
     /// The number of renewals so far.
     pub renewals: u64,
-    /// Whether it ended while an injection was open. Such a lease is never renewed.
+    /// Whether the lease ended while an injection was open. Such a lease is never renewed.
     pub ended: bool,
 }
 
 impl Lease {
-    /// Whether it is over, so that nothing may be in force under it.
+    /// Whether the lease is over, so that nothing may be in force under it.
     #[must_use]
     pub const fn is_over(&self, now: u64) -> bool {
         self.ended || now >= self.until
@@ -22,16 +23,16 @@ impl Lease {
 /// The answer to a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewal {
-    /// It is renewed.
+    /// The lease is renewed.
     Renewed,
-    /// It comes too late, and nobody has ended the run yet: it must be ended now.
+    /// The renewal comes too late, and the run has not been ended yet: the caller must end it now.
     Ends,
-    /// The run has ended.
+    /// The run has ended already.
     Ended,
 }
 
-/// Decides about a renewal. `open` tells whether the run has anything that the lease has to end: without that, a lease
-/// that has run out has ended nothing, and may begin again.
+/// Decides about a renewal. `open` tells whether the run has an open injection, which the end of the lease ends. Without
+/// one, a lease that has run out has ended nothing, so it may be renewed.
 #[must_use]
 pub const fn renewal(now: u64, lease: &Lease, open: bool) -> Renewal {
     if lease.ended {

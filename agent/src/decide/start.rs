@@ -6,9 +6,9 @@ use firedrill_wire::{Span, journal::HealReason};
 
 use super::Lease;
 
-/// Staging begins this long before the start, in microseconds. Many agents on one machine that stage at once take nearly that long.
+/// The time from staging to the start, in microseconds. If many agents on one machine stage at once, they take nearly that long.
 const STAGE_US: u64 = 500_000;
-/// Staging is skipped if no more than this is left before the start, in microseconds: it might delay the start itself.
+/// Staging is skipped if no more than this time is left before the start, in microseconds, because it might delay the start itself.
 const STAGE_LEAST_US: u64 = 5_000;
 
 /// The facts about an armed injection on which the decision depends.
@@ -68,7 +68,7 @@ pub fn may_start(now: u64, armed: Option<&Armed<'_>>, lease: Option<&Lease>) -> 
     let renewed = lease.renewals > armed.renewals_before;
     if is_late(now, start, tolerance) {
         let why = if renewed {
-            // Rounded up, so that it is never told as what is allowed.
+            // Rounded up, so that the text never says that a start was late by exactly the allowed time.
             let late = Span::millis((now - start).div_ceil(1000));
             format!("{late} late, {tolerance} is allowed: the host was paused or overloaded at the start")
         } else {
@@ -80,7 +80,7 @@ pub fn may_start(now: u64, armed: Option<&Armed<'_>>, lease: Option<&Lease>) -> 
     match (now >= start, renewed) {
         (true, true) => Next::Start,
         (true, false) => {
-            // A renewal may still come in time. At this time it is too late for one.
+            // A renewal may still come in time, until the first moment at which the start is late.
             let too_late_from = start.saturating_add(tolerance.as_micros()).saturating_add(1);
             Next::Wait(lease.until.min(too_late_from))
         }

@@ -78,24 +78,24 @@ fn unreadable(error: &SnapshotError) -> Finding {
 
 /// Returns the tables of iptables-legacy in the kernel, and the reasons why some cannot be listed or read.
 fn legacy_iptables() -> (Vec<String>, Vec<String>) {
-    let (mut all, mut unread) = (Vec::new(), Vec::new());
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
     for (family, word) in [(Family::V4, "ip"), (Family::V6, "ip6")] {
         match legacy_tables(family) {
             Ok(Some(tables)) => {
                 if !tables.is_empty() && legacy_program(family).is_none() {
                     unread.push(format!("no {word}tables-legacy-save is installed to read them"));
                 }
-                all.extend(tables.iter().map(|table| format!("{word} {table}")));
+                found.extend(tables.iter().map(|table| format!("{word} {table}")));
             }
             Ok(None) => unread.push(format!("this process may not list the {word} tables")),
             Err(error) => unread.push(error.to_string()),
         }
     }
-    (all, unread)
+    (found, unread)
 }
 
-/// Returns the names of the firewall programs that own some of the tables and chains, as far as their names tell. `legacy` says that there are
-/// tables of iptables-legacy.
+/// Returns the names of the firewall programs that own some of the tables and chains, as far as the names of these tell. `legacy` says that
+/// there are tables of iptables-legacy, and `read_all` that all of them could be read.
 fn firewalls(tables: &[String], chains: &[String], legacy: bool, read_all: bool) -> String {
     let prefixes = [
         ("firewalld", "firewalld"),

@@ -1,12 +1,14 @@
-//! Checks whether the kernel can reset connections, by trying one that cannot exist.
+//! Checks whether the kernel can reset connections, by asking it to reset a connection that cannot exist.
 
 use firedrill_wire::api::{Finding, Grade};
 
 use super::finding::finding;
 use crate::host::sockets::Sockets;
 
+/// The name of the finding.
 const WHAT: &str = "connection resets (SOCK_DESTROY)";
 
+/// Returns the one finding on resets.
 pub(super) fn findings() -> Vec<Finding> {
     vec![match Sockets::open().and_then(|mut sockets| sockets.able()) {
         Ok(()) => finding(WHAT, Grade::Good, "the kernel has it", ""),

@@ -1,7 +1,7 @@
 //! `host-isolate`: cuts the host off in both directions from everything but the control path and SSH.
 //!
-//! It uses one nftables table or one set of iptables chains, behind gates that the kernel closes by itself. It touches
-//! no interface, no route and no rule of others.
+//! It makes one nftables table or one set of iptables chains, whose rules have gates that the kernel closes by itself. It
+//! touches no interface, no route and no rule of others.
 
 use firedrill_wire::{
     Span,
@@ -35,7 +35,7 @@ impl Inject for HostIsolate {
         let wanted = Wanted {
             ask,
             rule: &rule(&except),
-            // The injection keeps its exceptions as its peers; it has no others.
+            // This kind has no peers, so its exceptions are kept in their place.
             peers: &except,
             effect: &effect,
             notes,

@@ -1,4 +1,4 @@
-//! `host-poweroff`: power the host off at once. Cannot be undone: somebody has to switch it on again.
+//! `host-poweroff`: powers the host off at once. Cannot be undone: a person has to switch it on again.
 
 use firedrill_wire::{api::Problem, evidence::Evidence, fault::HostPoweroff};
 

@@ -1,4 +1,4 @@
-//! `host-reboot`: reboot the host at once, without stopping its services first. Cannot be undone.
+//! `host-reboot`: reboots the host at once, without stopping its services first. Cannot be undone.
 
 use firedrill_wire::{api::Problem, evidence::Evidence, fault::HostReboot};
 

@@ -1,4 +1,4 @@
-//! Finds the processes that match a pattern, and refuses patterns that match a process that must never be touched.
+//! Finds the processes that match a pattern. Refuses patterns that match a protected process, such as the agent's own.
 
 use std::{collections::BTreeSet, io};
 
@@ -8,6 +8,7 @@ use firedrill_wire::{
     fault::{ProcessMatch, ServiceManager},
 };
 
+use super::user::user_id;
 use crate::{
     host::{
         Host,
@@ -17,10 +18,11 @@ use crate::{
     service,
 };
 
-/// Returns the processes that match, by pid.
+/// Returns the processes that match the pattern `which`, in the order of their pids.
 ///
 /// # Errors
-/// The refusal: no process matches; too many match; or one matches that is never touched.
+/// The refusal: no process matches; too many match; a protected process matches; the user or the service is unknown; or
+/// processes cannot be read.
 pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Problem> {
     let unreadable = |error: io::Error| {
         refuse(
@@ -29,7 +31,7 @@ pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Probl
             "run the agent as root",
         )
     };
-    let uid = which.user.as_deref().map(uid).transpose()?;
+    let uid = which.user.as_deref().map(user_id).transpose()?;
     let members = match which.service.as_deref() {
         Some(service) => {
             let (manager, unit) = service::pick(host, ServiceManager::Auto, service)?;
@@ -68,15 +70,15 @@ pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Probl
     if found.is_empty() {
         return Err(refuse(
             RefusalCode::NoProcess,
-            format!("no process on {} matches {}", host.name, sentence(which)),
+            format!("no process on {} matches {}", host.name, pattern(which)),
             "check the pattern and the target; `name` must be the whole name, `command` a part of the command line",
         ));
     }
-    let never = untouchable(&processes);
-    if let Some((stat, why)) = found.iter().find_map(|stat| Some((stat, never(stat)?))) {
+    let why_protected = protection(&processes);
+    if let Some((stat, why)) = found.iter().find_map(|stat| Some((stat, why_protected(stat)?))) {
         return Err(refuse(
             RefusalCode::ProtectedProcess,
-            format!("{} also matches process {} ({}), {why}", sentence(which), stat.name.pid, stat.comm),
+            format!("{} also matches process {} ({}), {why}", pattern(which), stat.name.pid, stat.comm),
             "make the match narrower",
         ));
     }
@@ -87,7 +89,7 @@ pub(super) fn find(host: &Host, which: &ProcessMatch) -> Result<Vec<Stat>, Probl
                 "{} processes on {} match {}; at most {} may",
                 found.len(),
                 host.name,
-                sentence(which),
+                pattern(which),
                 which.at_most
             ),
             "make the match narrower, or raise `at_most`",
@@ -101,7 +103,7 @@ pub(super) fn claims(found: &[Stat]) -> Vec<Claim> {
     found.iter().map(|stat| Claim { what: format!("process:{}", stat.name), shared: false }).collect()
 }
 
-/// Returns the list for an effect's sentence, `42 (nginx), 43 (nginx)`. Long lists are cut.
+/// Returns the processes as a list for people: `42 (nginx), 43 (nginx)`. A long list ends with the number of the others.
 pub(super) fn list(found: &[Stat]) -> String {
     const SHOWN: usize = 8;
     let mut shown: Vec<String> =
@@ -112,6 +114,7 @@ pub(super) fn list(found: &[Stat]) -> String {
     shown.join(", ")
 }
 
+/// Whether a process has this name, or its executable has.
 fn has_name(stat: &Stat, name: &str) -> bool {
     if stat.comm == name {
         return true;
@@ -121,26 +124,8 @@ fn has_name(stat: &Stat, name: &str) -> bool {
     executable(stat.name.pid).is_some_and(|path| path.file_name().is_some_and(|last| last == name))
 }
 
-fn uid(user: &str) -> Result<u32, Problem> {
-    if let Ok(uid) = user.parse() {
-        return Ok(uid);
-    }
-    match nix::unistd::User::from_name(user) {
-        Ok(Some(found)) => Ok(found.uid.as_raw()),
-        Ok(None) => Err(refuse(
-            RefusalCode::NoUser,
-            format!("there is no user `{user}` on this host"),
-            "name one, or its number",
-        )),
-        Err(error) => Err(refuse(
-            RefusalCode::NoUser,
-            format!("cannot look up user `{user}`: {error}"),
-            "give its number",
-        )),
-    }
-}
-
-fn sentence(which: &ProcessMatch) -> String {
+/// Returns the pattern for people: ``name = `nginx`, user = `www` ``.
+fn pattern(which: &ProcessMatch) -> String {
     let clauses = [
         ("name", &which.name),
         ("command", &which.command),
@@ -152,13 +137,14 @@ fn sentence(which: &ProcessMatch) -> String {
     given.join(", ")
 }
 
-/// Returns a function that says why a process is never touched; `None` for a process that may be touched.
-fn untouchable(processes: &[Stat]) -> impl Fn(&Stat) -> Option<&'static str> {
-    let of = |pid: i32| processes.iter().find(|stat| stat.name.pid == pid);
+/// Returns the function that says why a process is protected; it returns `None` for a process that may be touched.
+fn protection(processes: &[Stat]) -> impl Fn(&Stat) -> Option<&'static str> {
+    let by_pid = |pid: i32| processes.iter().find(|stat| stat.name.pid == pid);
     let ours = own(processes);
+    // Only the servers themselves. Each session is a child of one, also has the name sshd, and may be touched.
     let sshd: BTreeSet<i32> = processes
         .iter()
-        .filter(|stat| stat.comm == "sshd" && of(stat.ppid).is_none_or(|parent| parent.comm != "sshd"))
+        .filter(|stat| stat.comm == "sshd" && by_pid(stat.ppid).is_none_or(|parent| parent.comm != "sshd"))
         .map(|stat| stat.name.pid)
         .collect();
     move |stat| {
@@ -167,37 +153,40 @@ fn untouchable(processes: &[Stat]) -> impl Fn(&Stat) -> Option<&'static str> {
         } else if stat.is_kernel_thread() {
             Some("which is a thread of the kernel")
         } else if ours.contains(&stat.name.pid) {
-            Some("which is the agent itself or what runs it")
+            Some("which is the agent itself or one of its parents")
         } else if sshd.contains(&stat.name.pid) {
-            Some("which is the SSH server by which people would get in")
+            Some("which is the SSH server that people need to log in")
         } else {
             None
         }
     }
 }
 
-/// Returns the agent's own processes and their ancestors.
+/// Returns the pids of the agent's own processes and of their ancestors.
 pub(super) fn own(processes: &[Stat]) -> BTreeSet<i32> {
-    let of = |pid: i32| processes.iter().find(|stat| stat.name.pid == pid);
-    let me = rustix::process::getpid().as_raw_nonzero().get();
-    let about = |pid: i32| (executable(pid), command_line(pid).unwrap_or_default());
-    let mine = about(me);
+    let by_pid = |pid: i32| processes.iter().find(|stat| stat.name.pid == pid);
+    let this_pid = rustix::process::getpid().as_raw_nonzero().get();
+    let program = |pid: i32| (executable(pid), command_line(pid).unwrap_or_default());
+    let this_program = program(this_pid);
     // Guardian, worker and helper are forks of one program, so they have the same executable and the same command line.
-    let is_agent = |pid: i32| pid == me || (mine.0.is_some() && about(pid) == mine);
+    let is_agent = |pid: i32| pid == this_pid || (this_program.0.is_some() && program(pid) == this_program);
+    // Up to the first process of the host. `top` becomes the highest process of the agent.
     let mut ours = BTreeSet::new();
-    let mut top = me;
-    let mut next = Some(me);
+    let mut top = this_pid;
+    let mut next = Some(this_pid);
     while let Some(pid) = next {
+        // The table is no snapshot, so a reused pid could make a circle in it.
         if !ours.insert(pid) {
             break;
         }
         if is_agent(pid) {
             top = pid;
         }
-        next = of(pid).map(|stat| stat.ppid).filter(|ppid| *ppid > 0);
+        next = by_pid(pid).map(|stat| stat.ppid).filter(|ppid| *ppid > 0);
     }
-    let family = crate::host::process::family(top, processes);
-    ours.extend(family.into_iter().map(|stat| stat.name.pid).filter(|pid| is_agent(*pid)));
+    // Down from there, to the agent's other processes.
+    let below_top = crate::host::process::family(top, processes);
+    ours.extend(below_top.into_iter().map(|stat| stat.name.pid).filter(|pid| is_agent(*pid)));
     ours
 }
 
@@ -210,18 +199,20 @@ mod tests {
         find(&Host::new("here", Paths::default(), 7790, vec![22]), which).expect_err("refused")
     }
 
-    fn pattern() -> ProcessMatch {
+    /// A pattern that allows eight processes and has no condition yet.
+    fn up_to_eight() -> ProcessMatch {
         ProcessMatch { at_most: 8, ..ProcessMatch::default() }
     }
 
     #[test]
-    fn what_is_never_touched_is_refused() {
-        let nothing = ProcessMatch { name: Some("no-such-program".into()), ..pattern() };
+    fn patterns_for_no_process_for_the_agent_and_for_an_unknown_user_are_refused() {
+        let nothing = ProcessMatch { name: Some("no-such-program".into()), ..up_to_eight() };
         assert_eq!(refusal(&nothing).code, RefusalCode::NoProcess);
-        let me = command_line(i32::try_from(std::process::id()).expect("a pid")).expect("proc");
-        let ourselves = ProcessMatch { command: Some(me), ..pattern() };
+        let command = command_line(i32::try_from(std::process::id()).expect("a pid")).expect("proc");
+        let ourselves = ProcessMatch { command: Some(command), ..up_to_eight() };
         assert_eq!(refusal(&ourselves).code, RefusalCode::ProtectedProcess);
-        let nobody = ProcessMatch { name: Some("x".into()), user: Some("no such user".into()), ..pattern() };
+        let user = Some("no such user".into());
+        let nobody = ProcessMatch { name: Some("x".into()), user, ..up_to_eight() };
         assert_eq!(refusal(&nobody).code, RefusalCode::NoUser);
     }
 }

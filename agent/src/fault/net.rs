@@ -1,4 +1,5 @@
-//! The common parts of faults on traffic: the peers, the traffic that is never touched, and the rules themselves.
+//! The common parts of faults on traffic and on interfaces: the peers, the traffic that is never touched, the rules, and
+//! the engines that shape packets.
 
 use firedrill_wire::Share;
 
@@ -25,14 +26,15 @@ pub(super) fn share_words(share: Share, correlation: Share) -> String {
     if correlation.is_none() { share.to_string() } else { format!("{share} (correlation {correlation})") }
 }
 
-/// Returns a note with the share that a correlation gives in the long run; nothing if it differs from the wanted share by at most a tenth.
+/// Returns a note with the share that a correlation gives in the long run. Returns no note if that differs from the wanted share by at most a
+/// tenth.
 pub(super) fn share_notes(share: Share, correlation: Share) -> Vec<String> {
-    let found = chance(share, correlation).in_the_long_run();
-    if (found - share.fraction()).abs() <= share.fraction() / 10.0 {
+    let in_the_long_run = chance(share, correlation).in_the_long_run();
+    if (in_the_long_run - share.fraction()).abs() <= share.fraction() / 10.0 {
         return Vec::new();
     }
     vec![format!(
         "with a correlation of {correlation}, netem's arithmetic makes {share} about {:.2} % in the long run; without `correlation` it stays {share}",
-        found * 100.0
+        in_the_long_run * 100.0
     )]
 }

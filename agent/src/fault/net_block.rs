@@ -1,4 +1,4 @@
-//! `net-block`: drops or rejects traffic with some peers, behind gates that the kernel closes by itself.
+//! `net-block`: drops or rejects traffic with some peers, by rules with gates that the kernel closes by itself.
 //!
 //! Never touches other tables, never blocks what [`super::net::rules`] exempts, never starts connection tracking.
 
@@ -58,10 +58,12 @@ impl Inject for NetBlock {
     }
 }
 
+/// Returns the rule that drops or rejects the chosen packets.
 fn rule(block: &NetBlock, peers: &Peers) -> PacketRule {
     PacketRule::on(&block.traffic(), peers, block.how.into())
 }
 
+/// Returns the notes that people should read before the run.
 fn notes(block: &NetBlock, peers: &Peers) -> Vec<String> {
     let mut notes: Vec<_> = words::about_service(peers).into_iter().collect();
     if block.direction != Direction::In && block.protocol != Some(Protocol::Tcp) {
@@ -71,12 +73,15 @@ fn notes(block: &NetBlock, peers: &Peers) -> Vec<String> {
         ));
     }
     if block.how == Refuse::Reject {
-        notes.push("TCP resets and ICMP port-unreachable messages pass, or nobody would be told".to_owned());
+        notes.push(
+            "TCP resets and ICMP port-unreachable messages pass, because they tell the senders of the rejection"
+                .to_owned(),
+        );
     }
     if block.connections == Some(Connections::Replies) {
         notes.push(
-            "connection tracking is switched on in this network namespace while it holds, if it is not already; it does not \
-             know who began connections that were there before"
+            "connection tracking is switched on in this network namespace while the fault holds, if it is not on already; it \
+             does not know which side began connections that existed before"
                 .to_owned(),
         );
     }

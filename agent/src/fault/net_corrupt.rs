@@ -13,6 +13,7 @@ impl Shape for NetCorrupt {
     fn words(&self) -> (String, String) {
         (format!("flip one bit in {} of", share_words(self.share, self.correlation)), String::new())
     }
+
     fn notes(&self) -> Vec<String> {
         share_notes(self.share, self.correlation)
     }

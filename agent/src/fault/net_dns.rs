@@ -16,20 +16,26 @@ use crate::host::{
     queue::Look,
 };
 
-/// Addresses of the networks that are reserved for documentation, so no host has them.
-const NOBODYS: [IpAddr; 2] =
+/// The false addresses if the scenario gives none. They are in networks that are reserved for documentation (RFC 5737,
+/// RFC 3849), so no host has them.
+const UNUSED: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
+/// The response code of an answer that a server failed (RFC 1035).
+const SERVFAIL: u8 = 2;
+/// The response code of an answer that a name does not exist (RFC 1035).
+const NXDOMAIN: u8 = 3;
 
+/// Returns the false addresses that answers get.
 fn addresses(dns: &NetDns) -> &[IpAddr] {
-    if dns.address.is_empty() { &NOBODYS } else { &dns.address }
+    if dns.address.is_empty() { &UNUSED } else { &dns.address }
 }
 
 impl Shape for NetDns {
     fn impair(&self) -> Impair {
         match self.how {
             DnsHow::Drop => {
-                let all = Chance { share: 1.0, correlation: 0.0 };
-                Impair { loss: Loss::Random(all), ..Impair::default() }
+                let always = Chance { share: 1.0, correlation: 0.0 };
+                Impair { loss: Loss::Random(always), ..Impair::default() }
             }
             DnsHow::Delay => {
                 Impair { delay: self.delay.map(Into::into).unwrap_or_default(), ..Impair::default() }
@@ -45,8 +51,8 @@ impl Shape for NetDns {
     fn look(&self) -> Option<Look> {
         let falsify = match self.how {
             DnsHow::Drop | DnsHow::Delay => None,
-            DnsHow::Nxdomain => Some(Falsify::Code(3)),
-            DnsHow::Servfail => Some(Falsify::Code(2)),
+            DnsHow::Nxdomain => Some(Falsify::Code(NXDOMAIN)),
+            DnsHow::Servfail => Some(Falsify::Code(SERVFAIL)),
             DnsHow::WrongAddress => Some(Falsify::Addresses(addresses(self).to_vec())),
         };
         Some(look(Zones::new(&self.zones), falsify))
@@ -62,8 +68,8 @@ impl Shape for NetDns {
             DnsHow::Nxdomain => format!("say that names in {zones} do not exist (NXDOMAIN) in"),
             DnsHow::Servfail => format!("say that the server failed (SERVFAIL) about {zones} in"),
             DnsHow::WrongAddress => {
-                let all: Vec<_> = addresses(self).iter().map(ToString::to_string).collect();
-                format!("give {} as the address of names in {zones} in", all.join(", "))
+                let addresses: Vec<_> = addresses(self).iter().map(ToString::to_string).collect();
+                format!("give {} as the address of names in {zones} in", addresses.join(", "))
             }
         };
         (before, String::new())
@@ -71,18 +77,21 @@ impl Shape for NetDns {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = vec![
-            "what programs and local resolvers have in their caches stays right until it expires there".to_owned(),
+            "answers in the caches of programs and local resolvers stay right until they expire".to_owned(),
             "DNS over TLS or HTTPS is not looked into; a resolver that validates DNSSEC sees through falsified answers"
                 .to_owned(),
         ];
         if self.how == DnsHow::Drop {
             notes.push(
-                "over TCP a dropped answer is sent again and dropped again, until whoever asked gives up"
+                "over TCP a dropped answer is sent again and dropped again, until the client gives up"
                     .to_owned(),
             );
         }
         if self.how == DnsHow::WrongAddress {
-            notes.push("a wrong address says that it is good for one second; caches that keep all answers longer keep it too".to_owned());
+            notes.push(
+                "a wrong address may be cached for one second; caches that keep all answers longer keep it longer, too"
+                    .to_owned(),
+            );
         }
         notes
     }

@@ -27,7 +27,7 @@ use crate::{
 impl Inject for NetDown {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         let links = link::all().map_err(|error| interface::unreadable(ask, &error))?;
-        let link = self.find(ask, &links)?;
+        let link = find(self, ask, &links)?;
         let name = &link.name;
         interface::can_go_down(ask, link)?;
         let control = interface::control_path(host, &links, link);
@@ -70,8 +70,8 @@ impl Inject for NetDown {
                 .ok_or_else(|| InjectError(format!("interface {name} is not there any more")))?;
             let name = &link.name;
             if !link.is_up() {
-                // Somebody else has set it down, so it is not ours to set up again: there is nothing to undo. The evidence says
-                // that the fault had no effect.
+                // Somebody else has set it down since `prepare`, so the fault must not set it up again: there is nothing to undo. The
+                // evidence says that the fault had no effect.
                 let detail = format!("interface {name} was down already, by somebody else; it is left alone");
                 return Ok(Made::left_alone(detail));
             }
@@ -90,7 +90,7 @@ impl Inject for NetDown {
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen = |in_force, exercised, detail| Evidence { in_force, exercised, count: None, detail };
-        if once::before(host, live).is_some_and(|made| made.left) {
+        if once::before(host, live).is_some_and(|made| made.left_alone) {
             return seen(Seen::No, Seen::No, "somebody else had set it down before the fault".to_owned());
         }
         let links = match link::all() {
@@ -120,46 +120,43 @@ impl Inject for NetDown {
     }
 }
 
-trait Find {
-    /// Returns the interface that the parameters name.
-    fn find<'l>(&self, ask: &Ask, links: &'l [Link]) -> Result<&'l Link, Problem>;
-}
-
-impl Find for NetDown {
-    fn find<'l>(&self, ask: &Ask, links: &'l [Link]) -> Result<&'l Link, Problem> {
-        if let Some(name) = &self.interface {
-            return interface::by_name(ask, links, name);
+/// Returns the interface that the parameters name, or over which the routes to their peers go.
+///
+/// # Errors
+/// The refusal: there is no such interface or no route, the routes go over several interfaces, or they cannot be read.
+fn find<'l>(down: &NetDown, ask: &Ask, links: &'l [Link]) -> Result<&'l Link, Problem> {
+    if let Some(name) = &down.interface {
+        return interface::by_name(ask, links, name);
+    }
+    let peers = peers::find(&down.to)?;
+    // One route to any address of any peer is enough. Addresses without a route are left out, because the host may lack IPv4 or
+    // IPv6.
+    let (mut indexes, mut no_route) = (BTreeSet::new(), None);
+    for network in peers.all() {
+        match link::towards(network.addr(), None) {
+            Ok(index) => _ = indexes.insert(index),
+            Err(error) if link::is_no_route(&error) => no_route = no_route.or(Some(error.to_string())),
+            Err(error) => return Err(interface::unreadable(ask, &error)),
         }
-        let peers = peers::find(&self.to)?;
-        // One route to any address of any peer is enough: addresses without a route are left out, because the host may lack IPv4
-        // or IPv6.
-        let (mut found, mut failure) = (BTreeSet::new(), None);
-        for network in peers.all() {
-            match link::towards(network.addr(), None) {
-                Ok(index) => _ = found.insert(index),
-                Err(error) if link::is_no_route(&error) => failure = failure.or(Some(error.to_string())),
-                Err(error) => return Err(interface::unreadable(ask, &error)),
-            }
+    }
+    let candidates: Vec<&Link> = links.iter().filter(|link| indexes.contains(&link.index)).collect();
+    match candidates[..] {
+        [link] => Ok(link),
+        [] => {
+            let why =
+                no_route.unwrap_or_else(|| "the interface of the route was removed meanwhile".to_owned());
+            let hint = "name the interface with `interface`";
+            Err(refuse(RefusalCode::NoRoute, format!("net-down: {why}"), hint))
         }
-        let candidates: Vec<&Link> = links.iter().filter(|link| found.contains(&link.index)).collect();
-        match candidates[..] {
-            [one] => Ok(one),
-            [] => {
-                let why =
-                    failure.unwrap_or_else(|| "the interface of the route was removed meanwhile".to_owned());
-                let hint = "name the interface with `interface`";
-                Err(refuse(RefusalCode::NoRoute, format!("net-down: {why}"), hint))
-            }
-            _ => {
-                let names: Vec<_> = candidates.iter().map(|link| link.name.as_str()).collect();
-                let title =
-                    format!("net-down: the routes to {} are over {}", peers.describe(), names.join(" and "));
-                Err(refuse(
-                    RefusalCode::SeveralInterfaces,
-                    title,
-                    "name one with `interface`; to set several interfaces down, write a fault for each",
-                ))
-            }
+        _ => {
+            let names: Vec<_> = candidates.iter().map(|link| link.name.as_str()).collect();
+            let title =
+                format!("net-down: the routes to {} are over {}", peers.describe(), names.join(" and "));
+            Err(refuse(
+                RefusalCode::SeveralInterfaces,
+                title,
+                "name one with `interface`; to set several interfaces down, write a fault for each",
+            ))
         }
     }
 }

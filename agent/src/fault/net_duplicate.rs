@@ -14,6 +14,7 @@ impl Shape for NetDuplicate {
     fn words(&self) -> (String, String) {
         (format!("send {} of", share_words(self.share, self.correlation)), " twice".to_owned())
     }
+
     fn notes(&self) -> Vec<String> {
         share_notes(self.share, self.correlation)
     }

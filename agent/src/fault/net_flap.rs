@@ -1,9 +1,9 @@
-//! `net-flap`: sets an interface down and up again, over and over. At the end it is up, with the addresses and routes that the
-//! kernel dropped.
+//! `net-flap`: sets an interface down and up again, over and over. At the end the interface is up, with the addresses and routes
+//! that the kernel dropped.
 //!
-//! It refuses what it cannot put back completely, loopback, and any interface that carries the connection to this agent or
-//! an SSH session. No switch in the kernel ends this fault: the agent and its guardian do. Never touches an interface that
-//! somebody else has set down.
+//! It refuses loopback, any interface that it cannot put back completely, and any interface that carries the connection to this
+//! agent or an SSH session. The kernel does not end this fault by itself: the agent does, or its guardian if the agent dies. It
+//! never touches an interface that somebody else has set down.
 
 use firedrill_probe::clock;
 use firedrill_wire::{
@@ -46,8 +46,8 @@ impl Inject for NetFlap {
         effects.extend(interface::upper_effects(&was));
         let mut notes = interface::notes(&was);
         notes.push(format!(
-            "what takes longer than {} to come back, such as a carrier, a check for duplicate addresses or what a router \
-             advertises, is missing in the up phases too",
+            "things that take longer than {} to come back (a carrier, a check for duplicate addresses, advertisements of a \
+             router) are missing in the up phases, too",
             self.up
         ));
         Ok(Prepared {
@@ -64,8 +64,8 @@ impl Inject for NetFlap {
         once::make(host, live, || {
             let (index, name) = live.prepared.basis.interface()?;
             let now = clock::boot_us();
-            // It would flap for longer than the hold. So the agent ends the fault first, and its last look still finds the
-            // interface flapping.
+            // The flapping itself would end a little later than the hold. So the agent ends the fault first, and its last look
+            // still finds the interface flapping.
             let hold = live.ask.hold + packet_rules::BEHIND.into();
             let flap = Flap {
                 index,
@@ -81,7 +81,7 @@ impl Inject for NetFlap {
                     let undo = Some(vec![Undo::EndFlap { injection: live.ask.id.clone(), was }]);
                     Ok(Made { injected: Injected { detail, undo }, ..Made::default() })
                 }
-                // It is not ours to set up again, so the undo is dropped.
+                // Somebody else has set it down, so the fault must not set it up again, and the undo is dropped.
                 Err(Ended::SetDown) => Ok(Made::left_alone(format!(
                     "interface {name} was down already, by somebody else; it is left alone"
                 ))),
@@ -92,7 +92,7 @@ impl Inject for NetFlap {
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen = |in_force, exercised, count, detail| Evidence { in_force, exercised, count, detail };
-        if once::before(host, live).is_some_and(|made| made.left) {
+        if once::before(host, live).is_some_and(|made| made.left_alone) {
             return seen(
                 Seen::No,
                 Seen::No,
@@ -134,7 +134,7 @@ impl Inject for NetFlap {
             detail.push_str(&format!("; by somebody else: {change}"));
         }
         let in_force = if flapped.ended.is_none() { Seen::Yes } else { Seen::No };
-        // If it has never carried a packet, nobody misses it.
+        // An interface that never carried a packet is not in use, so nothing was exposed to the flaps.
         let used = match flapped.link {
             Some(link) if link.packets > 0 => Seen::Yes,
             Some(_) => Seen::No,
@@ -152,6 +152,7 @@ impl Inject for NetFlap {
     }
 }
 
+/// Describes for people why an interface does not flap any more.
 fn why(ended: &Ended) -> &str {
     match ended {
         Ended::Over => "its lease or hold is over",

@@ -32,6 +32,7 @@ impl Shape for NetLose {
             (None, None) => ("lose none of".to_owned(), String::new()),
         }
     }
+
     fn notes(&self) -> Vec<String> {
         self.share.map(|share| share_notes(share, self.correlation)).unwrap_or_default()
     }
@@ -42,14 +43,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_plan_tells_a_correlation_and_what_comes_of_it() {
+    fn words_and_notes_name_a_correlation_and_its_effect_on_the_share() {
         let lose = |correlation| {
             let json = serde_json::json!({ "to": "10.0.0.1", "share": "5%", "correlation": correlation });
             serde_json::from_value::<NetLose>(json).unwrap()
         };
-        let with = lose("25%");
-        assert_eq!(with.words().0, "lose 5% (correlation 25%) of");
-        let notes = with.notes();
+        let correlated = lose("25%");
+        assert_eq!(correlated.words().0, "lose 5% (correlation 25%) of");
+        let notes = correlated.notes();
         assert!(
             notes[0].contains("makes 5% about 0.") && notes[0].contains("without `correlation` it stays 5%"),
             "{notes:?}"

@@ -13,19 +13,20 @@ impl Shape for NetReorder {
     }
 
     fn words(&self) -> (String, String) {
-        let of = match self.gap {
+        let candidates = match self.gap {
             Some(gap) if gap > 1 => format!("of every {gap}th"),
             _ => "of them".to_owned(),
         };
         (
             "delay".to_owned(),
             format!(
-                " by {}, but let {} {of} overtake",
+                " by {}, but let {} {candidates} overtake",
                 self.delay,
                 share_words(self.share, self.correlation)
             ),
         )
     }
+
     fn notes(&self) -> Vec<String> {
         share_notes(self.share, self.correlation)
     }

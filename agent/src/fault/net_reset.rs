@@ -1,7 +1,7 @@
-//! `net-reset`: resets live TCP connections, either once those that exist at the start, or throughout the hold also new
-//! ones.
+//! `net-reset`: resets live TCP connections. Either it resets once the connections that exist at the start, or throughout
+//! the hold also new ones.
 //!
-//! Destroys sockets over sock_diag. It makes no rule and sends no packet of its own, so nothing can be left behind.
+//! It destroys sockets over sock_diag. It makes no rule and sends no packet itself, so it can leave nothing behind.
 //! Never touches connections that [`super::net::rules`] exempts, nor listening sockets.
 
 use firedrill_probe::clock;
@@ -23,14 +23,15 @@ use crate::{
     undo::Undo,
 };
 
-const OWNER: &str = "the agent itself: what resets dies with it, and stops at the end of lease and hold";
+/// The switch of this fault, for people. The resets are made by a thread of the agent.
+const SWITCH: &str = "the agent itself: the resets end with its process, and at the end of lease or hold";
 
 impl Inject for NetReset {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         let peers = peers::resolve(host, &self.traffic())?;
         host.ssh.look();
-        let able = |sockets: &mut Sockets| sockets.able().and_then(|()| sockets.connections());
-        let connections = Sockets::open().and_then(|mut sockets| able(&mut sockets)).map_err(|error| {
+        let connections = |mut sockets: Sockets| sockets.able().and_then(|()| sockets.connections());
+        let connections = Sockets::open().and_then(connections).map_err(|error| {
             refuse(
                 RefusalCode::NoSockDestroy,
                 format!("net-reset: this kernel cannot reset connections: {error}"),
@@ -38,10 +39,10 @@ impl Inject for NetReset {
                  resets connections too, when they are next used",
             )
         })?;
-        if self.service.is_some() && connections.iter().any(|one| one.cgroup.is_none()) {
+        if self.service.is_some() && connections.iter().any(|connection| connection.cgroup.is_none()) {
             return Err(refuse(
                 RefusalCode::NoServiceMatch,
-                "net-reset: this kernel cannot tell a service's connections",
+                "net-reset: this kernel does not tell which connections belong to a service",
                 "Linux 5.8 can; or choose by ports",
             ));
         }
@@ -55,12 +56,15 @@ impl Inject for NetReset {
         if let Some(service) = &peers.service {
             which.push_str(&format!(", {service}"));
             notes.push(
-                "connections are told by the cgroup in which their socket was made; those that a socket took on which systemd \
-                 opened for the service (socket activation) are not its own"
+                "the service's connections are found by the cgroup in which their socket was made; connections that came in on a \
+                 socket that systemd opened for the service (socket activation) are not reset"
                     .to_owned(),
             );
         }
-        notes.push("reaches connections of this host's own network; those of containers, and what passes through, stay".to_owned());
+        notes.push(
+            "only connections of this host's own network are reset; those of containers, and forwarded ones, stay"
+                .to_owned(),
+        );
         let (undo, switches) = match self.how {
             ResetHow::Once => {
                 notes.push("connections that come later are left alone".to_owned());
@@ -71,7 +75,7 @@ impl Inject for NetReset {
                     "a new connection lives {} at most, or longer where there are so many that looking at them takes long",
                     Span::from(EVERY)
                 ));
-                (vec![Undo::StopResets { injection: ask.id.clone() }], vec![OWNER.to_owned()])
+                (vec![Undo::StopResets { injection: ask.id.clone() }], vec![SWITCH.to_owned()])
             }
         };
         Ok(Prepared {
@@ -97,25 +101,25 @@ impl Inject for NetReset {
             }
             ResetHow::Throughout => {
                 let lease = now.saturating_add(live.lease.as_micros());
-                // The resets would go on for longer than the hold. So the agent ends the fault first, and its last look
-                // still finds the resets running.
+                // The resets themselves would end a little later than the hold. So the agent ends the fault first, and its
+                // last look still finds the resets running.
                 let hold = live.ask.hold + packet_rules::BEHIND.into();
                 let until = now.saturating_add(hold.as_micros());
                 let reset = host.resets.throughout(&live.ask.id, choice, lease, until);
                 reset.map_err(InjectError)?
             }
         };
-        Ok(Injected { detail: format!("reset {} TCP connections", reset), undo: None })
+        Ok(Injected { detail: format!("reset {reset} TCP connections"), undo: None })
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let Some(tallied) = host.resets.tallied(&live.ask.id) else {
             let detail = "this process has reset nothing for it".to_owned();
-            // If a process that is gone reset connections once, their number is lost.
+            // An earlier process of the agent may have reset connections once. Their number went with it.
             let seen = if self.how == ResetHow::Once { Seen::Unknown } else { Seen::No };
             return Evidence { in_force: seen, exercised: Seen::Unknown, count: None, detail };
         };
-        let some = if tallied.reset > 0 { Seen::Yes } else { Seen::No };
+        let any_reset = if tallied.reset > 0 { Seen::Yes } else { Seen::No };
         let mut detail = match self.how {
             ResetHow::Once => format!("{} TCP connections were reset", tallied.reset),
             ResetHow::Throughout => {
@@ -126,11 +130,11 @@ impl Inject for NetReset {
             detail.push_str(&format!("; the last look failed: {failed}"));
         }
         let in_force = match self.how {
-            ResetHow::Once => some,
+            ResetHow::Once => any_reset,
             ResetHow::Throughout if tallied.running => Seen::Yes,
             ResetHow::Throughout => Seen::No,
         };
-        Evidence { in_force, exercised: some, count: Some(tallied.reset), detail }
+        Evidence { in_force, exercised: any_reset, count: Some(tallied.reset), detail }
     }
 
     fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
@@ -142,6 +146,7 @@ impl Inject for NetReset {
     }
 }
 
+/// Returns the conditions by which connections are chosen. They spare the traffic that no fault touches.
 fn choice(reset: &NetReset, host: &Host, peers: &Peers) -> Choice {
     let pairs = |ports: &[PortRange]| -> Vec<(u16, u16)> {
         ports.iter().map(|range| (range.first, range.last)).collect()

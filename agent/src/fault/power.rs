@@ -1,7 +1,7 @@
 //! The common part of `host-reboot` and `host-poweroff`: the host goes down at once, as by a power cut.
 //!
-//! No service is stopped, no data is flushed and no connection is closed first. The journal was synced before this code
-//! runs. In a PID namespace the kernel ends that namespace instead of the machine.
+//! It stops no service, flushes no data and closes no connection first. The journal was synced before this code runs. In a
+//! PID namespace the kernel ends that namespace instead of the machine.
 
 use std::io;
 
@@ -34,7 +34,9 @@ pub(super) fn prepare(
         ));
     }
     if !power.is_machine().map_err(unreadable)? {
-        notes.push("the agent runs in a PID namespace: that is what ends, not the machine under it".into());
+        notes.push(
+            "the agent runs in a PID namespace: only that namespace ends, not the machine under it".into(),
+        );
     }
     notes.push(
         "nothing is stopped or flushed first: what is not on disk yet is lost, as with a power cut".into(),
@@ -59,6 +61,7 @@ pub(super) fn call(power: &dyn Power, live: &Live, how: Down) -> Result<Injected
     }
     match power.take_down(how) {
         Err(error) => Err(InjectError(format!("the kernel refused reboot(2): {error}"))),
+        // The type of success has no values, because the call does not return then.
         Ok(never) => match never {},
     }
 }

@@ -1,4 +1,4 @@
-//! `process-kill`: signal the processes that match, once. Cannot be undone.
+//! `process-kill`: sends a signal once to the processes that match. Cannot be undone.
 
 use firedrill_wire::{api::Problem, evidence::Evidence, fault::ProcessKill};
 
@@ -25,7 +25,7 @@ impl Inject for ProcessKill {
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        // The hold bounds the time for which the ends of the processes are waited for.
+        // The hold also bounds the wait for the processes to end.
         once::make(host, live, || signal::send(live.prepared.basis.processes()?, self.signal, live.ask.hold))
     }
 

@@ -1,5 +1,5 @@
-//! `process-pause`: sends SIGSTOP to the processes that match. Afterwards sends SIGCONT to those that this fault
-//! stopped, and to no other.
+//! `process-pause`: sends SIGSTOP to the processes that match. Its undo sends SIGCONT to the processes that this fault
+//! stopped, and to no others.
 
 use std::{
     io, thread,
@@ -62,14 +62,14 @@ impl Inject for ProcessPause {
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let made = once::before(host, live).map(|made| made.processes);
-        let ours: Vec<(Name, Option<u64>)> = match made {
+        let paused: Vec<(Name, Option<u64>)> = match made {
             Some(stopped) => stopped.into_iter().map(|(name, ticks)| (name, Some(ticks))).collect(),
             None => match live.prepared.basis.processes() {
                 Ok(names) => names.iter().map(|name| (*name, None)).collect(),
                 Err(error) => return error.unseen(),
             },
         };
-        look(&ours).unwrap_or_else(|error| Evidence {
+        look(&paused).unwrap_or_else(|error| Evidence {
             in_force: Seen::Unknown,
             exercised: Seen::Unknown,
             count: None,
@@ -78,27 +78,31 @@ impl Inject for ProcessPause {
     }
 }
 
+/// Returns the undo for one process.
 const fn resume(name: Name) -> Undo {
     Undo::ContinueProcess { pid: name.pid, start_ticks: name.start_ticks }
 }
 
+/// Stops the processes, and waits until the kernel shows each of them as stopped.
+///
+/// # Errors
+/// A process could not be stopped or did not stop in time, or none of them runs any more.
 fn stop(names: &[Name]) -> Result<Made, InjectError> {
     let failed = |name: Name, error: io::Error| InjectError(format!("cannot stop process {name}: {error}"));
-    let mut stopped = Vec::new();
-    let mut left = 0_usize;
+    let mut signalled = Vec::new();
+    let mut left_alone = 0_usize;
     for name in names {
-        // A process that somebody else has stopped since `prepare` is left to them: it is neither stopped nor continued
-        // here.
+        // A process that somebody else has stopped since `prepare` is left alone: this fault neither stops nor continues it.
         let runs = alive(*name).map_err(|error| failed(*name, error))?.is_some_and(|stat| !stat.is_stopped());
         let handle = if runs { Handle::open(*name).map_err(|error| failed(*name, error))? } else { None };
         match handle {
             Some(handle) if handle.signal(Signal::STOP).map_err(|error| failed(*name, error))? => {
-                stopped.push(*name);
+                signalled.push(*name);
             }
-            _ => left += 1,
+            _ => left_alone += 1,
         }
     }
-    if stopped.is_empty() {
+    if signalled.is_empty() {
         return Err(InjectError(format!(
             "none of the {} processes that were prepared could be stopped: they are gone, or stopped by somebody else",
             names.len()
@@ -106,7 +110,7 @@ fn stop(names: &[Name]) -> Result<Made, InjectError> {
     }
     let end = Instant::now() + PATIENCE;
     let mut processes = Vec::new();
-    for name in stopped {
+    for name in signalled {
         while let Some(stat) = alive(name).map_err(|error| failed(name, error))? {
             if stat.is_stopped() {
                 processes.push((name, stat.cpu_ticks));
@@ -119,40 +123,43 @@ fn stop(names: &[Name]) -> Result<Made, InjectError> {
             thread::sleep(Duration::from_millis(2));
         }
     }
-    let forked =
-        children(&processes).map_err(|error| InjectError(format!("cannot look for children: {error}")))?;
+    let running = running_descendants(&processes)
+        .map_err(|error| InjectError(format!("cannot look for children: {error}")))?;
     let mut detail = format!("{} processes are stopped", processes.len());
-    if left > 0 {
-        detail = format!("{detail}; {left} were gone, or stopped by somebody else");
+    if left_alone > 0 {
+        detail = format!("{detail}; {left_alone} were gone, or stopped by somebody else");
     }
-    if forked > 0 {
-        detail = format!("{detail}; {forked} of their children run on");
+    if running > 0 {
+        detail = format!("{detail}; {running} of their children run on");
     }
     let undo = processes.iter().map(|(name, _)| resume(*name)).collect();
     Ok(Made { injected: Injected { detail, undo: Some(undo) }, processes, ..Made::default() })
 }
 
 /// Returns the number of descendants of the stopped processes that still run.
-fn children(stopped: &[(Name, u64)]) -> io::Result<usize> {
-    let all = all()?;
-    let below: std::collections::BTreeSet<Name> = stopped
+fn running_descendants(stopped: &[(Name, u64)]) -> io::Result<usize> {
+    let processes = all()?;
+    // A set, because a process can descend from several stopped ones.
+    let running: std::collections::BTreeSet<Name> = stopped
         .iter()
-        .flat_map(|(name, _)| family(name.pid, &all))
+        .flat_map(|(name, _)| family(name.pid, &processes))
         .filter(|stat| !stat.is_stopped())
         .map(|stat| stat.name)
         .collect();
-    Ok(below.len())
+    Ok(running.len())
 }
 
-fn look(ours: &[(Name, Option<u64>)]) -> io::Result<Evidence> {
-    let (mut stopped, mut worked, mut measured) = (0, 0, true);
+/// Looks whether the paused processes are stopped and have used no CPU time since. Each comes with the CPU time, in clock
+/// ticks, that it had used when it was stopped; `None` if that is not known.
+fn look(paused: &[(Name, Option<u64>)]) -> io::Result<Evidence> {
+    let (mut stopped, mut worked, mut all_measured) = (0, 0, true);
     let mut wrong = Vec::new();
-    for (name, before) in ours {
+    for (name, ticks_before) in paused {
         match alive(*name)? {
             Some(stat) if stat.is_stopped() => {
                 stopped += 1;
-                measured &= before.is_some();
-                worked += usize::from(before.is_some_and(|before| stat.cpu_ticks != before));
+                all_measured &= ticks_before.is_some();
+                worked += usize::from(ticks_before.is_some_and(|ticks| stat.cpu_ticks != ticks));
             }
             Some(stat) => wrong.push(format!("{} ({}) is in state {}", name.pid, stat.comm, stat.state)),
             None => wrong.push(format!("{} is gone", name.pid)),
@@ -161,10 +168,10 @@ fn look(ours: &[(Name, Option<u64>)]) -> io::Result<Evidence> {
     let in_force = if stopped > 0 && wrong.is_empty() { Seen::Yes } else { Seen::No };
     let exercised = match in_force {
         Seen::Yes if worked > 0 => Seen::No,
-        Seen::Yes if !measured => Seen::Unknown,
+        Seen::Yes if !all_measured => Seen::Unknown,
         other => other,
     };
-    let mut detail = format!("{stopped} of {} processes are stopped", ours.len());
+    let mut detail = format!("{stopped} of {} processes are stopped", paused.len());
     if worked > 0 {
         detail = format!("{detail}; {worked} have used the processor since");
     }

@@ -1,5 +1,5 @@
-//! `region-kill` is never carried out by an agent. The coordinator resolves it to `host-isolate` or `host-poweroff` for each
-//! host, and the host's policy is asked for that kind. Carried out under this name, it would bypass the policy.
+//! `region-kill`: always refused by agents. The coordinator sends each host a `host-isolate` or a `host-poweroff` instead, and
+//! the host's policy decides about that kind. If an agent carried out `region-kill` itself, it would bypass the policy.
 
 use firedrill_wire::{
     RefusalCode,
@@ -13,6 +13,7 @@ use crate::{
     injection::{Ask, Inject, InjectError, Injected, Live, Prepared, refuse},
 };
 
+/// The reason why an agent does not carry out a `region-kill`.
 const WHY: &str = "only the plan knows regions; an agent carries out host-isolate or host-poweroff";
 
 impl Inject for RegionKill {
@@ -20,7 +21,7 @@ impl Inject for RegionKill {
         Err(refuse(
             RefusalCode::NotResolved,
             format!("region-kill: {WHY}"),
-            "send it through `firedrill run`, which makes one of them for each host of the region",
+            "send it through `firedrill run`, which makes one of the two for each host of the region",
         ))
     }
 

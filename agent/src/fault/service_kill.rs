@@ -1,10 +1,10 @@
-//! `service-kill`: signals every process of a service. Firedrill does not start the service again; its manager is
-//! expected to.
+//! `service-kill`: sends a signal to every process of a service. Firedrill does not start the service again, because that
+//! is the task of its manager.
 
 use firedrill_wire::{RefusalCode, api::Problem, evidence::Evidence, fault::ServiceKill};
 
 use super::{
-    service_stop::{not_our_own, plainly_up, unreadable},
+    service_stop::{must_be_up, must_not_be_own, unreadable},
     signal,
 };
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
 impl Inject for ServiceKill {
     fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
         let (manager, unit) = service::pick(host, self.manager, &self.service)?;
-        let state = plainly_up(&*manager, &unit)?;
-        not_our_own(&*manager, &unit)?;
+        let state = must_be_up(&*manager, &unit)?;
+        must_not_be_own(&*manager, &unit)?;
         let members = manager.processes(&unit).map_err(|error| unreadable(&unit, &error))?;
         if members.is_empty() {
             return Err(refuse(
@@ -29,8 +29,8 @@ impl Inject for ServiceKill {
                 "start it first, or leave the host out",
             ));
         }
-        let back = manager.comeback(&unit, self.signal).map_err(|error| unreadable(&unit, &error))?;
-        let main = main(&state, &members);
+        let comeback = manager.comeback(&unit, self.signal).map_err(|error| unreadable(&unit, &error))?;
+        let main = main_process(&state, &members);
         Ok(Prepared {
             claims: vec![unit.claim()],
             effects: vec![format!(
@@ -41,9 +41,9 @@ impl Inject for ServiceKill {
             )],
             undo: Vec::new(),
             switches: Vec::new(),
-            notes: vec![back],
-            // Only the main process is in the basis: workers may come and go, but with another main process the service
-            // counts as another one.
+            notes: vec![comeback],
+            // Only the main process is in the basis, because workers come and go. If the main process has ended before the
+            // start, the service is no longer the one that was prepared.
             basis: Basis::Processes(main),
         })
     }
@@ -55,8 +55,9 @@ impl Inject for ServiceKill {
                     .map_err(|error| InjectError(format!("cannot look at process {name}: {error}")))?
                     .is_none()
                 {
-                    let what = "of the service that was prepared has ended by itself; nothing was done";
-                    return Err(InjectError(format!("process {name} {what}")));
+                    return Err(InjectError(format!(
+                        "process {name} of the service that was prepared has ended by itself; nothing was done"
+                    )));
                 }
             }
             let (manager, unit) = service::pick(host, self.manager, &self.service)
@@ -85,7 +86,7 @@ impl Inject for ServiceKill {
 }
 
 /// Returns the main process of a service; all of its processes if it has no main process.
-pub(super) fn main(state: &State, members: &[Name]) -> Vec<Name> {
+pub(super) fn main_process(state: &State, members: &[Name]) -> Vec<Name> {
     let main: Vec<Name> = members.iter().copied().filter(|name| Some(name.pid) == state.main).collect();
     if main.is_empty() { members.to_vec() } else { main }
 }

@@ -8,8 +8,8 @@ use firedrill_wire::{
 };
 
 use super::{
-    service_kill::main,
-    service_stop::{not_our_own, plainly_up, unreadable},
+    service_kill::main_process,
+    service_stop::{must_be_up, must_not_be_own, unreadable},
     signal,
 };
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
 impl Inject for ServiceRestart {
     fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
         let (manager, unit) = service::pick(host, self.manager, &self.service)?;
-        let state = plainly_up(&*manager, &unit)?;
-        not_our_own(&*manager, &unit)?;
+        let state = must_be_up(&*manager, &unit)?;
+        must_not_be_own(&*manager, &unit)?;
         let about = manager.about(&unit).map_err(|error| unreadable(&unit, &error))?;
         if let Some(why) = about.not_stoppable {
             return Err(refuse(RefusalCode::NotStoppable, format!("{unit} cannot be restarted: {why}"), ""));
@@ -31,17 +31,17 @@ impl Inject for ServiceRestart {
         if members.is_empty() {
             return Err(refuse(
                 RefusalCode::NoProcess,
-                format!("{unit} has no process, so it could not be told whether it was restarted"),
+                format!("{unit} has no process, so nothing would show whether it was restarted"),
                 "start it first, or leave the host out",
             ));
         }
-        for other in &about.dependents {
-            not_our_own(&*manager, other)?;
+        for dependent in &about.dependents {
+            must_not_be_own(&*manager, dependent)?;
         }
         let mut effects = vec![format!("restart {unit}")];
-        effects.extend(about.dependents.iter().map(|other| format!("{other} is restarted with it")));
+        effects.extend(about.dependents.iter().map(|dependent| format!("{dependent} is restarted with it")));
         let claims = std::iter::once(&unit).chain(&about.dependents).map(service::Unit::claim).collect();
-        let basis = Basis::Processes(main(&state, &members));
+        let basis = Basis::Processes(main_process(&state, &members));
         Ok(Prepared { claims, effects, undo: Vec::new(), switches: Vec::new(), notes: about.notes, basis })
     }
 
@@ -50,7 +50,7 @@ impl Inject for ServiceRestart {
             let (manager, unit) = service::pick(host, self.manager, &self.service)
                 .map_err(|problem| InjectError(problem.title))?;
             // If somebody has stopped the service since `prepare`, a restart must not start it.
-            plainly_up(&*manager, &unit).map_err(|problem| InjectError(problem.title))?;
+            must_be_up(&*manager, &unit).map_err(|problem| InjectError(problem.title))?;
             let state = manager
                 .restart(&unit, live.ask.fault.ramp(live.ask.hold).into())
                 .map_err(|error| InjectError(error.to_string()))?;
@@ -66,7 +66,7 @@ impl Inject for ServiceRestart {
             .map_err(|problem| problem.title)
             .and_then(|(manager, unit)| manager.state(&unit).map_err(|error| error.to_string()));
         match now {
-            // The service is down and its manager is not to start it: that was no restart.
+            // The service is down and its manager is not going to start it, so this was no restart.
             Ok(state) if state.phase.is_down() && !state.wanted_up => {
                 evidence.in_force = Seen::No;
                 evidence.detail = format!("{}; the service is {}", evidence.detail, state.sentence());

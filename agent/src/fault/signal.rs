@@ -1,4 +1,4 @@
-//! Sends a signal that ends processes, and looks whether they ended. All kinds that kill use it.
+//! Sends a signal that ends processes, and looks whether they have ended. All kinds that kill processes use it.
 
 use std::{io, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 /// evidence.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Returns the kernel's signal.
+/// Returns the signal in the form that system calls take.
 const fn number(signal: Signal) -> rustix::process::Signal {
     use rustix::process::Signal as Kernel;
     match signal {
@@ -30,7 +30,11 @@ const fn number(signal: Signal) -> rustix::process::Signal {
     }
 }
 
-/// Opens handles of all processes first, then signals all, then waits a little for them to end.
+/// Sends a signal to all processes at nearly the same time: opens handles of all of them first. Then waits for them to end,
+/// for at most the hold and [`PATIENCE`].
+///
+/// # Errors
+/// A process could not be opened or signalled, or none of them is there any more.
 pub(super) fn send(names: &[Name], signal: Signal, hold: Span) -> Result<Made, InjectError> {
     let failed = |name: Name, error: io::Error| {
         InjectError(format!("cannot send {signal} to process {name}: {error}"))
@@ -48,6 +52,7 @@ pub(super) fn send(names: &[Name], signal: Signal, hold: Span) -> Result<Made, I
     let mut sent = Vec::new();
     for handle in &handles {
         if handle.signal(number(signal)).map_err(|error| failed(handle.name(), error))? {
+            // The CPU time does not matter for a process that is to end.
             sent.push((handle.name(), 0));
         }
     }
@@ -63,7 +68,7 @@ pub(super) fn send(names: &[Name], signal: Signal, hold: Span) -> Result<Made, I
     Ok(Made { injected: Injected { detail, undo: None }, processes: sent, ..Made::default() })
 }
 
-/// Whether all of them have ended.
+/// Looks whether all of these processes have ended.
 pub(super) fn look(names: &[Name]) -> Evidence {
     let mut left = Vec::new();
     for name in names {
@@ -80,14 +85,13 @@ pub(super) fn look(names: &[Name]) -> Evidence {
             }
         }
     }
-    let seen = if left.is_empty() && !names.is_empty() { Seen::Yes } else { Seen::No };
-    let detail = if names.is_empty() {
-        "it is not known which processes were signalled".to_owned()
+    let (seen, detail) = if names.is_empty() {
+        (Seen::Unknown, "it is not known which processes were signalled".to_owned())
     } else if left.is_empty() {
-        format!("all {} processes have ended", names.len())
+        (Seen::Yes, format!("all {} processes have ended", names.len()))
     } else {
-        format!("{} of {} processes live on: {}", left.len(), names.len(), left.join(", "))
+        let detail = format!("{} of {} processes live on: {}", left.len(), names.len(), left.join(", "));
+        (Seen::No, detail)
     };
-    let seen = if names.is_empty() { Seen::Unknown } else { seen };
     Evidence { in_force: seen, exercised: seen, count: None, detail }
 }

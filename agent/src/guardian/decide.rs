@@ -1,7 +1,7 @@
 //! Decides the next step of each of the three processes, from one check of the other two.
 //!
-//! Pure: reads no clock, no shared memory and no process, and does nothing. The loops of guardian, helper and worker look,
-//! ask here, and act. `simulation.rs` runs all three against each other in virtual time by the same code.
+//! Pure functions: they read no clock, no shared memory and no process, and change nothing. The loops of guardian, helper and
+//! worker make a check, call this module, and act. `simulation.rs` runs all three together in virtual time by the same code.
 
 mod guardian;
 mod helper;
@@ -17,23 +17,23 @@ pub(super) use self::{
     worker::{Guarded, Saw as WorkerSaw, Why as WorkerWhy, Worker},
 };
 
-/// The time-outs of all three, by the agent's configuration.
+/// The time-outs of all three processes, by the agent's configuration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// A process is silent after that long without a heartbeat.
+    /// A process without a heartbeat for this time counts as silent.
     pub(super) stale_after: Duration,
-    /// Time after a deadline in which the process that acts first may still act.
+    /// The time after a deadline for which the other processes still leave it to the worker to act.
     pub(super) grace: Duration,
     /// Maximum time of an undo.
     pub(super) undo_budget: Duration,
 }
 
-/// Interval at which the guardian looks whether the helper has put back.
+/// Interval at which the guardian looks whether the helper has put everything back.
 pub(super) const AWAIT_EVERY: Duration = Duration::from_millis(200);
-/// Interval at which the helper looks at a worker that leaves by itself.
+/// Interval at which the helper looks whether a worker that leaves by itself has ended.
 pub(super) const LEAVE_EVERY: Duration = Duration::from_millis(100);
 
-/// Returns the interval between checks of guardian and helper: short while something is open.
+/// Returns the interval between checks of guardian and helper. It is short while injections are open.
 pub(super) const fn interval(open: u32) -> Duration {
     if open == 0 { Duration::from_secs(1) } else { Duration::from_millis(100) }
 }

@@ -1,5 +1,5 @@
-//! The helper: forked in advance, asleep until it is needed. It undoes everything when told to, and by itself when the
-//! guardian is gone or silent. It first kills the process that it takes over from, so that this one cannot wake up
+//! The helper: forked in advance, asleep until it is needed. It undoes everything when the guardian orders it, and by itself
+//! when the guardian is gone or silent. It first kills the process that it takes over from, so that this one cannot wake up
 //! later and act.
 
 use std::sync::atomic::Ordering::SeqCst;
@@ -13,13 +13,13 @@ use super::{
     shared::Shared,
 };
 
-/// Watches, then undoes everything. Returns the exit code.
+/// Watches the guardian until it is needed or the agent ends. If it is needed, undoes everything. Returns the exit code.
 pub(super) fn run(shared: &Shared) -> i32 {
     harden();
     let page = shared.page;
     let Ok(mut guardian) = Child::other(shared.guardian) else { return 1 };
     if rustix::process::getppid() != Some(shared.guardian) {
-        // It died before it could be opened; nothing was begun yet.
+        // The guardian died before this process could open it, so nothing has begun yet.
         return 1;
     }
     let mut worker = None;
@@ -29,9 +29,9 @@ pub(super) fn run(shared: &Shared) -> i32 {
         let interval = shared.interval();
         shared.time().wait_any(&[&guardian, &page.bells().helper], interval);
         page.bells().helper.hear();
-        // The guardian reports what is wrong with it, and names the holders.
+        // The guardian reports problems with the lock, and writes the holders' names into it.
         let _ = shared.lock.keep();
-        // Opened as soon as it exists: later another process may have its pid.
+        // The worker is opened as soon as it exists, because another process may get its pid later.
         if worker.is_none() {
             worker = Pid::from_raw(page.worker_pid.load(SeqCst)).and_then(|pid| Child::other(pid).ok());
         }
@@ -64,12 +64,12 @@ pub(super) fn run(shared: &Shared) -> i32 {
         guardian.kill();
     }
     let code = shared.heal(&reason, || {});
-    // A guardian that was stopped after it gave the order would keep the agent from restarting.
+    // If the guardian was stopped after it gave the order, it would keep the agent from restarting.
     guardian.resume();
     i32::from(code)
 }
 
-/// A worker whose guardian died undoes everything by itself and exits. It is given the time for that, and killed if it
+/// Waits for the end of a worker whose guardian died. Such a worker undoes everything by itself and exits. Kills it if it
 /// hangs.
 fn let_leave(worker: &mut Child, shared: &Shared) {
     let page = shared.page;

@@ -1,12 +1,14 @@
-//! One agent at a time: a lock on a file in the state directory, shared by an agent's three processes.
+//! Allows one agent at a time, by a lock on a file in the state directory. The agent's three processes share the lock.
 //!
-//! Somebody may delete the file while they live, alone or with its directory: each of them then makes it again, or takes the
-//! one that is there, beside the others. So they hold it shared; whoever wants it takes it for itself alone.
+//! Somebody may delete the file while the agent runs, alone or with its directory. Each of the three processes then makes the
+//! file again, or opens the one that another of the three has made, and locks it. That lock is a shared one, which the three
+//! can hold together. A new agent asks for an exclusive lock, and does not get it while one of them lives.
 //!
-//! The file names the boot and them, and so does a copy in `/run` for when the state directory is gone or bad. Stopped
-//! processes would hold lock and faults for ever. Whoever wants the lock signals those of them that are stopped, before the
-//! first try and while it waits: `serve` continues them, so that they put back what is theirs; `undo --all`, `sweep` and
-//! whoever else heals without an agent kill them and put back in their place.
+//! The file has the id of the boot and the names of the three processes, and so has a copy in `/run`, for the case that the
+//! state directory is gone or unusable. Processes that are stopped (SIGSTOP) would hold lock and faults for ever. So a process
+//! that wants the lock sends a signal to those holders that are stopped, before the first try and while it waits. `serve`
+//! continues them, so that they put back their faults. `undo --all`, `sweep` and all other ways of healing without an agent
+//! kill them, and put back their faults in their place.
 
 use std::{
     collections::BTreeSet,
@@ -34,20 +36,21 @@ use crate::{
 
 /// The file's name in the state directory.
 const FILE: &str = "lock";
-/// The name of the copy of the holders' names, in the directory in `/run`.
+/// The name of the file with the copy of the holders' names, in the run directory.
 const HOLDERS: &str = "holders";
 
-/// The lock. Children forked with it hold it too; it is free when the last of them is gone.
+/// The lock. Processes that are forked later hold it, too. It is free when the last of them has ended.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
-    /// The copy of the holders' names.
+    /// The path of the copy of the holders' names.
     holders: PathBuf,
+    /// The open file that is locked.
     held: Mutex<File>,
 }
 
 impl Lock {
-    /// Takes it, waiting for an agent that still puts things back.
+    /// Takes the lock. Waits up to the time `patience` for an agent that still puts things back.
     ///
     /// # Errors
     /// Another agent runs and does not end within that time (`WouldBlock`), or the file cannot be made.
@@ -55,30 +58,31 @@ impl Lock {
         Self::take_with(paths, patience, None)
     }
 
+    /// Takes the lock, and sends the signal `to_stopped` to those holders that are stopped.
     fn take_with(paths: &Paths, patience: Duration, to_stopped: Option<Signal>) -> io::Result<Self> {
         let path = paths.state.join(FILE);
         let until = Instant::now() + patience;
-        // Before the lock: where it is gone or cannot be opened it keeps nobody waiting, and what belongs to the sockets of
-        // stopped processes stays in the kernel until these end.
+        // This comes before the lock is tried, because a lock whose file is gone or cannot be opened is no reason to wait. But
+        // the objects that belong to the sockets of stopped processes stay in the kernel until these processes end.
         if let Some(signal) = to_stopped {
             for process in signal_stopped_holders(paths, signal, Believe::OfThisBoot) {
                 let _ = process.ended_within(until.saturating_duration_since(Instant::now()));
             }
         }
         let mut file = open(&path)?;
-        let mut said = false;
+        let mut reported = false;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                // Deleted since it was opened, it keeps nobody out.
+                // Somebody has deleted the file since it was opened here, so this lock would keep nobody out.
                 Ok(()) if !is_at(&file, &path) && Instant::now() < until => file = open(&path)?,
                 Ok(()) => {
                     return Ok(Self { path, holders: paths.run.join(HOLDERS), held: Mutex::new(file) });
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
-                    if !std::mem::replace(&mut said, true) {
-                        tracing::info!("waiting for another agent to let go of {}", path.display());
+                    if !std::mem::replace(&mut reported, true) {
+                        tracing::info!("waiting for another agent to release {}", path.display());
                     }
-                    // Each time: one may be stopped later.
+                    // At each try, because a holder may be stopped while this process waits.
                     if let Some(signal) = to_stopped {
                         signal_stopped_holders(paths, signal, Believe::WithoutBoot);
                     }
@@ -88,7 +92,7 @@ impl Lock {
                     return Err(io::Error::new(
                         io::ErrorKind::WouldBlock,
                         format!(
-                            "another agent holds {} and does not end; look who with `fuser`",
+                            "another agent holds {} and does not end; `fuser` shows its processes",
                             path.display()
                         ),
                     ));
@@ -98,8 +102,8 @@ impl Lock {
         }
     }
 
-    /// Takes it for `serve`. First continues those of the holders that are stopped, and waits until they have put back what
-    /// is theirs and left, but not longer than `patience`.
+    /// Takes the lock for `serve`. First continues those holders that are stopped, and waits until they have put back their
+    /// faults and ended, but not longer than `patience`.
     ///
     /// # Errors
     /// The same as for [`Lock::take`].
@@ -107,8 +111,8 @@ impl Lock {
         Self::take_with(paths, patience, Some(Signal::CONT))
     }
 
-    /// Takes it for whoever puts back in an agent's place. First kills those of the holders that are stopped: the kernel then
-    /// removes what belongs to their sockets, and none of them wakes up later and acts.
+    /// Takes the lock for a process that puts everything back without an agent. First kills those holders that are stopped:
+    /// the kernel then removes the objects that belong to their sockets, and none of them wakes up later and acts.
     ///
     /// # Errors
     /// The same as for [`Lock::take`].
@@ -116,7 +120,8 @@ impl Lock {
         Self::take_with(paths, patience, Some(Signal::KILL))
     }
 
-    /// Names the boot and the processes that hold it, in the file and in its copy. One that cannot be written names nobody.
+    /// Writes the id of the boot and the names of the processes that hold the lock, into the file and its copy. A file that
+    /// cannot be written has no names.
     pub(super) fn name_holders(&self, pids: &[i32]) {
         let names = pids.iter().filter_map(|pid| Stat::read(*pid).ok().flatten());
         let names = names.map(|stat| stat.name.to_string());
@@ -126,22 +131,22 @@ impl Lock {
         let _ = replace(&self.holders, text.as_bytes(), 0o600);
     }
 
-    /// Takes the lock again, on the file that is there now or on a new one, if somebody deleted or replaced the file.
-    /// Returns whether that was so; the file names no holders then.
+    /// Takes the lock again if somebody has deleted or replaced the file: on the file that is there now, or on a new one.
+    /// Returns whether it did that. The new file has no names of holders yet.
     ///
     /// # Errors
-    /// It cannot be made, or another agent has it.
+    /// The file cannot be made, or another agent has locked it.
     pub(super) fn keep(&self) -> io::Result<bool> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if is_at(&held, &self.path) {
             return Ok(false);
         }
         let file = open(&self.path)?;
-        // Shared: each of the agent's processes comes here by itself.
+        // A shared lock, because each of the agent's processes takes it by itself.
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => *held = file,
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                let why = format!("another agent holds {}, which was made anew", self.path.display());
+                let why = format!("another agent holds the new {}", self.path.display());
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, why));
             }
             Err(error) => return Err(cannot("lock", &self.path, &error.into())),
@@ -150,44 +155,45 @@ impl Lock {
     }
 }
 
-/// Opens or creates the file.
+/// Opens the file, or makes it together with its directory.
 fn open(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(|error| cannot("create the directory", dir, &error))?;
     }
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    // On a disk that cannot be written, a lock that is there can still be held.
+    // On a file system that cannot be written, a file that exists can still be locked.
     file.or_else(|error| File::open(path).map_err(|_| error)).map_err(|error| cannot("open", path, &error))
 }
 
-/// Whether this is the file at a path. One that cannot be looked at counts as it.
+/// Whether an open file is the one at a path. If the path cannot be read, it counts as the same file.
 fn is_at(file: &File, path: &Path) -> bool {
     match (std::fs::metadata(path), file.metadata()) {
-        (Ok(there), Ok(own)) => (there.dev(), there.ino()) == (own.dev(), own.ino()),
+        (Ok(at_path), Ok(opened)) => (at_path.dev(), at_path.ino()) == (opened.dev(), opened.ino()),
         (Err(error), _) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
         _ => true,
     }
 }
 
-/// The files of holders that are believed. A process is named by its pid and its start after boot, and in another boot that
-/// can be a stranger: a file of another boot is never believed.
+/// The files with holders' names that are believed. The name of a process is its pid with its start time after boot. In another
+/// boot, another process can have that name, so a file from another boot is never believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Believe {
-    /// Files that name this boot.
+    /// Files with the id of this boot.
     OfThisBoot,
-    /// Also files that name no boot, as older agents wrote them. Only for a lock that somebody holds: then they are recent.
+    /// Also files without the id of a boot, as older agents wrote them. Only for a lock that somebody holds, because then they
+    /// are from this boot.
     WithoutBoot,
 }
 
-/// Returns the processes that a file names.
+/// Returns the names of processes in the text of a file; none if the file is not believed.
 fn named(text: &str, believe: Believe) -> impl Iterator<Item = Name> {
-    let first = text.lines().next().unwrap_or_default();
-    let is_name = first.parse::<Name>().is_ok();
-    let believed = if is_name { believe == Believe::WithoutBoot } else { first == boot_id() };
-    text.lines().filter(move |_| believed).filter_map(|line| line.parse().ok())
+    let first_line = text.lines().next().unwrap_or_default();
+    let has_no_boot = first_line.parse::<Name>().is_ok();
+    let is_believed = if has_no_boot { believe == Believe::WithoutBoot } else { first_line == boot_id() };
+    text.lines().filter(move |_| is_believed).filter_map(|line| line.parse().ok())
 }
 
-/// Sends a signal to those who hold the lock and are stopped. Returns those that it was sent to.
+/// Sends a signal to those holders of the lock that are stopped. Returns these processes.
 fn signal_stopped_holders(paths: &Paths, signal: Signal, believe: Believe) -> Vec<Handle> {
     let files = [paths.state.join(FILE), paths.run.join(HOLDERS)];
     let texts = files.map(|file| std::fs::read_to_string(file).unwrap_or_default());
@@ -200,25 +206,26 @@ fn signal_stopped_holders(paths: &Paths, signal: Signal, believe: Believe) -> Ve
         }
         match process.signal(signal) {
             Ok(true) => {
-                let what = if signal == Signal::KILL {
-                    "killed, and what it made is put back in its place"
+                let done = if signal == Signal::KILL {
+                    "killed, and its faults are put back in its place"
                 } else {
-                    "continued, so that it puts back what it made"
+                    "continued, so that it puts back its faults"
                 };
-                tracing::warn!("process {pid} of the agent before was stopped (SIGSTOP); it is {what}");
+                tracing::warn!("process {pid} of an earlier agent was stopped (SIGSTOP); it is {done}");
                 signalled.push(process);
             }
             Ok(false) => {}
             Err(error) => tracing::warn!(
-                "process {pid} of the agent before is stopped (SIGSTOP) and cannot be sent a signal: {error}"
+                "process {pid} of an earlier agent is stopped (SIGSTOP) and cannot be sent a signal: {error}"
             ),
         }
     }
     signalled
 }
 
-fn cannot(what: &str, path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot {what} {}: {error}", path.display()))
+/// Adds to an error the failed action and the path.
+fn cannot(action: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {action} {}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -226,7 +233,7 @@ mod tests {
     use super::*;
     use crate::testing::wait_until;
 
-    /// Maximum wait for a lock that was let go. A child that another test forked meanwhile holds it until its exec.
+    /// Maximum wait for a lock that was released. A child that another test has forked meanwhile holds it until its exec.
     const PATIENCE: Duration = Duration::from_secs(20);
 
     fn paths(dir: &Path) -> Paths {
@@ -234,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_whose_file_is_gone_is_held_again_by_all_who_had_it() {
+    fn a_lock_whose_file_is_gone_is_held_again_by_all_processes_of_the_agent() {
         for with_directory in [false, true] {
             let dir = tempfile::tempdir().unwrap();
             let paths = paths(dir.path());
@@ -253,10 +260,10 @@ mod tests {
             worker.name_holders(&[std::process::id().cast_signed()]);
             let named = std::fs::read_to_string(paths.state.join(FILE)).unwrap();
             assert!(named.lines().any(|line| line.parse::<Name>().is_ok()), "{named}");
-            for one in [worker, guardian] {
+            for holder in [worker, guardian] {
                 let refused = Lock::take(&paths, Duration::ZERO).unwrap_err();
                 assert_eq!(refused.kind(), io::ErrorKind::WouldBlock, "{refused}");
-                drop(one);
+                drop(holder);
             }
             assert!(!Lock::take(&paths, PATIENCE).unwrap().keep().unwrap());
         }
@@ -273,7 +280,8 @@ mod tests {
         drop(other);
         wait_until("it is free", || matches!(lock.keep(), Ok(true)));
     }
-    /// A child, stopped like an agent that somebody sent SIGSTOP.
+
+    /// A child that is stopped, like an agent that somebody sent SIGSTOP.
     struct Stopped(std::process::Child);
 
     impl Stopped {
@@ -302,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_another_boot_are_believed_by_nobody() {
+    fn names_from_another_boot_are_never_believed() {
         let dir = tempfile::tempdir().unwrap();
         let paths = paths(dir.path());
         let stopped = Stopped::new();
@@ -315,23 +323,23 @@ mod tests {
         write("0b5f2a3e-6c1d-4f7a-9e57-3d5e8c1f2a44\n");
         drop(Lock::replace(&paths, PATIENCE).unwrap());
         drop(Lock::take_over(&paths, PATIENCE).unwrap());
-        assert!(stopped.is_stopped(), "another boot's");
+        assert!(stopped.is_stopped(), "the name is from another boot");
         let holder = Lock::take(&paths, PATIENCE).unwrap();
         Lock::replace(&paths, Duration::from_millis(100)).unwrap_err();
-        assert!(stopped.is_stopped(), "another boot's, although somebody holds the lock");
+        assert!(stopped.is_stopped(), "the name is from another boot, although somebody holds the lock");
 
-        // As older agents wrote it.
+        // Older agents wrote no id of a boot.
         write("");
         drop(holder);
         drop(Lock::replace(&paths, PATIENCE).unwrap());
-        assert!(stopped.is_stopped(), "whose boot is not known");
+        assert!(stopped.is_stopped(), "the name's boot is not known, and nobody holds the lock");
         let _holder = Lock::take(&paths, PATIENCE).unwrap();
         Lock::replace(&paths, Duration::from_millis(100)).unwrap_err();
         wait_until("it is killed", || !stopped.is_stopped());
     }
 
     #[test]
-    fn stopped_holders_of_this_boot_are_ended_before_the_first_try() {
+    fn stopped_holders_of_this_boot_are_killed_before_the_first_try() {
         let dir = tempfile::tempdir().unwrap();
         let paths = paths(dir.path());
         let stopped = Stopped::new();

@@ -1,4 +1,5 @@
-//! One page of memory that all three processes share: heartbeats, deadlines, orders. Only atomics, never a lock.
+//! One page of memory that all three processes share: heartbeats, the earliest deadline, orders. It has only atomics and never
+//! a lock, because a process may be stopped or killed at any moment.
 
 use std::{
     io,
@@ -11,27 +12,32 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use super::decide::{Order, StopFor};
 use crate::{bell::Bell, supervisor::Guard};
 
-/// The page. Its initial contents are zero, except for the deadline.
+/// The page. All numbers are zero at first.
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct Page {
+    /// Number of the worker's heartbeats.
     pub(super) worker_beat: AtomicU64,
+    /// Number of the guardian's heartbeats.
     pub(super) guardian_beat: AtomicU64,
+    /// Number of the helper's heartbeats.
     pub(super) helper_beat: AtomicU64,
     /// The earliest deadline of the worker (CLOCK_BOOTTIME, microseconds); 0 if there is none.
     pub(super) deadline: AtomicU64,
     /// Number of open injections.
     pub(super) open: AtomicU32,
-    /// The reason for which the worker is to undo everything and exit.
+    /// The reason for which the worker has to undo everything and exit: 1 plus the number of a [`StopFor`], or 0 for none.
     stop: AtomicU32,
-    /// The worker serves.
+    /// 1 once the worker serves.
     pub(super) ready: AtomicU32,
+    /// The number of the [`Order`] to the helper.
     order: AtomicU32,
+    /// The worker's pid; 0 until it is known.
     pub(super) worker_pid: AtomicI32,
     bells: std::mem::MaybeUninit<Bells>,
 }
 
-/// The processes that can be woken.
+/// The bells that wake the processes.
 #[derive(Debug)]
 pub(super) struct Bells {
     pub(super) guardian: Bell,
@@ -40,7 +46,10 @@ pub(super) struct Bells {
 }
 
 impl Page {
-    /// Makes a page that is shared with children forked later. It is never freed.
+    /// Makes a page that is shared with processes that are forked later. It is never freed.
+    ///
+    /// # Errors
+    /// The kernel gives no memory or no file descriptor.
     pub(super) fn share() -> io::Result<&'static Self> {
         let bells = Bells { guardian: Bell::new()?, worker: Bell::new()?, helper: Bell::new()? };
         let size = NonZeroUsize::new(size_of::<Self>()).ok_or(io::ErrorKind::InvalidInput)?;
@@ -55,11 +64,11 @@ impl Page {
     }
 
     pub(super) const fn bells(&self) -> &Bells {
-        // SAFETY: `share`, the only way to make a page, wrote them before anybody could see it.
+        // SAFETY: `share`, the only way to make a page, writes the bells before it returns the page.
         unsafe { self.bells.assume_init_ref() }
     }
 
-    /// Tells the helper what to do.
+    /// Gives the helper an order.
     pub(super) fn order(&self, order: Order) {
         self.order.store(order as u32, SeqCst);
         self.bells().helper.ring();
@@ -71,12 +80,13 @@ impl Page {
         self.bells().worker.ring();
     }
 
-    /// Returns why the worker is to stop, if it is.
+    /// Returns the reason for which the worker has to stop; `None` if it has not.
     pub(super) fn stopped(&self) -> Option<StopFor> {
         let stop = self.stop.load(SeqCst);
         [StopFor::Asked, StopFor::HelperDied].into_iter().find(|reason| *reason as u32 + 1 == stop)
     }
 
+    /// Returns the order to the helper.
     pub(super) fn ordered(&self) -> Order {
         match self.order.load(SeqCst) {
             order if order == Order::Heal as u32 => Order::Heal,
@@ -86,15 +96,15 @@ impl Page {
     }
 }
 
-/// The worker's supervisor reports to the others through the page.
+/// Writes into the page what the worker's supervisor reports to the other processes.
 #[derive(Debug)]
-pub(super) struct Told(pub(super) &'static Page);
+pub(super) struct PageGuard(pub(super) &'static Page);
 
-impl Guard for Told {
+impl Guard for PageGuard {
     fn set(&self, open: u32, deadline_boot_us: Option<u64>) {
         self.0.deadline.store(deadline_boot_us.unwrap_or(0), SeqCst);
         if self.0.open.swap(open, SeqCst) == 0 && open != 0 {
-            // From now on watch closely, including this process's own heartbeat.
+            // All three wake, because their checks and heartbeats come more often from now on.
             self.0.bells().guardian.ring();
             self.0.bells().helper.ring();
             self.0.bells().worker.ring();

@@ -1,4 +1,5 @@
-//! Processes by pidfd, never by bare pid: waits for them, kills them, continues them.
+//! Watches, kills and continues processes by pidfd, never by pid alone, so that it never reaches another process with a reused
+//! pid.
 
 use std::{
     io,
@@ -10,12 +11,14 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_se
 
 use crate::bell::readable;
 
-/// A process that this one may wait for, or only watch.
+/// Another process of the agent: a child of this process, or one that it can only watch.
 #[derive(Debug)]
 pub(super) struct Child {
     pid: Pid,
     fd: OwnedFd,
+    /// The result of [`Child::ended`], once the process has ended.
     ended: Option<Option<i32>>,
+    /// Whether it is a child of this process, so that its exit code can be read.
     own: bool,
 }
 
@@ -30,7 +33,7 @@ impl Child {
         Self::open(pid, false)
     }
 
-    /// Opens the same process, for a caller that is not its parent.
+    /// Opens the same process again, for a caller that is not its parent.
     pub(super) fn as_other(&self) -> io::Result<Self> {
         Ok(Self { pid: self.pid, fd: self.fd.try_clone()?, ended: None, own: false })
     }
@@ -39,6 +42,7 @@ impl Child {
         Ok(Self { pid, fd: pidfd_open(pid, PidfdFlags::empty())?, ended: None, own })
     }
 
+    /// Returns the pid as a number.
     pub(super) const fn raw(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
@@ -60,7 +64,7 @@ impl Child {
         self.ended
     }
 
-    /// Kills it and waits until it is gone; for a process that hangs in the kernel, only for a few seconds.
+    /// Kills the process and waits until it has ended, for at most a few seconds if it hangs in the kernel.
     pub(super) fn kill(&mut self) {
         if self.ended().is_none() {
             let _ = pidfd_send_signal(&self.fd, Signal::KILL);
@@ -69,7 +73,7 @@ impl Child {
         }
     }
 
-    /// Continues it, in case it was stopped.
+    /// Continues the process, in case it was stopped.
     pub(super) fn resume(&self) {
         let _ = pidfd_send_signal(&self.fd, Signal::CONT);
     }
@@ -81,11 +85,12 @@ impl AsFd for Child {
     }
 }
 
-/// Keeps this process alive under faults on memory: pages that it has, or uses from then on, stay in memory, and the kernel's OOM killer
-/// spares it. Without the permission for that it does without.
+/// Protects this process from a lack of memory: pages that it has, or uses from now on, stay in memory, and the kernel's OOM killer spares
+/// it. Skips the parts for which it has no permission.
 pub(super) fn harden() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
-    // On fault: locking the whole program, most of which belongs to the worker, would cost some ten MiB for nothing.
+    // MCL_ONFAULT locks only pages that are used. To lock the whole program, most of which belongs to the worker, would cost about ten MiB
+    // for nothing.
     // SAFETY: changes no memory, only whether it may be paged out.
     let _ = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
 }

@@ -20,14 +20,14 @@ use crate::{
     wiring::Wiring,
 };
 
-/// The exit code after a worker or a helper had died and everything was put back: the service manager restarts us.
+/// The exit code after a worker or a helper has died and everything was put back. The service manager then restarts the agent.
 pub const EXIT_WORKER_DIED: u8 = 1;
-/// The exit code when something could not be put back.
+/// The exit code if something could not be put back.
 pub const EXIT_STUCK: u8 = 6;
-/// The exit code when all that is known was put back, and records of what was in force are damaged or lost.
+/// The exit code if all that is known was put back, and records of what was in force are damaged or lost.
 pub const EXIT_LOST: u8 = 7;
 
-/// The exit code when the agent could not begin to serve.
+/// The exit code if the agent could not begin to serve.
 pub(super) const EXIT_CANNOT: u8 = 2;
 
 /// The resources that the three processes share.
@@ -35,12 +35,14 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) wiring: Wiring,
     pub(super) page: &'static Page,
+    /// The guardian's pid.
     pub(super) guardian: rustix::process::Pid,
-    /// Held while any of the three lives: a restarted agent waits for a helper that is still undoing.
+    /// Held as long as one of the three lives, so that a restarted agent waits for a helper that still undoes.
     pub(super) lock: Lock,
 }
 
 impl Shared {
+    /// Returns the clocks.
     pub(super) fn time(&self) -> &'static dyn Time {
         self.wiring.time
     }
@@ -55,6 +57,7 @@ impl Shared {
         decide::interval(self.page.open.load(SeqCst))
     }
 
+    /// Returns the time-outs by the configuration.
     pub(super) fn limits(&self) -> Limits {
         let timings = &self.config.timings;
         Limits {
@@ -64,16 +67,17 @@ impl Shared {
         }
     }
 
-    /// Takes the lock again if its file is gone. Logs each problem once.
-    pub(super) fn keep_lock(&self, holders: &[i32], said: &mut bool) {
+    /// Takes the lock again if its file is gone, and writes the pids `holders` into it. Called again and again; `reported` is
+    /// whether the present problem was logged already.
+    pub(super) fn keep_lock(&self, holders: &[i32], reported: &mut bool) {
         match self.lock.keep() {
-            Ok(false) => *said = false,
+            Ok(false) => *reported = false,
             Ok(true) => {
                 self.lock.name_holders(holders);
-                tracing::error!("the agent's lock was deleted or replaced while it ran; it is held anew");
+                tracing::error!("the agent's lock was deleted or replaced while it ran; it is held again");
             }
             Err(error) => {
-                if !std::mem::replace(said, true) {
+                if !std::mem::replace(reported, true) {
                     tracing::error!("the agent's lock was deleted or replaced while it ran: {error}");
                 }
             }
@@ -92,7 +96,7 @@ impl Shared {
     }
 }
 
-/// Returns the exit code for a result.
+/// Returns the exit code for the result of putting everything back.
 pub(super) fn exit_code(healing: &Healing) -> u8 {
     if healing.is_stuck() {
         EXIT_STUCK

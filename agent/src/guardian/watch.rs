@@ -1,7 +1,7 @@
 //! Concludes from the checks of one watcher whether another process is silent, and whether a deadline was missed.
 //!
-//! Reads no clock and no memory of others: each check is told the time and the counter. Therefore a test of a pause
-//! of hours takes no time.
+//! Reads no clock and no shared memory: each check gets the time and the number of heartbeats. So a test of a pause of hours
+//! takes no time.
 
 use std::time::Duration;
 
@@ -12,91 +12,106 @@ use crate::time::Time;
 /// The time of a check.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
-    /// Microseconds of the clock that counts through suspend, by which deadlines are.
+    /// Microseconds of the clock that counts through suspend. Deadlines are times of this clock.
     pub(super) boot_us: u64,
-    /// Microseconds of the clock that stands still meanwhile, by which silence is counted.
+    /// Microseconds of the clock that stands still during suspend. Silence is measured by this clock.
     pub(super) awake_us: u64,
 }
 
 impl Now {
+    /// Reads the clocks.
     pub(super) fn of(time: &dyn Time) -> Self {
         Self { boot_us: time.boot_us(), awake_us: time.awake_us() }
     }
 
-    /// Returns the moment after that long, by the clock of the awake host.
+    /// Returns the moment after this time, in microseconds of the clock that stands still during suspend.
     pub(super) fn awake_after(self, time: Duration) -> u64 {
         self.awake_us.saturating_add(Span::from(time).as_micros())
     }
 }
 
-/// Measures for how long a watcher has watched. Time beyond the intended wait does not count, so that a pause of the
-/// whole machine, or of the watcher, is blamed on nobody.
+/// Measures the time between the checks of a watcher. Time beyond the intended wait does not count: then the whole machine or
+/// the watcher itself was paused, and that is no silence of the other process.
 #[derive(Debug)]
-struct Looks(u64);
+struct Checks {
+    /// The time of the last check.
+    last_awake_us: u64,
+}
 
-impl Looks {
+impl Checks {
     /// Returns the time since the last check, limited to the intended `interval`.
     fn next(&mut self, now: Now, interval: Duration) -> Duration {
-        let before = std::mem::replace(&mut self.0, now.awake_us);
+        let before = std::mem::replace(&mut self.last_awake_us, now.awake_us);
         Duration::from_micros(now.awake_us.saturating_sub(before)).min(interval)
     }
 }
 
-/// Watches a heartbeat.
+/// Watches the heartbeats of another process.
 #[derive(Debug)]
 pub(super) struct Pulse {
+    /// The number of heartbeats at the last check.
     last: u64,
+    /// The time for which the number has not changed.
     silent: Duration,
+    /// The longest silence of a living process.
     limit: Duration,
-    looks: Looks,
+    checks: Checks,
 }
 
 impl Pulse {
+    /// Begins the watch.
     pub(super) const fn new(now: Now, limit: Duration) -> Self {
-        Self { last: u64::MAX, silent: Duration::ZERO, limit, looks: Looks(now.awake_us) }
+        let checks = Checks { last_awake_us: now.awake_us };
+        Self { last: u64::MAX, silent: Duration::ZERO, limit, checks }
     }
 
-    /// Checks, after a wait of at most `interval`, the number of heartbeats, which come as often as the checks or every
-    /// `beat`. Returns the silence as a multiple of the limit: 0 is alive.
+    /// Checks the number of heartbeats, after a wait of at most `interval`. `beat` is the interval between the heartbeats of
+    /// the other process. Returns the silence as a multiple of the limit, rounded down: 0 means that the process lives.
     pub(super) fn silence(&mut self, now: Now, beats: u64, interval: Duration, beat: Duration) -> u32 {
-        let waited = self.looks.next(now, interval);
+        let waited = self.checks.next(now, interval);
         if beats == self.last {
             self.silent += waited;
         } else {
             self.last = beats;
             self.silent = Duration::ZERO;
         }
-        // Heartbeats come as often as checks, so two may fall into one interval: allow for one more.
+        // Heartbeats and checks have no common rhythm, so a living process may show no heartbeat for up to two intervals.
         let limit = self.limit.max(interval.max(beat) * 2);
+        // One nanosecond less, because a silence of exactly the limit is still allowed.
         let times = self.silent.as_nanos().saturating_sub(1) / limit.as_nanos().max(1);
         u32::try_from(times).unwrap_or(u32::MAX)
     }
 
-    /// Checks, after a wait of at most `interval`; true if there was no heartbeat for too long.
+    /// Checks the number of heartbeats, which come as often as the checks, after a wait of at most `interval`. Returns whether
+    /// there was none for too long.
     pub(super) fn is_stale(&mut self, now: Now, beats: u64, interval: Duration) -> bool {
         self.silence(now, beats, interval, interval) > 0
     }
 }
 
-/// Watches the earliest deadline. After a pause of the whole machine it has passed for every process at once, so the
-/// one that has to act gets a grace period.
+/// Watches the earliest deadline. After a pause of the whole machine, a deadline may have passed before any process could act.
+/// So the process that has to act gets a grace period, which begins when the watcher sees the passed deadline.
 #[derive(Debug)]
 pub(super) struct Overdue {
+    /// The deadline at the last check.
     deadline: u64,
+    /// The time for which the watcher has seen this deadline as passed.
     watched: Duration,
     grace: Duration,
-    looks: Looks,
+    checks: Checks,
 }
 
 impl Overdue {
+    /// Begins the watch.
     pub(super) const fn new(now: Now, grace: Duration) -> Self {
-        Self { deadline: 0, watched: Duration::ZERO, grace, looks: Looks(now.awake_us) }
+        let checks = Checks { last_awake_us: now.awake_us };
+        Self { deadline: 0, watched: Duration::ZERO, grace, checks }
     }
 
-    /// Checks, after a wait of at most `interval`, the deadline (0: there is none). Returns whether it passed more than the
-    /// grace period ago, as watched, and nobody acted.
+    /// Checks the deadline (0 if there is none), after a wait of at most `interval`. Returns whether it has passed, no process
+    /// has moved it since, and the grace period is over.
     pub(super) fn is_over(&mut self, now: Now, deadline: u64, interval: Duration) -> bool {
-        let waited = self.looks.next(now, interval);
+        let waited = self.checks.next(now, interval);
         let late = Duration::from_micros(now.boot_us.saturating_sub(deadline));
         if deadline == 0 || late.is_zero() || std::mem::replace(&mut self.deadline, deadline) != deadline {
             self.watched = Duration::ZERO;
@@ -119,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pulse_is_stale_only_after_so_much_watched_silence() {
+    fn a_pulse_is_stale_only_after_enough_watched_silence() {
         let (mut beats, clock) = (0, Simulated::at(1_000_000));
         let mut pulse = Pulse::new(now(clock), Duration::from_secs(2));
         let mut look = |beat: bool, time| {
@@ -130,14 +145,14 @@ mod tests {
         assert!((0..100).all(|_| look(true, STEP) == 0));
         // A long pause of the watcher itself counts as one check.
         assert_eq!(look(false, Duration::from_secs(3600)), 0);
-        // The limit is passed with the next check after it.
+        // With the check after the pause, 20 checks stay within the limit of 2 s.
         assert_eq!((0..60).map(|_| look(false, STEP)).filter(|times| *times == 0).count(), 19);
-        assert_eq!(look(false, STEP), 3, "6.2 s of silence are three times as long as it may last");
+        assert_eq!(look(false, STEP), 3, "6.2 s of silence are three times the limit");
         assert_eq!(look(true, STEP), 0);
     }
 
     #[test]
-    fn nobody_is_silent_for_the_time_of_a_suspend() {
+    fn the_time_of_a_suspend_is_no_silence() {
         let clock = Simulated::at(0);
         let mut pulse = Pulse::new(now(clock), Duration::from_secs(2));
         for _ in 0..100 {
@@ -147,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_gives_signs_seldom_is_not_stale_between_them() {
+    fn a_process_with_rare_heartbeats_is_not_stale_between_them() {
         let clock = Simulated::at(0);
         let beat = Duration::from_secs(60);
         let mut pulse = Pulse::new(now(clock), Duration::from_millis(1));
@@ -169,10 +184,10 @@ mod tests {
             overdue.is_over(now(clock), deadline, STEP)
         };
         assert!(!look(0, STEP), "no deadline");
-        // It passed long ago while nobody watched, as after a suspend.
+        // The deadline passed long ago while no process ran, as after a suspend.
         assert!(!look(1_000_000, Duration::from_secs(3600)), "the grace begins with the first look");
-        assert_eq!((0..20).filter(|_| !look(1_000_000, STEP)).count(), 9, "all of the grace, and no more");
-        assert!(!look(9_000_000_000, STEP), "it was moved");
+        assert_eq!((0..20).filter(|_| !look(1_000_000, STEP)).count(), 9, "the whole grace, and no more");
+        assert!(!look(9_000_000_000, STEP), "the deadline was moved");
         assert!(!look(0, STEP));
     }
 }

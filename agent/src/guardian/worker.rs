@@ -1,5 +1,5 @@
-//! The worker: undoes what an earlier agent left, then serves. One of its threads only gives heartbeats and watches for
-//! the end: a signal, an order, a dead guardian.
+//! The worker: undoes what an earlier agent left, then serves. One of its threads only gives heartbeats, and watches for a
+//! reason to end: a signal, an order, a dead guardian.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::SeqCst},
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     decide::{Guarded, StopFor, Worker, WorkerSaw, WorkerWhy},
-    page::Told,
+    page::PageGuard,
     proc::Child,
     shared::{EXIT_CANNOT, EXIT_STUCK, Shared},
 };
@@ -25,16 +25,16 @@ use crate::{
     wiring::ServerParts,
 };
 
-/// Interval between two checks of the files of lock and journal.
+/// Interval between two checks whether the files of lock and journal are still there.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 /// The supervisor, once there is one.
 type Slot = Arc<Mutex<Option<Supervisor>>>;
 
-/// Serves until told to stop. Returns the exit code.
+/// Serves until the watching thread ends the process. Returns the exit code if it cannot serve.
 pub(super) fn run(shared: &Arc<Shared>, helper: &Child) -> i32 {
-    // A panic must end the process and not one thread, because the guardian heals a dead worker but not a half-dead
-    // one.
+    // A panic must end the whole process and not only one thread, because the guardian notices a dead worker, but not a dead
+    // thread of it.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         hook(panic);
@@ -49,8 +49,8 @@ pub(super) fn run(shared: &Arc<Shared>, helper: &Child) -> i32 {
     page.bells().helper.ring();
     let slot = Slot::default();
     let Ok(helper) = helper.as_other() else { return 1 };
-    let holders = [shared.guardian, rustix::process::getpid()].map(|pid| pid.as_raw_nonzero().get());
-    let holders = [holders[0], holders[1], helper.raw()];
+    let raw = |pid: rustix::process::Pid| pid.as_raw_nonzero().get();
+    let holders = [raw(shared.guardian), raw(rustix::process::getpid()), helper.raw()];
     let watch = Watch { shared: Arc::clone(shared), guardian, helper, slot: Arc::clone(&slot) };
     if let Err(error) = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run()) {
         tracing::error!("cannot start a thread: {error}");
@@ -68,15 +68,16 @@ pub(super) fn run(shared: &Arc<Shared>, helper: &Child) -> i32 {
     }
 }
 
+/// Undoes what an earlier agent left, then serves until the server ends. `holders` are the pids that the lock's file names.
 fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), String> {
     let (config, wiring, page) = (&shared.config, shared.wiring, shared.page);
     let host = Arc::new(config.host());
-    // First undo what an earlier agent left; the guardian watches this.
-    let told = Arc::new(Told(page));
-    told.set(1, None);
+    // First it undoes what an earlier agent left. Guardian and helper watch this as closely as an open injection.
+    let guard = Arc::new(PageGuard(page));
+    guard.set(1, None);
     let recovered =
         recover(config, &host, &wiring, &HealReason::FoundAtStart, || {}).map_err(|error| error.chain())?;
-    told.set(0, None);
+    guard.set(0, None);
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -85,20 +86,20 @@ fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), Str
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
     let entered = runtime.enter();
     let prober = (wiring.prober)(config, wiring.stores);
-    let supervisor = Supervisor::start(Arc::clone(config), host, wiring, told, prober, recovered)
+    let supervisor = Supervisor::start(Arc::clone(config), host, wiring, guard, prober, recovered)
         .map_err(|error| format!("cannot start the supervisor: {error}"))?;
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor.clone());
-    let (tidier, lock) = (supervisor.clone(), Arc::clone(shared));
+    let (tidied, lock) = (supervisor.clone(), Arc::clone(shared));
     std::thread::Builder::new()
         .name("journal".into())
         .stack_size(1 << 20)
         .spawn(move || {
-            let mut said = false;
+            let mut reported = false;
             loop {
                 lock.time().sleep(TIDY_EVERY);
-                // First: another agent may use a journal in a directory without a lock.
-                lock.keep_lock(&holders, &mut said);
-                tidier.tidy();
+                // The lock comes first, because without it another agent may begin to use the journal.
+                lock.keep_lock(&holders, &mut reported);
+                tidied.tidy();
             }
         })
         .map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -129,6 +130,7 @@ fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), Str
     })
 }
 
+/// The watching thread's view of the other processes and of the supervisor.
 struct Watch {
     shared: Arc<Shared>,
     guardian: Child,
@@ -149,14 +151,14 @@ impl Watch {
         loop {
             let supervisor = self.slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(supervisor) = &supervisor {
-                // A supervisor that cannot take its own locks must not seem alive.
+                // This takes the supervisor's locks, so that there is no heartbeat if one of its threads keeps them.
                 supervisor.pulse();
             }
             page.worker_beat.fetch_add(1, SeqCst);
             // A signal stays unread until the worker can act on it.
-            let heeds = supervisor.is_some() && !watch.is_stopping();
+            let can_stop = supervisor.is_some() && !watch.is_stopping();
             let signalled =
-                heeds && signals.as_ref().is_some_and(|fd| matches!(fd.read_signal(), Ok(Some(_))));
+                can_stop && signals.as_ref().is_some_and(|fd| matches!(fd.read_signal(), Ok(Some(_))));
             let todo = watch.check(&WorkerSaw {
                 now: self.shared.now(),
                 interval,
@@ -194,18 +196,18 @@ impl Watch {
         }
     }
 
-    /// Ends the process once everything is put back.
+    /// Ends the process, now that everything is put back or stuck.
     fn leave(&mut self, supervisor: &Supervisor, why: WorkerWhy) -> ! {
         supervisor.leave();
         let stop = self.shared.page.stopped();
         if why.keeps_guardian(stop, supervisor.is_stuck()) {
-            // A guardian that was stopped after this order would keep the agent from restarting.
+            // If the guardian was stopped after its order, it would keep the agent from restarting.
             self.guardian.resume();
         } else {
-            self.leave_nobody();
+            self.kill_guardian();
         }
-        let in_order = why == WorkerWhy::Told && stop != Some(StopFor::HelperDied);
-        std::process::exit(match (supervisor.is_stuck(), in_order) {
+        let as_asked = why == WorkerWhy::Told && stop != Some(StopFor::HelperDied);
+        std::process::exit(match (supervisor.is_stuck(), as_asked) {
             (true, _) => i32::from(EXIT_STUCK),
             (false, true) => 0,
             (false, false) => 1,
@@ -214,7 +216,7 @@ impl Watch {
 
     /// Kills the guardian, so that it can neither wake up and act nor keep the next agent from starting. A helper that is
     /// awake then ends by itself.
-    fn leave_nobody(&mut self) {
+    fn kill_guardian(&mut self) {
         self.guardian.kill();
         self.helper.resume();
     }
@@ -225,7 +227,7 @@ fn begin(supervisor: &Supervisor, why: WorkerWhy, stop: Option<StopFor>) {
     supervisor.stop(&match why {
         WorkerWhy::Told => {
             if stop == Some(StopFor::HelperDied) {
-                tracing::error!("the helper died; putting everything back and leaving, to be started again");
+                tracing::error!("the helper died; putting everything back, then exiting to be started again");
             }
             HealReason::AgentStopping
         }

@@ -1,3 +1,5 @@
+//! The order, the tries and the budget of undoing, with actions that only note that they were done.
+
 use std::{cell::RefCell, collections::BTreeMap};
 
 use firedrill_wire::{
@@ -13,10 +15,11 @@ use crate::{
 };
 
 thread_local! {
-    /// The undo actions that were applied, and how often each has yet to fail.
+    /// The names of the undo actions that were tried, and how often each action still has to fail.
     static LOG: RefCell<(Vec<String>, BTreeMap<String, u32>)> = RefCell::default();
 }
 
+/// Notes the try of an action, and fails if [`fail`] says so. The failure of an action `never` is not temporary.
 fn apply(undo: &Undo, _: &Host) -> Result<Undone, UndoError> {
     let name = match undo {
         Undo::StartService { unit, .. } => unit.clone(),
@@ -28,8 +31,8 @@ fn apply(undo: &Undo, _: &Host) -> Result<Undone, UndoError> {
         log.push(name.clone());
         match fail.get_mut(&name) {
             Some(0) | None => Ok(Undone { detail: format!("{name} done"), foreign: Vec::new() }),
-            Some(left) => {
-                *left -= 1;
+            Some(failures) => {
+                *failures -= 1;
                 Err(UndoError {
                     what: format!("{name} fails"),
                     by_hand: "do it".into(),
@@ -40,6 +43,7 @@ fn apply(undo: &Undo, _: &Host) -> Result<Undone, UndoError> {
     })
 }
 
+/// Lets the next tries of an action fail.
 fn fail(name: &str, times: u32) {
     LOG.with_borrow_mut(|(_, fail)| fail.insert(name.into(), times));
 }
@@ -56,6 +60,7 @@ fn start(unit: &str) -> Undo {
     Undo::StartService { manager: ServiceManager::Runit, unit: unit.into(), stopped_mark: None }
 }
 
+/// Returns an injection as a journal shows it. The present boot is `now`.
 fn found(id: &str, boot: &str, state: State, reversible: bool, undo: Vec<Undo>) -> Found {
     let which = ProcessMatch::default();
     let fault = if reversible {
@@ -87,18 +92,19 @@ fn found(id: &str, boot: &str, state: State, reversible: bool, undo: Vec<Undo>) 
     Found::new(intent, state, Some(state))
 }
 
+/// Puts these injections back, with three tries. Returns the final state of each.
 fn heal(open: &[Found]) -> Vec<(String, State)> {
     let (first, most) = (Duration::from_millis(1), Duration::from_millis(2));
     let retry = Retry { tries: 3, first, most, within: Duration::from_secs(60) };
     let host = Host::new("h", crate::host::Paths::default(), 1, Vec::new());
     put_back_all(open.iter(), &here(), apply, &host, &retry, &HostTime, || {})
         .into_iter()
-        .map(|one| (one.intent.id().to_string(), one.state))
+        .map(|healed| (healed.intent.id().to_string(), healed.state))
         .collect()
 }
 
 #[test]
-fn last_things_go_first_and_no_error_stops_the_rest() {
+fn the_newest_is_undone_first_and_no_error_stops_the_rest() {
     fail("b2", 9);
     fail("never", 9);
     let open = [
@@ -116,7 +122,7 @@ fn last_things_go_first_and_no_error_stops_the_rest() {
 }
 
 #[test]
-fn a_passing_error_passes() {
+fn a_temporary_error_is_overcome_by_further_tries() {
     fail("a1", 2);
     assert_eq!(
         heal(&[found("a", "now", State::InForce, true, vec![start("a1")])]),
@@ -125,7 +131,7 @@ fn a_passing_error_passes() {
 }
 
 #[test]
-fn what_never_started_and_what_cannot_be_undone_is_left_alone() {
+fn injections_that_never_started_or_cannot_be_undone_are_left_alone() {
     let open = [
         found("armed", "now", State::Armed, true, vec![start("x")]),
         found("armed-for-good", "before", State::Armed, false, vec![]),
@@ -137,16 +143,16 @@ fn what_never_started_and_what_cannot_be_undone_is_left_alone() {
 }
 
 #[test]
-fn of_what_is_armed_only_what_may_be_staged_is_taken_away() {
+fn of_an_armed_injection_only_staged_objects_are_removed() {
     let table = Undo::DeleteNftTable { table: "t".into() };
-    // The service was stopped before the start, so it is not ours to start.
+    // The injection has not started. If the service is down, somebody else has stopped it.
     let undo = vec![start("s"), table];
     let healed = |state, boot| heal(&[found("a", boot, state, true, undo.clone())]);
     assert_eq!(healed(State::Armed, "now"), [("a".into(), State::Disarmed)]);
     assert_eq!(log(), ["t"]);
     fail("t", 9);
-    assert_eq!(healed(State::Armed, "now"), [("a".into(), State::Stuck)], "what is left is told");
-    assert_eq!(log().len(), 4, "tried again");
+    assert_eq!(healed(State::Armed, "now"), [("a".into(), State::Stuck)], "the table could not be removed");
+    assert_eq!(log().len(), 4, "three tries more");
     fail("t", 0);
     assert_eq!(healed(State::Injecting, "now"), [("a".into(), State::Undone)]);
     assert_eq!(log()[4..], ["t", "s"]);
@@ -155,7 +161,7 @@ fn of_what_is_armed_only_what_may_be_staged_is_taken_away() {
 }
 
 #[test]
-fn after_a_reboot_only_what_outlives_one_is_undone() {
+fn after_a_reboot_only_effects_that_outlive_it_are_undone() {
     let process = Undo::ContinueProcess { pid: 7, start_ticks: 1 };
     // A power loss may have taken the record of the start, so armed injections are undone too.
     let open = [found("a", "before", State::Armed, true, vec![process.clone(), start("s")])];
@@ -177,8 +183,8 @@ fn the_boot_decides_and_not_the_machine_id() {
         found
     };
     assert_eq!(heal(&[of_machine("another", "now")]), [("a".into(), State::Undone)]);
-    assert_eq!(log(), ["s", "7"], "the same kernel: all of it is ours");
-    // A clone, or a machine with a new id: what was in memory is gone.
+    assert_eq!(log(), ["s", "7"], "the kernel is the same, so all effects are still there");
+    // In another boot, on a clone or on a machine with a new id, the effects in memory are gone.
     assert_eq!(heal(&[of_machine("another", "before")]), [("a".into(), State::Undone)]);
     assert_eq!(log()[2..], ["s"]);
 }
@@ -205,7 +211,7 @@ fn no_try_begins_that_would_end_after_the_budget() {
         failed += 1;
         clock.sleep(pause);
     });
-    assert_eq!((done.end().0, failed), (State::Stuck, 1), "a third one would take until 11 s");
+    assert_eq!((done.end().0, failed), (State::Stuck, 1), "a third try would end after 11 s");
     assert_eq!(log(), ["a1", "a1"]);
     let began = clock.boot_us();
     let ends = put_back_all(open.iter(), &here(), slow, &host, &retry, clock, || {});
@@ -231,49 +237,54 @@ fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// Returns how long tries continue if each takes `took` and may take `longest`.
-fn goes_on(took: Duration, longest: Duration) -> Duration {
+/// Returns the time of all tries and pauses if each try takes `took` and may wait for `longest`.
+fn time_of_all_tries(took: Duration, longest: Duration) -> Duration {
     let mut tries = Retry::default().begin(&HostTime);
-    let mut all = took;
-    while let Some(pause) = tries.pause_after(all, took, longest) {
-        all += pause + took;
+    let mut total = took;
+    while let Some(pause) = tries.pause_after(total, took, longest) {
+        total += pause + took;
     }
-    all
+    total
 }
 
 #[test]
 fn a_service_that_its_manager_kills_late_is_waited_for() {
-    let all = goes_on(secs(6), secs(6));
-    assert!(all >= secs(110), "systemd kills after 90 s, and a service takes its time to start: {all:?}");
-    assert!(all <= Retry::default().within);
+    let total = time_of_all_tries(secs(6), secs(6));
+    assert!(
+        total >= secs(110),
+        "systemd kills after 90 s, and the service then needs time to start: {total:?}"
+    );
+    assert!(total <= Retry::default().within);
 }
 
 #[test]
-fn what_fails_at_once_is_tried_ten_times() {
-    let (mut tries, mut all) = (Retry::default().begin(&HostTime), Duration::ZERO);
-    let pauses =
-        std::iter::from_fn(|| tries.pause_after(all, Duration::ZERO, secs(6)).inspect(|one| all += *one));
+fn an_undo_that_fails_at_once_is_tried_ten_times() {
+    let (mut tries, mut total) = (Retry::default().begin(&HostTime), Duration::ZERO);
+    let pauses = std::iter::from_fn(|| {
+        tries.pause_after(total, Duration::ZERO, secs(6)).inspect(|pause| total += *pause)
+    });
     assert_eq!(pauses.count(), 9);
-    assert_eq!(all, Retry::default().all_pauses());
+    assert_eq!(total, Retry::default().all_pauses());
 }
 
 #[test]
 fn no_try_begins_that_may_wait_beyond_the_budget() {
     let retry = Retry::default();
     let quick = Duration::from_millis(5);
+    // With 19 s left, and services that may take 6 s each.
     let services =
         |count: u32| retry.begin(&HostTime).pause_after(retry.within - secs(19), quick, count * secs(6));
     assert!(services(3).is_some());
     assert_eq!(services(4), None, "four services may take 24 s, however quickly they failed before");
     let begun = found("a", "now", State::InForce, true, vec![start("a1"), start("a2")]);
     assert_eq!(PutBack::of(&begun.intent, begun.state, &here()).longest(), secs(12));
-    // With a short budget, failures that pass at once are still retried.
+    // With a short budget, tries that fail at once are still repeated.
     let short = Retry { within: secs(8), ..retry };
     assert!(short.begin(&HostTime).pause_after(secs(3), quick, secs(6)).is_some());
 }
 
 #[test]
 fn the_pauses_of_the_default_are_about_half_a_minute() {
-    let all = Retry::default().all_pauses();
-    assert!((20..40).contains(&all.as_secs()), "{all:?}");
+    let pauses = Retry::default().all_pauses();
+    assert!((20..40).contains(&pauses.as_secs()), "{pauses:?}");
 }

@@ -12,27 +12,27 @@ use crate::{
 };
 
 /// The facts that the preparation rests on (pids, unit states, addresses that names resolved to). Their text is hashed
-/// into the fingerprint, so it must not change while nothing relevant changes.
+/// into the fingerprint, so it must not change as long as nothing relevant changes.
 ///
-/// A journal has the text alone, and nobody reads facts from it: a process that finds an injection there puts it back.
+/// A journal has only the text, and no code reads facts from it: a process that finds an injection there puts it back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Basis {
-    /// The processes that are meant.
+    /// The processes that the fault is about.
     Processes(Vec<Name>),
     /// The units that are up, the service itself first.
     Units(Vec<Unit>),
-    /// An interface.
+    /// The interface that the fault is about.
     Interface {
-        /// Its index.
+        /// The index of the interface.
         index: u32,
-        /// The name that it had.
+        /// The name of the interface at `prepare`.
         name: String,
     },
-    /// The boot that the host is in.
+    /// The boot of the host at `prepare`.
     Boot(Boot),
-    /// The peers whose connections are meant.
+    /// The peers whose connections the fault is about.
     Connections(Peers),
-    /// Packets that rules choose.
+    /// The packets that the fault is about.
     Packets(Packets),
     /// Only the text, as a journal has it.
     Text(String),
@@ -42,10 +42,11 @@ impl Basis {
     /// Returns the text for the fingerprint and the journal.
     #[must_use]
     pub fn text(&self) -> String {
-        let list = |all: Vec<String>, between| all.join(between);
         match self {
-            Self::Processes(names) => list(names.iter().map(Name::to_string).collect(), " "),
-            Self::Units(units) => list(units.iter().map(|one| format!("{} up", one.key())).collect(), "\n"),
+            Self::Processes(names) => names.iter().map(Name::to_string).collect::<Vec<_>>().join(" "),
+            Self::Units(units) => {
+                units.iter().map(|unit| format!("{} up", unit.key())).collect::<Vec<_>>().join("\n")
+            }
             Self::Interface { index, name } => format!("{index} {name}"),
             Self::Boot(boot) => boot.to_string(),
             Self::Connections(peers) => serde_json::to_string(peers).unwrap_or_default(),
@@ -57,59 +58,60 @@ impl Basis {
     /// Returns the processes.
     ///
     /// # Errors
-    /// Something else was prepared.
+    /// The basis has no processes.
     pub fn processes(&self) -> Result<&[Name], InjectError> {
-        if let Self::Processes(names) = self { Ok(names) } else { Err(self.other("processes")) }
+        if let Self::Processes(names) = self { Ok(names) } else { Err(self.lacks("processes")) }
     }
 
     /// Returns the units, the service itself first.
     ///
     /// # Errors
-    /// Something else was prepared.
+    /// The basis has no units.
     pub fn units(&self) -> Result<&[Unit], InjectError> {
-        if let Self::Units(units) = self { Ok(units) } else { Err(self.other("units")) }
+        if let Self::Units(units) = self { Ok(units) } else { Err(self.lacks("units")) }
     }
 
     /// Returns the index and the name of the interface.
     ///
     /// # Errors
-    /// Something else was prepared.
+    /// The basis has no interface.
     pub fn interface(&self) -> Result<(u32, &str), InjectError> {
         if let Self::Interface { index, name } = self {
             Ok((*index, name))
         } else {
-            Err(self.other("an interface"))
+            Err(self.lacks("an interface"))
         }
     }
 
     /// Returns the boot.
     ///
     /// # Errors
-    /// Something else was prepared.
+    /// The basis has no boot.
     pub fn boot(&self) -> Result<&Boot, InjectError> {
-        if let Self::Boot(boot) = self { Ok(boot) } else { Err(self.other("a boot")) }
+        if let Self::Boot(boot) = self { Ok(boot) } else { Err(self.lacks("a boot")) }
     }
 
-    /// Returns the peers whose connections are meant.
+    /// Returns the peers whose connections the fault is about.
     ///
     /// # Errors
-    /// Something else was prepared.
+    /// The basis has no connections.
     pub fn connections(&self) -> Result<&Peers, InjectError> {
-        if let Self::Connections(peers) = self { Ok(peers) } else { Err(self.other("connections")) }
+        if let Self::Connections(peers) = self { Ok(peers) } else { Err(self.lacks("connections")) }
     }
 
     /// Returns the packets.
     ///
     /// # Errors
-    /// Something else was prepared.
+    /// The basis has no packets.
     pub fn packets(&self) -> Result<&Packets, InjectError> {
-        if let Self::Packets(packets) = self { Ok(packets) } else { Err(self.other("packets")) }
+        if let Self::Packets(packets) = self { Ok(packets) } else { Err(self.lacks("packets")) }
     }
 
-    fn other(&self, wanted: &str) -> InjectError {
+    /// Returns the error for a basis that is not of the wanted kind, mostly because it comes from a journal.
+    fn lacks(&self, wanted: &str) -> InjectError {
         let text = self.text();
         InjectError(format!(
-            "this process has not prepared {wanted} for it; what is known of it is \"{text}\""
+            "this process has not prepared {wanted} for this injection; its recorded basis is \"{text}\""
         ))
     }
 }
@@ -142,14 +144,14 @@ mod tests {
     use crate::host::iptables::Table;
 
     #[test]
-    fn journals_have_the_text_that_they_always_had() {
+    fn the_text_in_journals_is_fixed_for_each_basis() {
         let name = |pid| Name { pid, start_ticks: 7 };
         let unit = |id: &str| Unit { manager: ServiceManager::Runit, id: id.into() };
         let peers = Peers {
             networks: [("db".to_owned(), vec!["10.0.0.1/32".parse().unwrap()])].into(),
             ..Peers::default()
         };
-        let whole = Peers {
+        let all_fields = Peers {
             except: vec!["10.0.0.9/32".parse().unwrap()],
             user: Some(33),
             service: Some(Service {
@@ -172,7 +174,7 @@ mod tests {
             (Basis::Connections(peers.clone()), r#"{"networks":{"db":["10.0.0.1/32"]}}"#),
             (packets(&peers, RuleEngine::Nftables, None), r#"{"networks":{"db":["10.0.0.1/32"]}}"#),
             (
-                packets(&whole, RuleEngine::Nftables, Some(ShapeEngine::Kernel)),
+                packets(&all_fields, RuleEngine::Nftables, Some(ShapeEngine::Kernel)),
                 r#"{"networks":{"db":["10.0.0.1/32"]},"except":["10.0.0.9/32"],"user":33,"service":{"name":"web","path":"/system.slice/web","folder":"/sys/fs/cgroup/system.slice/web","number":196},"engine":"kernel"}"#,
             ),
             (

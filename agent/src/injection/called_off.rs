@@ -1,7 +1,7 @@
-//! Injections that are to be put back while their effect is still being made. Code that waits for such an effect stops
-//! waiting.
+//! Remembers injections that have to be put back while their effect is still being made. Code that waits for such an effect
+//! stops waiting.
 //!
-//! They are kept in memory only: a process that takes over an injection puts it back and never makes it.
+//! Kept in memory only, because a process that takes over an injection puts it back and never makes its effect.
 
 use std::{
     collections::BTreeSet,
@@ -17,13 +17,13 @@ use crate::host::Host;
 pub(crate) struct CalledOff(Mutex<BTreeSet<InjectionId>>);
 
 impl CalledOff {
-    fn all(&self) -> MutexGuard<'_, BTreeSet<InjectionId>> {
+    fn ids(&self) -> MutexGuard<'_, BTreeSet<InjectionId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Marks one: its effect is no longer wanted.
+    /// Marks an injection as called off.
     pub(crate) fn add(&self, id: &InjectionId) {
-        self.all().insert(id.clone());
+        self.ids().insert(id.clone());
     }
 }
 
@@ -36,12 +36,12 @@ pub fn call_off(host: &Host, id: &InjectionId) {
 /// waits for long must ask this again and again.
 #[must_use]
 pub fn is_called_off(host: &Host, id: &InjectionId) -> bool {
-    host.kept.of::<CalledOff>().all().contains(id)
+    host.kept.of::<CalledOff>().ids().contains(id)
 }
 
-/// Forgets an injection that is over. A later one with the same id begins anew.
+/// Forgets an injection that is over, so that a later one with the same id is a new injection.
 pub(super) fn forget(host: &Host, id: &InjectionId) {
-    host.kept.of::<CalledOff>().all().remove(id);
+    host.kept.of::<CalledOff>().ids().remove(id);
 }
 
 #[cfg(test)]
@@ -49,12 +49,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_host_in_the_same_process_knows_nothing_of_it() {
+    fn an_injection_is_called_off_on_its_own_host_only() {
         let host = |name: &str| Host::new(name, crate::host::Paths::default(), 1, Vec::new());
-        let (one, other, id) = (host("one"), host("other"), "r-1-1".parse().unwrap());
-        call_off(&one, &id);
-        assert!(is_called_off(&one, &id) && !is_called_off(&other, &id));
-        forget(&one, &id);
-        assert!(!is_called_off(&one, &id));
+        let (its_host, other_host, id) = (host("a"), host("b"), "r-1-1".parse().unwrap());
+        call_off(&its_host, &id);
+        assert!(is_called_off(&its_host, &id) && !is_called_off(&other_host, &id));
+        forget(&its_host, &id);
+        assert!(!is_called_off(&its_host, &id));
     }
 }

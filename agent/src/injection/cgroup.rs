@@ -9,22 +9,23 @@ use crate::host::cgroup;
 /// A service and its cgroup, as they were found at `prepare`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Service {
-    /// Its name for people.
+    /// The service's name, for people.
     pub name: String,
-    /// The path of its cgroup from the root of the hierarchy.
+    /// The path of the service's cgroup from the root of the hierarchy.
     pub path: String,
-    /// The cgroup's folder.
+    /// The cgroup's folder in the file system.
     pub folder: PathBuf,
     /// The number (inode) that the cgroup had at `prepare`.
     pub number: u64,
 }
 
-/// The cgroups of a service, in the form that rules need.
+/// The cgroup of a service, in the form that rules need. If the service is restarted, the new cgroup has the same path and
+/// another number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
-    /// The path from the root of the hierarchy, the same for all of them.
+    /// The path from the root of the hierarchy.
     pub path: String,
-    /// Their numbers.
+    /// The numbers (inodes) of all cgroups with this path that are known.
     pub numbers: BTreeSet<u64>,
 }
 
@@ -43,10 +44,10 @@ impl Cgroup {
 }
 
 impl Service {
-    /// Returns the cgroup that was found at `prepare`, and the one that has its folder now if that is another.
+    /// Returns the cgroup with the number that it had at `prepare`, and the number that it has now.
     #[must_use]
     pub fn cgroup(&self) -> Cgroup {
-        // An error is ignored here: the followers of the service report it.
+        // An error is ignored here, because the followers of the service report it.
         let now = cgroup::id(&self.folder).ok().flatten();
         Cgroup { path: self.path.clone(), numbers: now.into_iter().chain([self.number]).collect() }
     }

@@ -1,4 +1,4 @@
-//! The errors of an injection: it is refused, it was not made, or it cannot be looked at.
+//! The errors of an injection: a refusal, an effect that was not made, and a look that failed.
 
 use firedrill_wire::{
     RefusalCode,
@@ -20,7 +20,7 @@ impl InjectError {
     }
 }
 
-/// Builds a refusal. Without a hint of its own it gets the next step that its code has for all such refusals.
+/// Makes a refusal. If the hint is empty, the refusal gets the general hint of its code.
 #[must_use]
 pub fn refuse(code: RefusalCode, title: impl Into<String>, hint: impl Into<String>) -> Problem {
     let hint: String = hint.into();

@@ -1,4 +1,5 @@
-//! The code of a fault kind, seen from outside: it prepares, makes the effect, and looks at it.
+//! The interface to the code of a fault kind, which prepares an effect, makes it, and looks at it. The undo is data, and no
+//! part of this interface.
 
 use firedrill_wire::{Span, api::Problem, evidence::Evidence};
 
@@ -21,7 +22,7 @@ pub struct Injected {
 /// One kind of fault.
 pub trait Inject: Send + Sync {
     /// Reads only. Refuses the request, or returns what the injection claims, what it will do, and exactly how that is
-    /// undone. The parameters are valid by themselves ([`Fault::invalid`]): the supervisor asks that first.
+    /// undone. The supervisor has already checked that the parameters are valid ([`firedrill_wire::Fault::invalid`]).
     ///
     /// # Errors
     /// The refusal.
@@ -32,7 +33,7 @@ pub trait Inject: Send + Sync {
     /// it. The same undo puts back what is made here, also if the start never comes.
     ///
     /// # Errors
-    /// Something could not be made. `inject` will report whether that matters.
+    /// Something could not be made. This ends nothing, because `inject` tries it again.
     fn stage(&self, _host: &Host, _live: &Live) -> Result<(), InjectError> {
         Ok(())
     }
@@ -43,7 +44,8 @@ pub trait Inject: Send + Sync {
     /// The effect was not made, or only in part. The part that was made stays until the undo.
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError>;
 
-    /// Looks whether the effect is there, and whether anything met it.
+    /// Looks whether the effect is there, and whether it was exercised: whether a packet, a connection or another thing has
+    /// been affected by it.
     fn evidence(&self, host: &Host, live: &Live) -> Evidence;
 
     /// Moves the kernel's own switch, because the lease was renewed. It is called often. Does nothing if the kernel has

@@ -1,7 +1,7 @@
-//! The effects that this process has made already. A second `inject` of the same injection then makes nothing twice
-//! and, above all, does not take its own work for somebody else's.
+//! Remembers the effects that this process has made. So a second `inject` of the same injection makes nothing twice and, above
+//! all, does not take its own work for somebody else's.
 //!
-//! They are kept until the injection is over, in memory only, because another process never tries an injection again.
+//! Kept until the injection is over, and in memory only, because another process never tries an injection again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,55 +12,61 @@ use crate::host::{Host, process::Name};
 
 /// The effects that were made on one host.
 #[derive(Debug, Default)]
-struct Effects(Mutex<Vec<(Key, Made)>>);
+struct Effects(Mutex<Vec<Effect>>);
 
 impl Effects {
-    fn all(&self) -> MutexGuard<'_, Vec<(Key, Made)>> {
+    fn list(&self) -> MutexGuard<'_, Vec<Effect>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-type Key = (InjectionId, Basis);
+/// An effect, and the injection and the basis for which it was made.
+#[derive(Debug)]
+struct Effect {
+    id: InjectionId,
+    basis: Basis,
+    made: Made,
+}
 
 /// The result of making an effect, and the values that evidence compares with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Made {
-    /// The answer to `inject`.
+    /// The result of `inject`.
     pub(crate) injected: Injected,
     /// The processes that were signalled, each with the CPU time (in clock ticks) that it had used right after the
     /// signal.
     pub(crate) processes: Vec<(Name, u64)>,
-    /// Somebody else had made it so before: it was left alone, and nothing was done.
-    pub(crate) left: bool,
+    /// Whether nothing was done, because somebody else had already done the same. The evidence then says that the fault had
+    /// no effect.
+    pub(crate) left_alone: bool,
 }
 
 impl Made {
-    /// Somebody else had made it so before. It is not ours to put back, so the undo is dropped; the evidence says that
-    /// nothing landed.
+    /// Returns the result if somebody else had already done the same, so that nothing was done. The fault must not put that
+    /// back, so the undo is dropped.
     pub(crate) fn left_alone(detail: String) -> Self {
         let injected = Injected { detail, undo: Some(Vec::new()) };
-        Self { injected, left: true, ..Self::default() }
+        Self { injected, left_alone: true, ..Self::default() }
     }
 }
 
-fn key(live: &Live) -> Key {
-    (live.ask.id.clone(), live.prepared.basis.clone())
-}
-
-/// Returns what this process made for an injection; `None` if it made nothing.
+/// Returns the effect that this process has made for an injection; `None` if it has made none.
 pub(crate) fn before(host: &Host, live: &Live) -> Option<Made> {
-    let key = key(live);
     let effects = host.kept.of::<Effects>();
-    let made = effects.all();
-    made.iter().find(|(one, _)| *one == key).map(|(_, made)| made.clone())
+    let effects = effects.list();
+    let is_same = |effect: &&Effect| effect.id == live.ask.id && effect.basis == live.prepared.basis;
+    effects.iter().find(is_same).map(|effect| effect.made.clone())
 }
 
 /// Forgets everything about an injection.
 pub(crate) fn forget(host: &Host, id: &InjectionId) {
-    host.kept.of::<Effects>().all().retain(|((of, _), _)| of != id);
+    host.kept.of::<Effects>().list().retain(|effect| effect.id != *id);
 }
 
-/// Makes an effect, unless it is made already. A failure is not remembered.
+/// Makes an effect, unless this process has made it already. A failure is not remembered.
+///
+/// # Errors
+/// The error of `effect`.
 pub(crate) fn make(
     host: &Host,
     live: &Live,
@@ -69,8 +75,9 @@ pub(crate) fn make(
     if let Some(made) = before(host, live) {
         return Ok(made.injected);
     }
-    let new = effect()?;
-    let injected = new.injected.clone();
-    host.kept.of::<Effects>().all().push((key(live), new));
+    let made = effect()?;
+    let injected = made.injected.clone();
+    let effect = Effect { id: live.ask.id.clone(), basis: live.prepared.basis.clone(), made };
+    host.kept.of::<Effects>().list().push(effect);
     Ok(injected)
 }

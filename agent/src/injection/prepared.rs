@@ -9,11 +9,11 @@ use crate::undo::Undo;
 /// The request to a fault kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ask {
-    /// The injection; names of kernel objects derive from it.
+    /// The injection's id. Names of kernel objects derive from it.
     pub id: InjectionId,
     /// The fault, with its parameters for this one host.
     pub fault: Fault,
-    /// The planned time in force.
+    /// The planned time for which the fault is in force.
     pub hold: Span,
 }
 
@@ -41,8 +41,8 @@ pub struct Live {
     pub ask: Ask,
     /// The result of `prepare`.
     pub prepared: Prepared,
-    /// The time at which it ends by itself, by CLOCK_BOOTTIME in microseconds: the planned start plus the hold. Once it
-    /// is in force: the moment at which it came into force plus the hold.
+    /// The time at which it ends by itself, in microseconds of CLOCK_BOOTTIME: the hold after the planned start, or, once it
+    /// is in force, the hold after the moment at which it came into force.
     pub ends_boot_us: u64,
     /// The lease at the time of injecting, for faults that the kernel ends by itself.
     pub lease: Span,

@@ -1,4 +1,4 @@
-//! The facts that an injection on traffic rests on: whose packets, and the engines that were chosen for it.
+//! The facts that an injection on traffic rests on: the peers and the owner of the packets, and the chosen engines.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::cgroup::Service;
 use crate::host::{Host, iptables::Table, nft::expr::Family};
 
-/// An injection on packets that rules choose. As JSON it is the text of the injection's basis.
+/// The facts about an injection on packets. Their JSON is the text of the injection's basis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Packets {
     /// The peers and the owner of the packets.
@@ -17,7 +17,7 @@ pub struct Packets {
     /// The firewall with the rules. The undo names it too, so the text does not.
     #[serde(skip)]
     pub rules: RuleEngine,
-    /// The engine that lets packets through and changes how they arrive; `None` where the rules do all.
+    /// The engine that lets packets through and changes how they arrive; `None` if the rules drop or reject them.
     #[serde(rename = "engine", skip_serializing_if = "Option::is_none")]
     pub shaped_by: Option<ShapeEngine>,
 }
@@ -29,7 +29,7 @@ pub enum RuleEngine {
     Nftables,
     /// Chains by iptables.
     Iptables(IptablesChains),
-    /// The memory of a test.
+    /// Rules that exist only in memory, for tests.
     #[cfg(test)]
     Null,
 }
@@ -37,11 +37,11 @@ pub enum RuleEngine {
 /// The decisions about chains that were made when an injection was prepared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IptablesChains {
-    /// The table that they are in.
+    /// The iptables table that has the chains.
     pub table: Table,
-    /// The programs, by the prefix of the IPv4 one's name.
+    /// The beginning of the names of the programs for IPv4: `iptables` or `iptables-legacy`, for example.
     pub program: String,
-    /// The address families that have them.
+    /// The address families that have the chains.
     pub families: Vec<Family>,
 }
 
@@ -61,30 +61,30 @@ pub enum ShapeEngine {
 /// The peers of an injection on traffic, each with its networks, and the owner of the packets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Peers {
-    /// The networks of each text that the scenario names, in order.
+    /// The networks of each peer, by the text (an address, a CIDR or a name) that the scenario has for it.
     pub networks: BTreeMap<String, Vec<IpNet>>,
     /// The networks that are spared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<IpNet>,
-    /// The number of the user whose packets the fault is about.
+    /// The number of the user whose packets the fault is about; `None` for packets of all users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<u32>,
-    /// The service whose packets the fault is about.
+    /// The service whose packets the fault is about; `None` for packets of all services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
 }
 
 impl Peers {
-    /// Returns the number of the owner (user, service or both) whose packets the fault is about; `None` if it is about
-    /// everybody's, or if no number is left.
+    /// Returns the number of the owner (user, service or both) whose packets the fault is about; `None` if it is about the
+    /// packets of all owners, or if no number is left.
     pub fn whose(&self, host: &Host) -> Option<u16> {
         host.packet_owners.of(self.user, self.service.as_ref().map(|service| service.path.as_str()))
     }
 
     /// Returns the peers that are names, whose addresses may change.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let plain = |text: &str| text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok();
-        self.networks.keys().map(String::as_str).filter(move |text| !plain(text))
+        let is_address = |text: &str| text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok();
+        self.networks.keys().map(String::as_str).filter(move |text| !is_address(text))
     }
 
     /// Returns all networks.
@@ -92,7 +92,8 @@ impl Peers {
         self.networks.values().flatten().copied()
     }
 
-    /// Describes the peers for people: `10.9.0.2, db.example (10.0.0.1, fd00::1)`. Long lists are cut.
+    /// Describes the peers for people: `10.9.0.2, db.example (10.0.0.1, fd00::1)`. A long list ends with the number of the
+    /// others.
     #[must_use]
     pub fn describe(&self) -> String {
         const SHOWN: usize = 8;
@@ -101,10 +102,10 @@ impl Peers {
             .iter()
             .take(SHOWN)
             .map(|(text, networks)| match &networks[..] {
-                [one] if one.to_string() == *text || one.addr().to_string() == *text => text.clone(),
-                many => {
-                    let many: Vec<_> = many.iter().map(short).collect();
-                    format!("{text} ({})", many.join(", "))
+                [only] if only.to_string() == *text || only.addr().to_string() == *text => text.clone(),
+                networks => {
+                    let networks: Vec<_> = networks.iter().map(short).collect();
+                    format!("{text} ({})", networks.join(", "))
                 }
             })
             .collect();
@@ -115,6 +116,7 @@ impl Peers {
     }
 }
 
+/// Returns a network as text, without the length of its prefix if it is a single address.
 fn short(network: &IpNet) -> String {
     if network.prefix_len() == network.max_prefix_len() {
         network.addr().to_string()

@@ -236,7 +236,7 @@ sandboxed! {
             assert_eq!(inward.code, RefusalCode::EngineUnable);
             assert!(inward.title.contains("for which service"), "{inward:?}");
             let auto = world.prepare(&throttle(r#","direction":"both","engine":"auto""#)).unwrap();
-            assert!(auto.notes.iter().any(|note| note.contains("user space it is") && note.contains("for which service")), "{:?}", auto.notes);
+            assert!(auto.notes.iter().any(|note| note.contains("user space is used") && note.contains("for which service")), "{:?}", auto.notes);
             world.assert_same(&before);
         });
     }

@@ -5,7 +5,7 @@ use firedrill_wire::probe::{ProbeSpec, Refusal};
 pub(crate) use crate::answer::{Ask, Due};
 use crate::{kind::stores::Stores, reads::Reads, resolve::Resolver};
 
-/// The parts of the program that kinds of probes need.
+/// The means that the program gives to the kinds of probes.
 #[derive(Clone, Copy)]
 pub(crate) struct Means<'m> {
     /// Reads secrets and authorities.

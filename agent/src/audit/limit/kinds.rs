@@ -1,4 +1,4 @@
-//! The kinds of requests that were recorded, in one block of memory.
+//! The kinds of requests that were recorded, in one block of memory of fixed size.
 
 use std::time::Duration;
 
@@ -6,40 +6,42 @@ use ring::digest::{Context, SHA256};
 
 use crate::audit::record::{Outcome, Request};
 
-/// Requests of one kind within this time are recorded once.
+/// Requests of one kind within this time after a record are not recorded.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
-/// The same for renewals, which come for as long as a run lasts.
+/// The same for renewals, which come again and again as long as a run lasts.
 const WINDOW_OF_RENEWALS: Duration = Duration::from_secs(3600);
 /// Maximum number of kinds in memory.
 pub(super) const KINDS_MOST: usize = 224;
 
-/// The digest of name, request, run and result; requests that agree in all of them are of one kind. A digest, because
-/// hundreds of kinds are kept.
+/// A kind: the digest of the caller's name, the operation, the run and the result ([`kind_of`]). A digest is shorter than
+/// these texts, and hundreds of kinds are kept.
 pub(super) type Kind = [u8; 16];
 
-/// Small, because hundreds are kept.
+/// The last record of a kind, and the requests of this kind since then. Small, because hundreds are kept.
 #[derive(Debug)]
 pub(super) struct Seen {
+    /// The time of the record.
     pub(super) since: Moment,
-    /// Number of requests that were counted only.
+    /// Number of requests since the record that were not recorded.
     pub(super) more: u32,
     /// The number of the bucket that the recorded request took from.
     pub(super) bucket: u32,
-    /// Whether the request was refused.
+    /// Whether the requests of this kind are refused.
     pub(super) refused: bool,
-    /// Whether they are renewals, whose window is longer.
+    /// Whether the requests of this kind are renewals, whose window is longer.
     pub(super) renewals: bool,
 }
 
 impl Seen {
+    /// Whether the window of the record is over, so that the next request of this kind is recorded.
     pub(super) fn is_over(&self, now: Moment) -> bool {
         let window = if self.renewals { WINDOW_OF_RENEWALS } else { WINDOW };
         now.since(self.since) >= window
     }
 }
 
-/// The kinds that were seen, in one block of memory, which is never enlarged. No hash table: one from which entries are
-/// removed is doubled before it is full.
+/// The recorded kinds, in one block of memory that is never enlarged. This is not a hash table, because a hash table from
+/// which entries are removed may grow before it is full.
 #[derive(Debug)]
 pub(super) struct Kinds(Vec<(Kind, Seen)>);
 
@@ -47,7 +49,7 @@ impl Default for Kinds {
     fn default() -> Self {
         let seen = || Seen { since: Moment(0), more: 0, bucket: 0, refused: false, renewals: false };
         let mut kinds = Vec::with_capacity(KINDS_MOST);
-        // Written once, so that the whole block takes memory from the start, not more with each request.
+        // All entries are written once, so that the kernel provides the whole block now, and not page by page while requests come.
         kinds.resize_with(KINDS_MOST, || (Kind::default(), seen()));
         kinds.clear();
         Self(kinds)
@@ -69,7 +71,7 @@ impl Kinds {
         self.0.iter_mut().find(|(known, _)| known == kind).map(|(_, seen)| seen)
     }
 
-    /// Notes a kind, and returns what was noted of it before. A new one needs room.
+    /// Notes a record of a kind, and returns the kind's record before it. A new kind needs room ([`Self::is_full`]).
     pub(super) fn insert(&mut self, kind: Kind, seen: Seen) -> Option<Seen> {
         match self.get_mut(&kind) {
             Some(known) => Some(std::mem::replace(known, seen)),
@@ -80,7 +82,7 @@ impl Kinds {
         }
     }
 
-    /// Removes the kinds whose window is over, or all if there are none.
+    /// Removes the kinds whose window is over, or all kinds if no window is over. Returns their records.
     pub(super) fn forget(&mut self, now: Moment) -> Vec<Seen> {
         let some_are_over = self.0.iter().any(|(_, seen)| seen.is_over(now));
         let over = self.0.extract_if(.., |(_, seen)| !some_are_over || seen.is_over(now));
@@ -88,7 +90,7 @@ impl Kinds {
     }
 }
 
-/// Milliseconds since the limit was made, as small as what is kept by it.
+/// Milliseconds since the limit was made. It takes 8 bytes; an `Instant` takes 16.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment(pub(super) u64);
 
@@ -98,16 +100,16 @@ impl Moment {
     }
 }
 
-/// Returns the kind of a request.
+/// Returns the kind of a request. Accepted requests are of one kind if name, operation, run and detail are equal; refused
+/// ones if name, operation and code are equal.
 pub(super) fn kind_of(request: &Request) -> Kind {
-    // A caller who is refused can make up a run for each request.
-    let run = if request.outcome == Outcome::Accepted { request.run.as_str() } else { "" };
-    let outcome = match request.outcome {
-        Outcome::Accepted => &request.detail,
-        Outcome::Refused => &request.code,
+    // The run of a refused request does not count, because the caller can invent another run for each request.
+    let (run, result) = match request.outcome {
+        Outcome::Accepted => (request.run.as_str(), &request.detail),
+        Outcome::Refused => ("", &request.code),
     };
     let mut hash = Context::new(&SHA256);
-    for part in [&request.who, &request.what, run, outcome] {
+    for part in [&request.who, &request.what, run, result] {
         hash.update(&part.len().to_le_bytes());
         hash.update(part.as_bytes());
     }
@@ -128,7 +130,7 @@ mod tests {
             let moment = Moment(u64::from(n) * 7000);
             if kinds.is_full() {
                 let forgotten = kinds.forget(moment).len();
-                assert!(forgotten > 0 && forgotten < KINDS_MOST, "{forgotten}: renewals stay longer");
+                assert!(forgotten > 0 && forgotten < KINDS_MOST, "{forgotten} removed; renewals stay longer");
             }
             let mut kind = Kind::default();
             kind[..4].copy_from_slice(&n.to_le_bytes());

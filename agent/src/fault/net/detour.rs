@@ -1,10 +1,10 @@
-//! The rules that redirect chosen packets to an ifb. One part marks packets in their priority, another part redirects
-//! the marked ones.
+//! The rules that redirect chosen packets to an ifb, an interface whose qdisc shapes them. Some rules write a mark into the
+//! priority of each chosen packet (`skb->priority`), others redirect the marked packets.
 //!
-//! Packets that this host sends or forwards are marked by the table of family `inet` and redirected by a chain at the
+//! Packets that this host sends or forwards are marked by the table of family `inet`, and redirected by a chain at the
 //! egress of every interface. Packets that arrive are marked and redirected at the ingress of the interfaces that
 //! receive them first. A priority from 0 to 15 is restored before the packet gets to the ifb, so the interfaces' own
-//! qdiscs see the packet as it was.
+//! qdiscs see it.
 
 use firedrill_netlink::NetlinkError;
 
@@ -17,16 +17,18 @@ use crate::host::{
     },
 };
 
-const OUTER_BYTE: u32 = 0xff00_0000;
-/// The priority of chains that redirect: after every fault has marked its packets.
+/// The byte of a packet's priority that is equal to [`MARK`] if a fault has marked the packet.
+const MARK_BYTE: u32 = 0xff00_0000;
+/// The priority of chains that redirect. They come after the chains in which faults mark their packets.
 pub(super) const LATE: i32 = 300;
-/// Maximum number of interfaces of a chain.
+/// Maximum number of interfaces to which a chain is attached.
 pub(super) const INTERFACES: usize = 256;
 
 /// The ifbs of a fault, and the interfaces at which packets are redirected to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detour {
-    /// The fault's ifbs, its own first.
+    /// The fault's ifbs: first the one for packets that only this fault chooses, then one for each set of faults that choose
+    /// the same packets.
     pub ways: Vec<Way>,
     /// Interfaces that may send chosen packets.
     pub sending: Vec<String>,
@@ -38,40 +40,44 @@ pub struct Detour {
 
 impl Detour {
     /// Returns the detour by these ifbs. It covers packets that leave by any interface that exists now, and packets
-    /// that arrive at the given interfaces; none given means all.
+    /// that arrive at the given interfaces, or at any interface if none are given.
     ///
     /// # Errors
     /// The kernel did not list the interfaces.
     pub fn by(ways: Vec<Way>, interfaces: &[String]) -> Result<Self, NetlinkError> {
-        let mut all = link::all()?;
-        all.retain(|one| !one.is_loopback() && !is_our_ifb(one));
-        // Interfaces that are parts of others (of a bridge or a bond) come last, in case there are too many.
-        all.sort_by_key(Link::is_enslaved);
-        let meant = |one: &Link| interfaces.is_empty() || interfaces.contains(&one.name);
+        let mut links = link::all()?;
+        links.retain(|link| !link.is_loopback() && !is_our_ifb(link));
+        // Interfaces that are parts of a bridge or a bond come last, because they are left out first if there are too many.
+        links.sort_by_key(Link::is_enslaved);
+        let may_receive =
+            |link: &Link| (interfaces.is_empty() || interfaces.contains(&link.name)) && !link.is_enslaved();
         let names = |wanted: &dyn Fn(&Link) -> bool| {
-            let names = all.iter().filter(|one| wanted(one)).map(|one| one.name.clone());
+            let names = links.iter().filter(|link| wanted(link)).map(|link| link.name.clone());
             names.take(INTERFACES).collect()
         };
         Ok(Self {
             ways,
             sending: names(&|_| true),
-            ethernet: names(&|one| meant(one) && !one.is_enslaved() && one.is_ethernet()),
-            bare: names(&|one| meant(one) && !one.is_enslaved() && !one.is_ethernet()),
+            ethernet: names(&|link| may_receive(link) && link.is_ethernet()),
+            bare: names(&|link| may_receive(link) && !link.is_ethernet()),
         })
     }
 
     /// Returns the rules that mark packets as this fault's. They keep the marks of other faults.
     pub(super) fn marking(&self) -> Vec<Exprs> {
-        let own = self.ways.first().map_or(0, |way| way.mark & !MARK);
+        let own_bit = self.ways.first().map_or(0, |way| way.mark & !MARK);
         let priority = || Exprs::new().meta(Meta::Priority);
-        let marked = priority().mask(&OUTER_BYTE.to_ne_bytes()).compare(Compare::Is, &MARK.to_ne_bytes());
-        let add = marked.meta(Meta::Priority).mask_flip(&(!own).to_ne_bytes(), &own.to_ne_bytes());
-        let begin = priority().mask_flip(&(!FAULTS).to_ne_bytes(), &(MARK | own).to_ne_bytes());
+        // For a packet that another fault has marked: sets this fault's bit, and keeps all others.
+        let marked = priority().mask(&MARK_BYTE.to_ne_bytes()).compare(Compare::Is, &MARK.to_ne_bytes());
+        let add = marked.meta(Meta::Priority).mask_flip(&(!own_bit).to_ne_bytes(), &own_bit.to_ne_bytes());
+        // For a packet without a mark: sets the mark and this fault's bit, and keeps the last four bits.
+        let begin = priority().mask_flip(&(!FAULTS).to_ne_bytes(), &(MARK | own_bit).to_ne_bytes());
         [add, begin].map(|rule| rule.set_priority().counter().accept()).to_vec()
     }
 
-    /// Returns the rules that redirect marked packets, each to the ifb for exactly the set of its faults.
-    pub(super) fn sending_on(&self, gates: &[Gate]) -> Vec<Exprs> {
+    /// Returns the rules that remove the mark and redirect marked packets, each to the ifb for exactly the set of faults that
+    /// have marked it.
+    pub(super) fn redirecting(&self, gates: &[Gate]) -> Vec<Exprs> {
         let rule = |way: &Way| {
             gated(gates)
                 .meta(Meta::Priority)

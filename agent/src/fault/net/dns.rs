@@ -15,8 +15,9 @@ use crate::host::queue::{
 const FALSE_TTL: u32 = 1;
 /// The size of a DNS message's header, in bytes.
 const HEADER: usize = 12;
-/// The types of records with an IPv4 and with an IPv6 address.
+/// The type of records with an IPv4 address.
 const A: u16 = 1;
+/// The type of records with an IPv6 address.
 const AAAA: u16 = 28;
 
 /// DNS zones in lower case, without the last dot. The empty zone contains every name.
@@ -60,7 +61,8 @@ fn inspect(packet: &[u8], zones: &Zones, falsify: Option<&Falsify>) -> Option<Lo
     let (transport, protocol) = ip::transport(packet)?;
     let start = match protocol {
         UDP => transport + 8,
-        // Over TCP two bytes with its length precede each message.
+        // Byte 12 of a TCP header has the header's length in its upper half, in words of 4 bytes. Two bytes with its length precede
+        // each message.
         TCP => transport + usize::from(*packet.get(transport + 12)? >> 4) * 4 + 2,
         _ => return None,
     };
@@ -84,7 +86,7 @@ fn inspect(packet: &[u8], zones: &Zones, falsify: Option<&Falsify>) -> Option<Lo
         falsified.resize(message.len(), 0);
     }
     if falsified == message {
-        // The answer has this content by itself.
+        // The right answer is equal to the falsified one.
         return Some(Looked::Other);
     }
     Some(Looked::Falsified(with_message(packet, transport, start, protocol, &falsified)?))
@@ -96,8 +98,9 @@ fn number(message: &[u8], at: usize) -> Option<u16> {
 }
 
 /// Returns the name that an answer is about, in lower case and without the last dot, and the offset at which its question ends. `None` if
-/// the message is no answer, or has not exactly one question.
+/// the message is not an answer with exactly one question.
 fn question(message: &[u8]) -> Option<(String, usize)> {
+    /// The flag of answers, in byte 2 of the header. Bytes 4 and 5 have the number of questions.
     const ANSWER: u8 = 0x80;
     if message.get(2)? & ANSWER == 0 || number(message, 4)? != 1 {
         return None;
@@ -126,6 +129,7 @@ fn question(message: &[u8]) -> Option<(String, usize)> {
 
 /// Removes all records and sets a response code. The id, the recursion flags and the question stay as they were.
 fn remove_records(message: &mut Vec<u8>, question_end: usize, code: u8) -> Option<()> {
+    /// The flag that says that the answer was truncated.
     const TRUNCATED: u8 = 0x02;
     *message.get_mut(2)? &= !TRUNCATED;
     let code_byte = message.get_mut(3)?;
@@ -140,27 +144,27 @@ fn remove_records(message: &mut Vec<u8>, question_end: usize, code: u8) -> Optio
 /// records if there is an address of a family of which none is given.
 fn replace_addresses(message: &mut Vec<u8>, question_end: usize, addresses: &[IpAddr]) -> Option<()> {
     let of_family = |wanted: fn(&IpAddr) -> bool| -> Vec<Vec<u8>> {
-        let octets = |one: &IpAddr| match one {
-            IpAddr::V4(one) => one.octets().to_vec(),
-            IpAddr::V6(one) => one.octets().to_vec(),
+        let octets = |address: &IpAddr| match address {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
         };
-        addresses.iter().filter(|one| wanted(one)).map(octets).collect()
+        addresses.iter().filter(|address| wanted(address)).map(octets).collect()
     };
     let (v4, v6) = (of_family(IpAddr::is_ipv4), of_family(IpAddr::is_ipv6));
     let records = number(message, 6)?;
     let mut at = question_end;
     for index in 0..usize::from(records) {
         at = end_of_name(message, at)?;
-        // From the end of its name on a record has its type (2 bytes), class (2), TTL (4), the length of its data (2), and the data.
+        // After its name, a record has its type (2 bytes), class (2), TTL (4), the length of its data (2), and the data.
         let (kind, length) = (number(message, at)?, usize::from(number(message, at + 8)?));
         let data = message.get_mut(at + 10..at + 10 + length)?;
-        let given = match (kind, length) {
+        let false_addresses = match (kind, length) {
             (A, 4) => Some(&v4),
             (AAAA, 16) => Some(&v6),
             _ => None,
         };
-        if let Some(given) = given {
-            match given.get(index % given.len().max(1)) {
+        if let Some(false_addresses) = false_addresses {
+            match false_addresses.get(index % false_addresses.len().max(1)) {
                 Some(new) if data != new => {
                     data.copy_from_slice(new);
                     message.get_mut(at + 4..at + 8)?.copy_from_slice(&FALSE_TTL.to_be_bytes());
@@ -188,8 +192,8 @@ fn end_of_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Returns the packet with another message from `start` on, and nothing behind it. `transport` is the offset of its UDP or TCP header. `None` if it
-/// would be too long, or is a fragment of IPv4.
+/// Returns the packet with this message from the offset `start` to its end. `transport` is the offset of its UDP or TCP header. `None` if the new
+/// packet would be too long, or the packet is a fragment of IPv4.
 fn with_message(
     packet: &[u8],
     transport: usize,

@@ -39,7 +39,7 @@ pub(in crate::fault) fn by_index(index: u32, links: &[Link]) -> Option<&Link> {
 /// Returns the interface with this name.
 ///
 /// # Errors
-/// The refusal: there is none. It lists the host's interfaces except loopback.
+/// The refusal: there is no such interface. Its hint lists the host's interfaces except loopback.
 pub(in crate::fault) fn by_name<'l>(ask: &Ask, links: &'l [Link], name: &str) -> Result<&'l Link, Problem> {
     links.iter().find(|link| link.name == name).ok_or_else(|| {
         let names: Vec<_> =
@@ -65,15 +65,15 @@ pub(in crate::fault) fn can_go_down(ask: &Ask, link: &Link) -> Result<(), Proble
         return Err(refuse(RefusalCode::Loopback, title, "take another interface, or peers on other hosts"));
     }
     if !link.is_up() {
-        let hint = "whoever set it down has a reason; set it up first, or take another";
+        let hint = "somebody may have set it down for a reason; set it up first, or take another";
         let title = format!("{kind}: interface {name} is down already");
         return Err(refuse(RefusalCode::DownAlready, title, hint));
     }
     Ok(())
 }
 
-/// Returns the state to restore: the interface, those made on it, and their addresses, routes and neighbours. It lacks the ends
-/// of their lifetimes, which differ each time they are read.
+/// Returns the state to restore: the interface, the interfaces made on it, and their addresses, routes and neighbours. It lacks the
+/// ends of their lifetimes, which differ each time they are read.
 ///
 /// # Errors
 /// The refusal: the state cannot be read, or not be restored completely.
@@ -88,10 +88,10 @@ pub(in crate::fault) fn restorable_state(
     })
 }
 
-/// Returns an effect, as a sentence, for each interface that is made on the one that goes down and goes down with it. One that is
-/// down already has none.
+/// Returns the further effects, as sentences: one for each interface that is made on the interface that goes down, and goes down with
+/// it. There is none for an interface that is down already.
 pub(in crate::fault) fn upper_effects(was: &LinkState) -> impl Iterator<Item = String> {
-    // The first one is the interface itself.
+    // Each entry has the index, the name, and whether the interface was up. The first one is the interface itself.
     was.links.iter().skip(1).filter(|(_, _, up)| *up).map(move |(_, upper, _)| {
         format!("interface {upper} goes down too, because it depends on {}", was.name())
     })
@@ -118,7 +118,7 @@ pub(in crate::fault) fn notes(was: &LinkState) -> Vec<String> {
 }
 
 /// Describes one connection of the agent or of SSH that goes over the interface `down`, so that the fault would cut it; `None` if
-/// none does.
+/// there is none.
 ///
 /// # Errors
 /// The connections could not be listed, or the route of one could not be found out.
@@ -134,7 +134,8 @@ pub(in crate::fault) fn control_path(
         if !ports.contains(&local.port()) || remote.ip().is_loopback() {
             continue;
         }
-        // A route does not tell the interface of a link-local address: each interface has one to all of them.
+        // A connection with a link-local address is bound to an interface. No route tells it, because each interface has a route to
+        // all such addresses.
         let route_index = match connection.interface {
             Some(bound) => bound,
             None => match link::towards(remote.ip(), Some(local.ip())) {

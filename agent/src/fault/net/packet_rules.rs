@@ -1,6 +1,7 @@
-//! The rules of a fault on traffic, whichever firewall has them: one trait, and a file for each firewall.
+//! The rules of a fault on traffic, as each firewall makes them: one trait, and a file for each firewall.
 //!
-//! The firewall is chosen once, when a fault is prepared, and stands in the prepared injection.
+//! The firewall is chosen once, when a fault is prepared, and the prepared injection names it. Rules have gates: conditions
+//! that the kernel itself makes false when their time is over, so that the rules end even if the agent cannot act.
 
 mod chosen;
 mod followed;
@@ -27,9 +28,9 @@ use crate::{
     injection::{Ask, Basis, InjectError, Injected, Live, Packets, Peers, Prepared, RuleEngine, ShapeEngine},
 };
 
-/// Time by which the kernel's end of the hold comes after the agent's. The kernel counts the hold from the moment at
-/// which its gates open. The agent counts it from the moment at which the fault is in force, which it journals a little
-/// later. The kernel's end is for an agent that cannot act. It must not race with the last look of an agent that can.
+/// The time from the agent's end of the hold to the kernel's. The kernel's end is for an agent that cannot act. It must not
+/// come before the last look of an agent that can act. The kernel counts the hold from the opening of the gates, the agent
+/// from the moment at which it has journaled the fault as in force, which is a little later.
 pub(in crate::fault) const BEHIND: Duration = Duration::from_secs(1);
 
 /// A fault that is to be prepared.
@@ -37,22 +38,22 @@ pub(in crate::fault) const BEHIND: Duration = Duration::from_secs(1);
 pub(in crate::fault) struct Wanted<'a> {
     /// The request.
     pub ask: &'a Ask,
-    /// The rule that is wanted.
+    /// The rule that the firewall shall have.
     pub rule: &'a PacketRule,
-    /// The peers whose traffic it is about.
+    /// The peers whose traffic the fault is about.
     pub peers: &'a Peers,
     /// The effect, as a sentence.
     pub effect: &'a str,
-    /// The engine to which the rules hand packets that they let through, if they do.
+    /// The engine to which the rules hand packets; `None` if the rules drop or reject them.
     pub shaped_by: Option<ShapeEngine>,
-    /// The reach, if people must be told.
+    /// Whether forwarded packets are reached, for a note; `None` for no note.
     pub reach: Option<Reach>,
     /// Notes that people should read before they agree.
     pub notes: Vec<String>,
 }
 
 impl Wanted<'_> {
-    /// Returns the basis of an injection whose rules this firewall has.
+    /// Returns the basis of an injection whose rules are made by this firewall.
     pub(super) fn basis(&self, rules: RuleEngine) -> Basis {
         Basis::Packets(Packets { peers: self.peers.clone(), rules, shaped_by: self.shaped_by })
     }
@@ -70,9 +71,9 @@ impl Wanted<'_> {
 /// The reason why a firewall cannot have the rules of a fault.
 #[derive(Debug)]
 pub(super) enum Unable {
-    /// It is this firewall that cannot; another one may.
+    /// This firewall cannot have them; another firewall may.
     Firewall(Problem),
-    /// This host cannot, by whatever firewall.
+    /// No firewall of this host can have them.
     Host(Problem),
 }
 
@@ -85,20 +86,21 @@ impl Unable {
     }
 }
 
-/// Makes the rule of a fault, with what it needs. Called only if it is not in place yet.
+/// Makes the rule of a fault, and the queue or the interfaces to which it hands packets. Called only if the rule is not in
+/// place yet.
 pub(in crate::fault) type MakeRule<'a> = dyn Fn() -> Result<PacketRule, InjectError> + 'a;
 
 /// A gate of rules that send packets to a queue. Only the queue's own loop keeps it open.
 pub(super) struct QueueGate {
-    /// Keeps the gate open for another while.
+    /// Keeps the gate open for some more time.
     pub(super) keep: Box<dyn FnMut() + Send>,
-    /// The number of the user who sends packets again, if the rules know such packets by that. Otherwise they know them
-    /// by their tag.
+    /// The number of the user as whom the queue sends packets on, if the rules recognise such packets by their user. `None`
+    /// if the rules recognise them by their tag.
     pub(super) sender: Option<u32>,
 }
 
-/// A firewall that has a fault's rules. Rules are made whole, behind gates that the kernel closes by itself: one is
-/// renewed with the lease, one ends with the hold.
+/// A firewall that has a fault's rules. All rules of a fault appear at once. They have at least two gates, which the kernel
+/// closes by itself: one is renewed with the lease, one closes with the hold.
 pub(super) trait PacketRules {
     /// Reads only. Tries the rule out without installing it, and returns what will be installed and its undo.
     ///
@@ -108,7 +110,7 @@ pub(super) trait PacketRules {
     where
         Self: Sized;
 
-    /// Installs the rule with closed gates, so that no packet is judged.
+    /// Installs the rule with closed gates, so that it has no effect yet.
     ///
     /// # Errors
     /// It could not be installed.
@@ -120,13 +122,14 @@ pub(super) trait PacketRules {
     /// It could not be installed or opened.
     fn inject(&self, host: &Host, live: &Live, rule: &MakeRule<'_>) -> Result<Injected, InjectError>;
 
-    /// Starts to look up names among the peers, and the service, again and again while the rules exist.
+    /// Starts to follow the peers' names and the service: looks them up again and again while the rules exist, and adds to
+    /// the rules what is new.
     fn follow(&self, host: &Host, live: &Live, peers: &Peers);
 
     /// Looks whether the rules are there with all gates open, and reads their counters.
     fn evidence(&self, host: &Host, live: &Live) -> Evidence;
 
-    /// Moves the gate of the lease.
+    /// Keeps the gate of the lease open for the time `lease` from now on.
     ///
     /// # Errors
     /// The lease has ended, or the rules are gone.

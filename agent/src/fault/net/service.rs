@@ -1,8 +1,8 @@
 //! The service whose packets a fault is about. Its packets are recognised by its cgroup, which must hold only this
 //! service.
 //!
-//! This module only reads. If the service is restarted, its cgroup keeps the path but gets a new number (inode); the keeper of the rules follows
-//! that.
+//! This module only reads. If the service is restarted, its cgroup keeps the path but gets a new number (inode).
+//! [`crate::host::followers`] adds the new number to the rules.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -34,7 +34,10 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     let hierarchy = Hierarchy::here().map_err(|error| unreadable("the mounts", &error))?.ok_or_else(|| {
         refuse(
             RefusalCode::NoCgroups,
-            format!("no cgroup hierarchy of version 2 is mounted on {}, and packets of `{service}` are recognised by it", host.name),
+            format!(
+                "no cgroup hierarchy of version 2 is mounted on {}, and without it packets of `{service}` cannot be recognised",
+                host.name
+            ),
             "boot with systemd.unified_cgroup_hierarchy=1, or choose by `user` or ports",
         )
     })?;
@@ -70,7 +73,8 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     }
     let path = match manager.cgroup(&unit).map_err(unanswered)? {
         Some(path) => path,
-        // The manager makes no cgroups (runit): the deepest one that holds all its processes. None: all have ended.
+        // The manager makes no cgroups (runit), so this takes the deepest cgroup that holds all processes of the service. There
+        // is none if all of them have ended.
         None => {
             let paths = before.iter().filter_map(|pid| cgroup::of(*pid).transpose());
             let paths =
@@ -103,13 +107,13 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     };
     let folder = hierarchy.folder(&path).ok_or_else(gone)?;
     let members = hierarchy.members(&path).map_err(|error| unreadable(&path, &error))?;
-    // Processes that the service started meanwhile are its own as well.
+    // Processes that the service has started meanwhile are its own, too, so they are read again.
     let after = pids()?;
     if after.is_empty() {
         return Err(down());
     }
     for stranger in members.difference(&before).filter(|pid| !after.contains(pid)) {
-        // Pid 0: a process that this PID namespace does not show.
+        // The kernel shows 0 for a process that is not in this PID namespace.
         if *stranger == 0 {
             return Err(shared("a process that is not visible from here"));
         }

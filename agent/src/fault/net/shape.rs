@@ -31,7 +31,7 @@ pub trait Shape: OnTraffic + Send + Sync {
     }
 }
 
-/// Returns a sentence with the effect and the engine that makes it.
+/// Returns a sentence with the effect and the engine that makes it (`by`, such as `in user space by queue 7`).
 pub(super) fn effect(shape: &dyn Shape, peers: &Peers, by: &str) -> String {
     let (before, after) = shape.words();
     format!("{before} {}{after}, {by}", words::packets(&shape.traffic(), peers))

@@ -41,8 +41,8 @@ pub(super) trait Shaper {
     where
         Self: Sized;
 
-    /// Makes the queue or the interfaces that shape the packets, unless they are there. Returns the rule that hands packets to
-    /// them. No packet comes before the gates of that rule are open.
+    /// Makes the queue or the interfaces that shape the packets, unless they exist already. Returns the rule that hands packets
+    /// to them. No packet comes to them before the gates of that rule are open.
     ///
     /// # Errors
     /// The queue or the interfaces could not be made.

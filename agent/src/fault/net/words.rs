@@ -1,4 +1,4 @@
-//! Descriptions of traffic for people, the same for every kind.
+//! Descriptions of traffic for people, the same for every kind of fault. Decides nothing.
 
 use firedrill_wire::{
     Span,
@@ -7,24 +7,24 @@ use firedrill_wire::{
 
 use crate::{host::followers::SERVICE_EVERY, injection::Peers};
 
-/// The reach of a fault on traffic.
+/// Whether a fault on traffic reaches forwarded packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// It leaves forwarded packets alone.
+    /// It reaches only packets that the host itself sends or receives.
     Own,
-    /// It treats forwarded packets like others.
+    /// It reaches forwarded packets, too.
     Forwarded,
 }
 
 impl Reach {
-    /// Returns the reach of a fault that could treat forwarded packets like others. Packets of one user or service are
-    /// never forwarded ones.
+    /// Returns the reach of a fault whose engine can treat forwarded packets. A fault on the packets of one user or service
+    /// never reaches forwarded packets, because these have no user and no service.
     #[must_use]
     pub const fn of(traffic: &Traffic<'_>) -> Self {
         if traffic.user.is_some() || traffic.service.is_some() { Self::Own } else { Self::Forwarded }
     }
 
-    /// Describes it for people. `before_nat`: packets are chosen before anything else is done to them.
+    /// Describes the reach for people. `before_nat`: packets that come in are chosen before destination NAT.
     #[must_use]
     pub const fn sentence(self, before_nat: bool) -> &'static str {
         match (self, before_nat) {
@@ -48,9 +48,10 @@ impl Reach {
 pub fn about_service(peers: &Peers) -> Option<String> {
     peers.service.as_ref().map(|service| {
         format!(
-            "{}'s packets are told by the cgroup in which their socket was made, and when it is restarted its new cgroup is \
-             found within {}; not its own are sockets that systemd opened for it (socket activation), and the SYN-ACKs by \
-             which the kernel takes connections on; a fault in user space on other than just these packets hides whose they are",
+            "{}'s packets are recognised by the cgroup in which their socket was made; after a restart its new cgroup is found \
+             within {}; not recognised are packets of sockets that systemd opened for it (socket activation), and the SYN-ACKs \
+             with which the kernel accepts connections; another fault in user space that also chooses other packets hides \
+             which service these belong to",
             service.name,
             Span::from(SERVICE_EVERY)
         )
@@ -60,12 +61,12 @@ pub fn about_service(peers: &Peers) -> Option<String> {
 /// Returns the chosen packets in words: `TCP packets to and from 10.9.0.2, remote ports 5432`.
 #[must_use]
 pub fn packets(traffic: &Traffic<'_>, peers: &Peers) -> String {
-    let some_ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
+    let has_ports = !traffic.local_ports.is_empty() || !traffic.remote_ports.is_empty();
     let what = match traffic.protocol {
         Some(Protocol::Tcp) => "TCP packets",
         Some(Protocol::Udp) => "UDP packets",
         Some(Protocol::Icmp) => "ICMP packets",
-        None if some_ports => "TCP and UDP packets",
+        None if has_ports => "TCP and UDP packets",
         None => "packets",
     };
     let way = match traffic.direction {
@@ -80,8 +81,9 @@ pub fn packets(traffic: &Traffic<'_>, peers: &Peers) -> String {
 /// Returns the clauses that narrow the choice: `, except with 10.9.0.3`. Empty if the fault has no such clause.
 fn narrowed(traffic: &Traffic<'_>, peers: &Peers) -> String {
     let mut text = String::new();
-    let also = [
-        (!peers.except.is_empty()).then(|| format!("except with {}", spared(peers))),
+    let except: Vec<_> = peers.except.iter().map(ToString::to_string).collect();
+    let clauses = [
+        (!except.is_empty()).then(|| format!("except with {}", except.join(", "))),
         (!traffic.interfaces.is_empty()).then(|| format!("by {}", traffic.interfaces.join(" and "))),
         traffic.user.map(|user| format!("sent by programs of user {user}")),
         peers.service.as_ref().map(ToString::to_string),
@@ -91,25 +93,20 @@ fn narrowed(traffic: &Traffic<'_>, peers: &Peers) -> String {
             Connections::Replies => "only those that answer".to_owned(),
         }),
     ];
-    for also in also.into_iter().flatten() {
-        text.push_str(&format!(", {also}"));
+    for clause in clauses.into_iter().flatten() {
+        text.push_str(&format!(", {clause}"));
     }
     text
-}
-
-fn spared(peers: &Peers) -> String {
-    let all: Vec<_> = peers.except.iter().map(ToString::to_string).collect();
-    all.join(", ")
 }
 
 /// Returns the ports: `, remote ports 5432`. Empty if the fault is about all ports.
 #[must_use]
 pub fn ports(traffic: &Traffic<'_>) -> String {
     let mut text = String::new();
-    for (ports, whose) in [(traffic.local_ports, "local"), (traffic.remote_ports, "remote")] {
-        if !ports.is_empty() {
-            let list: Vec<_> = ports.iter().map(PortRange::to_string).collect();
-            text.push_str(&format!(", {whose} ports {}", list.join(", ")));
+    for (ranges, side) in [(traffic.local_ports, "local"), (traffic.remote_ports, "remote")] {
+        if !ranges.is_empty() {
+            let list: Vec<_> = ranges.iter().map(PortRange::to_string).collect();
+            text.push_str(&format!(", {side} ports {}", list.join(", ")));
         }
     }
     text

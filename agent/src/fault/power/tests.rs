@@ -1,4 +1,4 @@
-//! Hosts that go down in memory only: the whole life of both kinds.
+//! The whole life of `host-reboot` and `host-poweroff`, on hosts that go down in memory only.
 
 use std::{
     convert::Infallible,
@@ -17,22 +17,26 @@ use crate::{
     injection::Ask,
 };
 
-/// A host whose kernel only counts its boots.
+/// The state of a host whose kernel only counts its boots.
 #[derive(Debug, Default)]
 struct State {
     boots: u64,
+    /// The calls that have taken the host down.
     downs: Vec<Down>,
+    /// The reason why the agent may not call reboot(2).
     forbidden: Option<&'static str>,
     in_namespace: bool,
-    /// The question that cannot be answered.
+    /// The name of the method that fails.
     unreadable: Option<&'static str>,
+    /// Whether the kernel refuses reboot(2).
     refuses: bool,
 }
 
+/// A double of the port to reboot(2).
 #[derive(Clone, Debug, Default)]
-struct Double(Arc<Mutex<State>>);
+struct FakePower(Arc<Mutex<State>>);
 
-impl Double {
+impl FakePower {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.0.lock().unwrap());
     }
@@ -54,7 +58,7 @@ impl Double {
     }
 }
 
-impl Power for Double {
+impl Power for FakePower {
     fn boot(&self) -> io::Result<Boot> {
         let first = Name { pid: 1, start_ticks: 1 };
         self.answer("boot", |state| Boot { id: format!("boot-{}", state.boots), first })
@@ -80,7 +84,8 @@ impl Power for Double {
     }
 }
 
-fn both() -> [(Fault, Down); 2] {
+/// Returns a fault of each kind, with the call that it makes.
+fn both_kinds() -> [(Fault, Down); 2] {
     [
         (Fault::HostReboot(HostReboot { back_within: Span::secs(60) }), Down::Reboot),
         (Fault::HostPoweroff(HostPoweroff {}), Down::Off),
@@ -99,8 +104,8 @@ fn prepare(host: &Host, fault: &Fault) -> Result<Live, Problem> {
 
 #[test]
 fn a_host_goes_down_once_and_shows_it_after_the_boot() {
-    for (fault, how) in both() {
-        let power = Double::default();
+    for (fault, how) in both_kinds() {
+        let power = FakePower::default();
         let host = power.host();
         let live = prepare(&host, &fault).unwrap();
         assert!(live.prepared.undo.is_empty(), "it cannot be undone");
@@ -110,7 +115,7 @@ fn a_host_goes_down_once_and_shows_it_after_the_boot() {
         kind.inject(&host, &live).unwrap_err();
         assert_eq!(power.downs(), [how]);
         assert_eq!(kind.evidence(&host, &live).in_force, Seen::Yes);
-        // The agent of the next boot may be asked again: the answer to the first call was lost.
+        // A coordinator that got no answer may ask the agent of the next boot again.
         let error = kind.inject(&host, &live).unwrap_err().to_string();
         assert!(error.contains("has booted since"), "{error}");
         assert_eq!(power.downs(), [how], "it goes down once");
@@ -118,9 +123,9 @@ fn a_host_goes_down_once_and_shows_it_after_the_boot() {
 }
 
 #[test]
-fn a_kernel_that_would_refuse_is_a_refusal_and_one_that_cannot_be_asked_too() {
-    for (fault, _) in both() {
-        let power = Double::default();
+fn prepare_refuses_if_the_kernel_would_refuse_or_if_that_cannot_be_read() {
+    for (fault, _) in both_kinds() {
+        let power = FakePower::default();
         power.change(|state| state.forbidden = Some("it lacks CAP_SYS_BOOT"));
         let refusal = prepare(&power.host(), &fault).unwrap_err();
         assert_eq!(refusal.code, RefusalCode::MayNotReboot);
@@ -137,23 +142,23 @@ fn a_kernel_that_would_refuse_is_a_refusal_and_one_that_cannot_be_asked_too() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_unknown_and_never_in_force() {
-    for (fault, _) in both() {
-        let power = Double::default();
+fn an_unreadable_boot_gives_unknown_evidence_and_nothing_goes_down() {
+    for (fault, _) in both_kinds() {
+        let power = FakePower::default();
         let host = power.host();
         let live = prepare(&host, &fault).unwrap();
         power.change(|state| state.unreadable = Some("boot"));
         let evidence = fault::of(&fault).evidence(&host, &live);
         assert_eq!((evidence.in_force, evidence.exercised), (Seen::Unknown, Seen::Unknown));
         fault::of(&fault).inject(&host, &live).unwrap_err();
-        assert!(power.downs().is_empty(), "without a known boot nothing goes down");
+        assert!(power.downs().is_empty(), "nothing goes down in an unknown boot");
     }
 }
 
 #[test]
 fn a_refused_call_leaves_the_host_in_its_boot() {
-    for (fault, _) in both() {
-        let power = Double::default();
+    for (fault, _) in both_kinds() {
+        let power = FakePower::default();
         let host = power.host();
         let live = prepare(&host, &fault).unwrap();
         power.change(|state| state.refuses = true);
@@ -164,14 +169,14 @@ fn a_refused_call_leaves_the_host_in_its_boot() {
 }
 
 #[test]
-fn people_read_that_only_a_namespace_ends() {
-    for (fault, _) in both() {
-        let power = Double::default();
-        let named = |host: &Host| {
+fn a_note_says_if_only_a_namespace_ends() {
+    for (fault, _) in both_kinds() {
+        let power = FakePower::default();
+        let has_note = |host: &Host| {
             prepare(host, &fault).unwrap().prepared.notes.iter().any(|note| note.contains("PID namespace"))
         };
-        assert!(!named(&power.host()));
+        assert!(!has_note(&power.host()));
         power.change(|state| state.in_namespace = true);
-        assert!(named(&power.host()));
+        assert!(has_note(&power.host()));
     }
 }

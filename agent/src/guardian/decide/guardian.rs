@@ -1,4 +1,4 @@
-//! The guardian: watches worker and helper, and decides when the worker is over.
+//! The guardian's decisions: it watches worker and helper, and decides when the worker has to be killed.
 
 use std::time::Duration;
 
@@ -21,16 +21,16 @@ pub(in crate::guardian) enum Order {
 pub(in crate::guardian) enum StopFor {
     /// Somebody stops the agent.
     Asked,
-    /// The helper died. The agent has to start anew.
+    /// The helper died, so the agent has to be started again.
     HelperDied,
 }
 
 /// The measure against a silent helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guardian) enum Cure {
-    /// It may have been stopped: continue it.
+    /// Continue it, because it may have been stopped.
     Resume,
-    /// It hangs and is useless.
+    /// Kill it, because it hangs and cannot help.
     Kill,
 }
 
@@ -46,13 +46,13 @@ pub(in crate::guardian) enum End {
 }
 
 impl End {
-    /// Returns the order to the helper for it.
+    /// Returns the order that the helper gets at this end.
     pub(in crate::guardian) const fn order(self) -> Order {
         if matches!(self, Self::Left(0)) { Order::Leave } else { Order::Heal }
     }
 }
 
-/// One check.
+/// The result of one check by the guardian.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::guardian) struct Saw {
     pub(in crate::guardian) now: Now,
@@ -63,11 +63,11 @@ pub(in crate::guardian) struct Saw {
     pub(in crate::guardian) worker_beats: u64,
     pub(in crate::guardian) helper_ended: bool,
     pub(in crate::guardian) helper_beats: u64,
-    /// The worker's earliest deadline; 0 if there is none.
+    /// The worker's earliest deadline, in microseconds of CLOCK_BOOTTIME; 0 if there is none.
     pub(in crate::guardian) deadline: u64,
-    /// The worker serves.
+    /// Whether the worker serves.
     pub(in crate::guardian) ready: bool,
-    /// Somebody stops the agent.
+    /// Whether somebody stops the agent by a signal.
     pub(in crate::guardian) signalled: bool,
 }
 
@@ -78,9 +78,9 @@ pub(in crate::guardian) struct Todo {
     pub(in crate::guardian) stop: Option<StopFor>,
     /// Tell the service manager that the agent serves.
     pub(in crate::guardian) tell_ready: bool,
-    /// Do this to the helper.
+    /// Take this measure against the helper.
     pub(in crate::guardian) helper: Option<Cure>,
-    /// The watch is over. A worker that still runs is killed.
+    /// End the watch. A worker that still runs is killed.
     pub(in crate::guardian) end: Option<End>,
 }
 
@@ -95,6 +95,7 @@ pub(in crate::guardian) struct Guardian {
 }
 
 impl Guardian {
+    /// Begins the watch.
     pub(in crate::guardian) const fn new(now: Now, limits: Limits) -> Self {
         Self {
             worker: Pulse::new(now, limits.stale_after),
@@ -105,6 +106,7 @@ impl Guardian {
         }
     }
 
+    /// Decides the next steps after a check.
     pub(in crate::guardian) fn check(&mut self, saw: &Saw) -> Todo {
         let mut todo = Todo::default();
         if let Some(code) = saw.worker_ended {
@@ -119,7 +121,7 @@ impl Guardian {
         }
         self.stopping |= todo.stop.is_some();
         todo.tell_ready = saw.ready && !std::mem::replace(&mut self.ready, saw.ready);
-        // A stopped helper can be continued. One that hangs is useless, so the agent has to restart.
+        // A stopped helper can be continued. A helper that hangs is killed, and then the agent has to be started again.
         todo.helper = match self.helper.silence(saw.now, saw.helper_beats, saw.interval, saw.interval) {
             _ if saw.helper_ended => None,
             0 => None,
@@ -140,14 +142,14 @@ impl Guardian {
     }
 }
 
-/// The helper's result, as the guardian waits for it.
+/// The next step while the guardian waits for the helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guardian) enum Waited {
-    /// It is not there yet. The helper may have been stopped: continue it.
+    /// The helper is not ready yet. Continue it, because it may have been stopped.
     Resume,
-    /// The helper put back, and this is its exit code.
+    /// The helper has put everything back, and this is its exit code.
     Code(i32),
-    /// The helper died or hangs; it is killed, and the guardian puts back by itself.
+    /// The helper died or hangs. Kill it, and put everything back in its place.
     Nobody,
 }
 
@@ -159,10 +161,13 @@ pub(in crate::guardian) struct Awaited {
 }
 
 impl Awaited {
+    /// Begins the wait. The helper gets the time of two undos: it may wait for a worker that leaves by itself before it
+    /// undoes.
     pub(in crate::guardian) fn new(now: Now, limits: Limits) -> Self {
         Self { until: now.awake_after(limits.undo_budget * 2) }
     }
 
+    /// Decides the next step. `helper_ended` is as in [`Saw::worker_ended`].
     pub(in crate::guardian) const fn check(self, now: Now, helper_ended: Option<Option<i32>>) -> Waited {
         match helper_ended {
             Some(Some(code)) => Waited::Code(code),

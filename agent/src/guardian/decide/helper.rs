@@ -1,11 +1,11 @@
-//! The helper: waits for an order, and takes over from a guardian that is gone or silent.
+//! The helper's decisions: it waits for an order, and takes over from a guardian that is gone or silent.
 
 use std::time::Duration;
 
 use super::{Limits, Order};
 use crate::guardian::watch::{Now, Overdue, Pulse};
 
-/// One check.
+/// The result of one check by the helper.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::guardian) struct Saw {
     pub(in crate::guardian) now: Now,
@@ -14,27 +14,29 @@ pub(in crate::guardian) struct Saw {
     pub(in crate::guardian) order: Order,
     pub(in crate::guardian) guardian_ended: bool,
     pub(in crate::guardian) guardian_beats: u64,
-    /// The worker's earliest deadline; 0 if there is none.
+    /// The worker's earliest deadline, in microseconds of CLOCK_BOOTTIME; 0 if there is none.
     pub(in crate::guardian) deadline: u64,
 }
 
-/// The reason for which the helper puts back.
+/// The reason for which the helper puts everything back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guardian) enum Found {
-    /// The guardian says that the worker is dead.
+    /// The guardian has ordered it, because the worker is dead.
     WorkerDead,
-    /// The guardian ended. The worker is given the time to put back and leave by itself.
+    /// The guardian has ended. The worker first gets the time to put everything back and leave by itself.
     GuardianDead,
-    /// The guardian is silent, or has let a deadline pass. It is killed, and the worker before it.
+    /// The guardian is silent, or has let a deadline pass. The helper kills the worker, and then the guardian.
     GuardianSilent,
 }
 
 /// The next step after a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guardian) enum Next {
+    /// The helper goes on waiting.
     Wait,
-    /// The agent stops as planned and everything has been put back: the helper only exits.
+    /// The agent stops as planned, and everything has been put back: the helper only exits.
     Leave,
+    /// The helper puts everything back.
     Heal(Found),
 }
 
@@ -46,6 +48,7 @@ pub(in crate::guardian) struct Helper {
 }
 
 impl Helper {
+    /// Begins the watch.
     pub(in crate::guardian) const fn new(now: Now, limits: Limits) -> Self {
         Self {
             guardian: Pulse::new(now, limits.stale_after),
@@ -54,6 +57,7 @@ impl Helper {
         }
     }
 
+    /// Decides the next step after a check.
     pub(in crate::guardian) fn check(&mut self, saw: &Saw) -> Next {
         match saw.order {
             Order::Heal => return Next::Heal(Found::WorkerDead),
@@ -79,6 +83,7 @@ pub(in crate::guardian) struct Leaving {
 }
 
 impl Leaving {
+    /// Begins the wait, which takes at most the time of an undo.
     pub(in crate::guardian) fn new(now: Now, limits: Limits) -> Self {
         Self {
             worker: Pulse::new(now, limits.stale_after),

@@ -1,5 +1,5 @@
-//! Guardian, worker and helper against each other in virtual time, by the decisions that real processes take. An adversary
-//! stops, continues and kills them at any moment, stops the whole agent, and suspends the host.
+//! Runs guardian, worker and helper together in virtual time, with the decisions that the real processes take. An adversary
+//! stops, continues and kills them at any moment, asks the whole agent to stop, and suspends the host.
 
 mod host;
 
@@ -9,8 +9,8 @@ use proptest::{collection::vec, prelude::*};
 
 use self::host::{Act, Host, LIMITS, Who};
 
-/// Maximum time from the adversary's last act to the last undo, with one process that runs: twice `stale_after`, two checks,
-/// an undo, and a pause that is blamed on nobody.
+/// Maximum time from the adversary's last act to the last undo, if one process runs: twice `stale_after`, two checks, an undo,
+/// and a pause that does not count as silence.
 const HEALED_WITHIN: Duration = Duration::from_secs(6);
 
 fn who() -> impl Strategy<Value = Who> {
@@ -37,21 +37,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn one_that_runs_is_enough(acts in acts()) {
+    fn one_running_process_is_enough_to_put_everything_back(acts in acts()) {
         let mut host = Host::new();
         for (before, act) in &acts {
             host.pass(*before);
             host.act(*act);
         }
-        let anybody = host.anybody_runs();
+        let one_runs = host.anybody_runs();
         host.pass(HEALED_WITHIN);
-        if anybody {
+        if one_runs {
             prop_assert!(!host.in_force() || host.is_whole(), "still in force: {host:#?}");
         }
     }
 
     #[test]
-    fn who_is_continued_much_later_puts_back_or_does_nothing(acts in acts(), first in who()) {
+    fn a_process_that_is_continued_much_later_puts_back_or_does_nothing(acts in acts(), first in who()) {
         let mut host = Host::new();
         for (before, act) in &acts {
             host.pass(*before);
@@ -61,9 +61,9 @@ proptest! {
         for who in [first, Who::Guardian, Who::Worker, Who::Helper] {
             host.act(Act::Continue(who));
         }
-        let anybody = host.anybody_runs();
+        let one_runs = host.anybody_runs();
         host.pass(HEALED_WITHIN + LIMITS.stale_after);
-        if anybody {
+        if one_runs {
             prop_assert!(!host.in_force() || host.is_whole(), "still in force: {host:#?}");
         }
     }
@@ -77,7 +77,7 @@ fn nothing_is_put_back_while_all_is_well() {
 }
 
 #[test]
-fn a_suspend_alone_makes_nobody_suspect() {
+fn a_suspend_alone_ends_no_process() {
     for seconds in [1, 3, 60, 86_400] {
         let mut host = Host::new();
         host.pass(Duration::from_millis(1234));
@@ -90,7 +90,7 @@ fn a_suspend_alone_makes_nobody_suspect() {
 }
 
 #[test]
-fn all_that_stop_together_and_are_continued_together_serve_on() {
+fn processes_that_are_stopped_and_continued_all_together_go_on_serving() {
     let mut host = Host::new();
     host.pass(Duration::from_secs(5));
     for who in Who::ALL {

@@ -96,7 +96,7 @@ sandboxed! {
             let mut second = another(world);
             let prepared = of(&ask.fault).prepare(&second, &ask).unwrap();
             assert!(matches!(&prepared.undo[0], Undo::RemoveChains { program, .. } if *program == build.0));
-            assert!(prepared.notes.iter().any(|note| note.starts_with("iptables it is, because")), "{:?}", prepared.notes);
+            assert!(prepared.notes.iter().any(|note| note.starts_with("iptables is used, because")), "{:?}", prepared.notes);
             assert!(prepared.notes.iter().any(|note| note.starts_with("engine: iptables (")), "{:?}", prepared.notes);
             second.firewall = Firewall::Nftables;
             let refused = of(&ask.fault).prepare(&second, &ask).expect_err("nothing but nftables");

@@ -1,4 +1,4 @@
-//! Chooses the firewall of a fault, and hands each later step to the one that was chosen.
+//! Chooses the firewall of a fault, and hands each later step to the chosen one.
 
 use firedrill_probe::clock;
 use firedrill_wire::{RefusalCode, Span, api::Problem, evidence::Evidence, fault::Engine};
@@ -16,7 +16,7 @@ use crate::{
 /// scenario asks for them.
 ///
 /// # Errors
-/// A refusal: neither can do it, or this host and the scenario do not allow the one that can.
+/// A refusal: no firewall that both this host and the scenario allow can do it.
 pub(in crate::fault) fn prepare(
     asked: Engine,
     host: &Host,
@@ -39,7 +39,7 @@ pub(in crate::fault) fn prepare(
                 title: format!("{}; nor by iptables: {}", unable.title, also.problem().title),
                 ..unable.clone()
             })?;
-            prepared.notes.push(format!("iptables it is, because nftables cannot: {}", unable.title));
+            prepared.notes.push(format!("iptables is used, because nftables cannot: {}", unable.title));
             Ok(prepared)
         }),
     }
@@ -61,51 +61,51 @@ pub(in crate::fault::net) fn prepare_by_nftables(
 /// # Errors
 /// The refusal, if they allow none in common.
 pub(in crate::fault::net) fn allowed(asked: Engine, host: &Host, ask: &Ask) -> Result<Firewall, Problem> {
-    let no = |configured: &str, other: &str| {
+    let refusal = |configured: &str, asked: &str| {
         Err(refuse(
             RefusalCode::EngineUnable,
             format!(
-                "{}: this host's agent is configured for faults by {configured} only, not {other}",
+                "{}: this host's agent is configured for faults by {configured} only, not {asked}",
                 ask.fault.kind()
             ),
             "leave the engine to `auto`, or change `firewall` in the host's agent.toml",
         ))
     };
     match (asked, host.firewall) {
-        (Engine::Iptables, Firewall::Nftables) => no("nftables", "iptables"),
-        (Engine::Kernel, Firewall::Iptables) => no("iptables", "nftables"),
+        (Engine::Iptables, Firewall::Nftables) => refusal("nftables", "iptables"),
+        (Engine::Kernel, Firewall::Iptables) => refusal("iptables", "nftables"),
         (Engine::Iptables, _) => Ok(Firewall::Iptables),
         (Engine::Kernel, _) => Ok(Firewall::Nftables),
         (Engine::Auto | Engine::UserSpace, configured) => Ok(configured),
     }
 }
 
-/// Calls a closure with what was prepared and the firewall that was chosen.
+/// Calls a closure with the prepared basis and the chosen firewall.
 ///
 /// # Errors
-/// Something else was prepared, or the closure's error.
+/// The injection has another basis, or the closure's error.
 fn with<T>(
     live: &Live,
-    what: impl FnOnce(&Packets, &dyn PacketRules) -> Result<T, InjectError>,
+    call: impl FnOnce(&Packets, &dyn PacketRules) -> Result<T, InjectError>,
 ) -> Result<T, InjectError> {
     let packets = live.prepared.basis.packets()?;
     match &packets.rules {
-        RuleEngine::Nftables => what(packets, &Nftables),
-        RuleEngine::Iptables(chains) => what(packets, &Iptables(chains)),
+        RuleEngine::Nftables => call(packets, &Nftables),
+        RuleEngine::Iptables(chains) => call(packets, &Iptables(chains)),
         #[cfg(test)]
-        RuleEngine::Null => what(packets, &Null),
+        RuleEngine::Null => call(packets, &Null),
     }
 }
 
 /// Returns the peers that were resolved at `prepare`.
 ///
 /// # Errors
-/// Something else was prepared.
+/// The injection has another basis than packets.
 pub(in crate::fault) fn peers(live: &Live) -> Result<&Peers, InjectError> {
     Ok(&live.prepared.basis.packets()?.peers)
 }
 
-/// Installs the rule with closed gates, so that no packet is judged.
+/// Installs the rule with closed gates, so that it has no effect yet.
 ///
 /// # Errors
 /// The firewall refused.
@@ -123,8 +123,9 @@ pub(in crate::fault) fn inject(
     live: &Live,
     rule: &MakeRule<'_>,
 ) -> Result<Injected, InjectError> {
-    let left = live.ends_boot_us.saturating_sub(clock::boot_us());
-    if left < 1_000 {
+    let left_us = live.ends_boot_us.saturating_sub(clock::boot_us());
+    // The kernel counts gates in milliseconds.
+    if left_us < 1_000 {
         return Err(InjectError(format!("{} would end before it begins: its hold is over", live.ask.id)));
     }
     with(live, |packets, rules| {
@@ -142,10 +143,10 @@ pub(in crate::fault) fn evidence(host: &Host, live: &Live) -> Evidence {
     with(live, |_, rules| Ok(rules.evidence(host, live))).unwrap_or_else(InjectError::unseen)
 }
 
-/// Extends the lease gate.
+/// Keeps the gate of the lease open for the time `lease` from now on.
 ///
 /// # Errors
-/// The lease has ended or the rule is gone.
+/// The lease has ended, or the rule is gone.
 pub(in crate::fault) fn renew(host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
     with(live, |_, rules| rules.renew(host, live, lease))
 }

@@ -1,5 +1,5 @@
 //! While rules are in force, the names among their peers are looked up again and again, and restarts of their service are followed. This
-//! file starts the look-ups, and tells what both have found.
+//! file starts the look-ups of names, and describes the findings of both for people.
 
 use crate::{
     host::{Host, peer_set::Adds},
@@ -9,7 +9,7 @@ use crate::{
 /// Starts to look up names among the peers again and again while the rules exist.
 pub(super) fn follow_names(host: &Host, live: &Live, peers: &Peers, adder: impl Adds + Send + 'static) {
     let names = peers.names().map(str::to_owned).collect();
-    // The rules have these already.
+    // The rules have these addresses already.
     let known = peers.all().collect();
     host.followers.follow(&live.ask.id, names, known, adder);
 }
@@ -32,7 +32,7 @@ pub(super) fn followed_words(host: &Host, live: &Live) -> String {
     let Some(followed) = host.followers.followed(&live.ask.id) else { return text };
     if !followed.added.is_empty() {
         let added: Vec<_> = followed.added.iter().map(|network| network.addr().to_string()).collect();
-        text.push_str(&format!("; names have come to mean {} too", added.join(", ")));
+        text.push_str(&format!("; names now also have the addresses {}", added.join(", ")));
     }
     if let Some(failed) = &followed.failed {
         text.push_str(&format!("; names could not be followed: {failed}"));

@@ -1,15 +1,16 @@
-//! The rules of a fault as iptables chains, used if nf_tables cannot be used, or if this host or the scenario asks for it.
+//! The rules of a fault as iptables chains. They are used if nf_tables cannot be used, or if this host or the scenario asks for
+//! iptables.
 //!
-//! Choice, exemptions and ends are the same as by nftables. If that is not possible, the fault is refused; nothing is
-//! approximated. Unlike an nftables table, chains outlive the process that made them, so somebody must remove them.
-//! Until then their gates end the fault.
+//! The rules choose, spare and end exactly as those of nftables do. A fault for which this is not possible is refused.
+//! Unlike an nftables table, chains outlive the process that made them, so an undo must remove them. Until then, their
+//! closed gates end the fault.
 
 mod clauses;
 mod evidence;
+mod expressible;
 mod plan;
 mod prepare;
 mod render;
-mod sayable;
 
 use std::time::Duration;
 
@@ -50,11 +51,12 @@ impl PacketRules for Iptables<'_> {
         }
         let hold = live.ask.hold.into();
         let gates = gates(&rule.action, live.lease.into(), hold);
-        // The hold counts from the start. Either the start is still to come, or it is now.
-        let planned = Duration::from_micros(live.ends_boot_us.saturating_sub(clock::boot_us()));
-        let left = planned.max(hold);
-        let staged = with_time_or_without(|with| {
-            let until = if with { until(left + BEHIND) } else { None };
+        // The hold begins with the start, which is now or still to come. So the time to the planned end can be longer than the
+        // hold, but the hold may also end later than planned.
+        let to_planned_end = Duration::from_micros(live.ends_boot_us.saturating_sub(clock::boot_us()));
+        let left = to_planned_end.max(hold);
+        let staged = with_time_or_without(|with_time| {
+            let until = if with_time { until(left + BEHIND) } else { None };
             let chains = chains(host, &live.ask.id, rule, families, &gates, until.as_deref());
             host.iptables.stage(&live.ask.id, &chains, Gates::closed(families.clone(), &gates))
         });
@@ -86,7 +88,8 @@ impl PacketRules for Iptables<'_> {
         evidence
     }
 
-    /// Writes the gate again, which counts as long as when it was opened.
+    /// Writes the gate's entry again. The gate then stays open for as long as after its opening: the rules have that time,
+    /// and `_lease` cannot change it.
     fn renew(&self, host: &Host, live: &Live, _lease: Span) -> Result<(), InjectError> {
         let id = &live.ask.id;
         host.iptables.with_gates(id, |gates| gates.keep(id, LEASE)).map_err(|error| failed(&error))
@@ -99,6 +102,7 @@ impl PacketRules for Iptables<'_> {
     }
 }
 
+/// Returns the failure of a step.
 fn failed(error: &IptablesError) -> InjectError {
     InjectError(error.to_string())
 }

@@ -1,4 +1,4 @@
-//! A driver for tests, whose rules exist in memory only. It is chosen for injections whose ids begin with `null-`.
+//! A firewall for unit tests, whose rules exist in memory only. It is chosen for injections whose ids begin with `null-`.
 
 use firedrill_wire::{
     InjectionId, Span,
@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// Whether an injection is meant for this driver.
+/// Whether an injection is meant for this firewall.
 pub(super) fn is_meant(id: &InjectionId) -> bool {
     id.as_str().starts_with("null-")
 }
 
-/// The driver.
+/// The firewall without effect.
 pub(super) struct Null;
 
 impl PacketRules for Null {
@@ -80,6 +80,7 @@ impl PacketRules for Null {
     }
 }
 
+/// Returns the failure for rules that do not exist, or are closed.
 fn gone(live: &Live) -> InjectError {
     InjectError(format!("{}: null rules are not there, or not open", live.ask.id))
 }

@@ -13,6 +13,7 @@ use crate::{
     },
 };
 
+/// A prepared fault on traffic, and the host on which it lives.
 struct Life {
     host: Host,
     live: Live,
@@ -47,13 +48,14 @@ impl Life {
         self.kind().evidence(&self.host, &self.live).in_force
     }
 
-    /// Puts back as whoever is left would: by the data alone, from the end.
+    /// Undoes the fault as any process of the agent does: by the data alone, from the last undo to the first.
     fn undo(&self) {
         for undo in self.live.prepared.undo.iter().rev() {
             undo.apply(&self.host).unwrap();
         }
     }
 
+    /// Goes through all steps of the fault's life, whose rules shall have these peers. Makes and undoes it twice.
     fn live_and_end(&self, peers: &[&str]) {
         let kind = self.kind();
         kind.stage(&self.host, &self.live).unwrap();
@@ -86,7 +88,7 @@ fn an_isolated_host_lives_and_is_put_back() {
 }
 
 #[test]
-fn a_start_that_was_not_staged_makes_all() {
+fn a_start_that_was_not_staged_installs_the_rules() {
     let life = Life::prepare("null-block-2", r#"{"net-block":{"to":"10.9.0.2"}}"#);
     life.kind().inject(&life.host, &life.live).unwrap();
     assert_eq!(life.in_force(), Seen::Yes);
@@ -95,7 +97,7 @@ fn a_start_that_was_not_staged_makes_all() {
 }
 
 #[test]
-fn what_is_staged_is_put_back_when_the_start_never_comes() {
+fn staged_rules_are_removed_if_the_start_never_comes() {
     let life = Life::prepare("null-block-3", r#"{"net-block":{"to":"10.9.0.2"}}"#);
     life.kind().stage(&life.host, &life.live).unwrap();
     assert!(life.live.prepared.undo.iter().all(Undo::takes_away_staged));

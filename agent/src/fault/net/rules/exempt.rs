@@ -19,9 +19,9 @@ use crate::host::{
     },
 };
 
-/// The hardware type of loopback interfaces.
+/// The hardware type of loopback interfaces (`ARPHRD_LOOPBACK`).
 const LOOPBACK: u16 = 772;
-/// The addresses of the cloud's metadata service, which is never touched.
+/// The addresses of the metadata service of clouds, which is never touched.
 pub const METADATA: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
@@ -51,7 +51,7 @@ pub fn control_ports(host: &Host) -> Vec<u16> {
     ports
 }
 
-/// A sort of traffic that is never harmed, whichever engine writes the rule for it.
+/// A kind of traffic that is never harmed. Each firewall makes its own rules from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::fault::net) enum Spared {
     /// Packets on a loopback interface.
@@ -68,23 +68,25 @@ pub(in crate::fault::net) enum Spared {
     Icmp6(u8, u8),
 }
 
-/// Returns all traffic that is never harmed at a hook, in the order of the rules.
+/// Returns all kinds of traffic that are never harmed at a hook, in the order of the rules. With `loopback`, the fault reaches
+/// loopback, too.
 pub(in crate::fault::net) fn spared(host: &Host, hook: Hook, loopback: bool) -> Vec<Spared> {
     let metadata = METADATA.into_iter().map(Spared::Peer);
     if hook == Hook::Forward {
         // Forwarded packets are neither loopback nor the host's own control traffic.
         return metadata.collect();
     }
-    let mut all: Vec<_> = (!loopback).then_some(Spared::Loopback).into_iter().chain(metadata).collect();
-    all.extend(control_ports(host).into_iter().map(Spared::OwnPort));
+    let mut spared: Vec<_> = (!loopback).then_some(Spared::Loopback).into_iter().chain(metadata).collect();
+    spared.extend(control_ports(host).into_iter().map(Spared::OwnPort));
     if host.agent_port != 0 {
         // The agents of other hosts: the coordinator may run on this host, or reach them through it.
-        all.push(Spared::PeerPort(host.agent_port));
+        spared.push(Spared::PeerPort(host.agent_port));
     }
-    all.extend([Spared::Udp(Family::V4, 67, 68), Spared::Udp(Family::V6, 546, 547)]);
+    // DHCP and DHCPv6.
+    spared.extend([Spared::Udp(Family::V4, 67, 68), Spared::Udp(Family::V6, 546, 547)]);
     // Neighbour discovery, and the multicast reports without which a switch stops forwarding neighbour discovery.
-    all.extend([Spared::Icmp6(130, 137), Spared::Icmp6(143, 143)]);
-    all
+    spared.extend([Spared::Icmp6(130, 137), Spared::Icmp6(143, 143)]);
+    spared
 }
 
 /// Returns the rules for traffic that is never harmed at a hook.
@@ -94,8 +96,9 @@ pub(in crate::fault::net) fn exemptions(host: &Host, hook: Hook, loopback: bool)
         Hook::Output | Hook::Egress => (&[End::Destination], Meta::OutputType),
         Hook::Forward => (&[End::Source, End::Destination], Meta::InputType),
     };
-    let local = if ends == [End::Source] { End::Destination } else { End::Source };
-    let remote = if local == End::Source { End::Destination } else { End::Source };
+    // Ports are spared only for the host's own packets, which have the host at one end and the peer at the other.
+    let (local, remote) =
+        if ends == [End::Source] { (End::Destination, End::Source) } else { (End::Source, End::Destination) };
     let tcp = |number: u16, end| {
         port(transport(Exprs::new(), TCP), end).compare(Compare::Is, &number.to_be_bytes())
     };

@@ -1,4 +1,5 @@
-//! A rule for packets: the packets that it selects, those that it spares, and what it does to the rest.
+//! A rule for packets: the packets that it selects, those that it spares, and its action on the rest. Pure data, which each
+//! firewall renders in its own form.
 
 use firedrill_wire::{
     Share,
@@ -19,22 +20,22 @@ pub(super) const FLOWS: u32 = 10_000;
 pub struct Selector {
     /// The peers; none means all.
     pub peers: Vec<IpNet>,
-    /// Ports on this host; none means all.
+    /// Ranges of ports on this host (first and last); none means all.
     pub local_ports: Vec<(u16, u16)>,
-    /// Ports on the peer; none means all.
+    /// Ranges of ports on the peer (first and last); none means all.
     pub remote_ports: Vec<(u16, u16)>,
-    /// The protocol; none means all, or TCP and UDP where ports are given.
+    /// The protocol; `None` means all, or TCP and UDP if ports are given.
     pub protocol: Option<Protocol>,
     /// The direction, seen from this host.
     pub direction: Direction,
     /// Interfaces by which packets arrive or leave; none means all.
     pub interfaces: Vec<String>,
-    /// The number of the user whose packets are chosen, among those that this host sends.
+    /// The number of the user whose packets are chosen, among those that this host sends; `None` means all.
     pub user: Option<u32>,
-    /// The cgroup of the service whose packets are chosen.
+    /// The cgroup of the service whose packets are chosen; `None` means all.
     pub service: Option<Cgroup>,
-    /// The tag of an owner's packets that queues have reinjected. If given, only packets with this tag are chosen.
-    pub again: Option<u32>,
+    /// The tag that queues give an owner's packets when they reinject them. If given, only packets with this tag are chosen.
+    pub reinjected: Option<u32>,
     /// The number of flows that are chosen, out of 10,000; `None` means all.
     pub flows: Option<u32>,
     /// The packets of connections that are chosen (those that open one, or replies); `None` means all.
@@ -59,7 +60,7 @@ impl Selector {
             interfaces: traffic.interfaces.to_vec(),
             user: peers.user,
             service: peers.service.as_ref().map(Service::cgroup),
-            again: None,
+            reinjected: None,
             flows: traffic.flows.map(flows),
             connections: traffic.connections,
             followed: peers.names().next().is_some(),
@@ -89,13 +90,14 @@ fn flows(share: Share) -> u32 {
 /// The action of a rule on the selected packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// They are dropped, and the sender is not told.
+    /// They are dropped without an answer to the sender.
     Drop,
-    /// They are dropped, and the sender is told.
+    /// They are dropped, and the sender gets an answer that says so.
     Reject,
-    /// They go to the queue with this number, which decides. The queue itself keeps a third gate open.
+    /// They go to the queue with this number, which decides what becomes of them. The rule has a third gate, which only the
+    /// queue keeps open.
     Queue(u16),
-    /// They are redirected to an ifb, whose qdiscs decide.
+    /// They are redirected to an ifb, whose qdisc decides what becomes of them.
     Line(Detour),
 }
 
@@ -108,16 +110,16 @@ impl From<Refuse> for Action {
     }
 }
 
-/// A rule: the packets, those that it spares, and what it does to the rest.
+/// A rule: the packets that it selects, those that it spares, and its action on the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PacketRule {
-    /// The packets that it is about.
+    /// The packets that the rule selects.
     pub selector: Selector,
     /// Peers that stay reachable.
     pub except: Vec<IpNet>,
-    /// Whether loopback is reached too.
+    /// Whether packets on loopback are not spared.
     pub loopback: bool,
-    /// The action on them.
+    /// The action on the selected packets that are not spared.
     pub action: Action,
 }
 

@@ -1,4 +1,5 @@
-//! The second table of a fault that redirects packets to an ifb: its chains are attached to interfaces.
+//! The second table of a fault that redirects packets to an ifb. Its chains are attached to interfaces, which only tables of
+//! the family `netdev` can have. The first table is in [`super`].
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use crate::{
     },
 };
 
+/// The name of the chain that judges arriving packets.
 const JUDGE: &str = "judge_ingress";
 
 /// Returns the table with the chains on interfaces. The caller fills in its name and sets.
@@ -33,21 +35,23 @@ pub(super) fn twin(
     gates: &[Gate],
 ) -> Table {
     let mut chains = Vec::new();
-    let mut base = |name: &str, hook, priority, interfaces: &[String], rules: Vec<Exprs>| {
+    let mut add_base_chain = |name: &str, hook, priority, interfaces: &[String], rules: Vec<Exprs>| {
         if !interfaces.is_empty() {
             let place = Some(Place { hook, priority, interfaces: interfaces.to_vec() });
             chains.push(Chain { name: name.to_owned(), place, rules });
         }
     };
     if rule.selector.direction != Direction::In {
-        base("egress", Hook::Egress, LATE, &detour.sending, detour.sending_on(gates));
+        add_base_chain("egress", Hook::Egress, LATE, &detour.sending, detour.redirecting(gates));
     }
     if rule.selector.direction != Direction::Out {
         let choose = choosing(Hook::Ingress, JUDGE, &rule.selector, Direction::In, peers, gates);
-        base("ingress", Hook::Ingress, EARLY, &detour.ethernet, untagged().chain(choose.clone()).collect());
-        base("bare_ingress", Hook::Ingress, EARLY, &detour.bare, choose);
-        let getting: Vec<_> = detour.ethernet.iter().chain(&detour.bare).take(INTERFACES).cloned().collect();
-        base("ingress_line", Hook::Ingress, LATE, &getting, detour.sending_on(gates));
+        let untagged = pass_tagged().chain(choose.clone()).collect();
+        add_base_chain("ingress", Hook::Ingress, EARLY, &detour.ethernet, untagged);
+        add_base_chain("bare_ingress", Hook::Ingress, EARLY, &detour.bare, choose);
+        let receiving: Vec<_> =
+            detour.ethernet.iter().chain(&detour.bare).take(INTERFACES).cloned().collect();
+        add_base_chain("ingress_line", Hook::Ingress, LATE, &receiving, detour.redirecting(gates));
         let mut rules = exemptions(host, Hook::Ingress, false);
         rules.extend(exceptions(Hook::Ingress, except));
         rules.extend(detour.marking());
@@ -58,9 +62,10 @@ pub(super) fn twin(
 
 /// Returns the rules that let frames with a VLAN tag pass. These frames appear again, without the tag, at the VLAN's
 /// own interface.
-fn untagged() -> impl Iterator<Item = Exprs> {
-    [libc::ETH_P_8021Q, libc::ETH_P_8021AD].into_iter().map(|tag| {
-        let [_, _, high, low] = tag.to_be_bytes();
+fn pass_tagged() -> impl Iterator<Item = Exprs> {
+    [libc::ETH_P_8021Q, libc::ETH_P_8021AD].into_iter().map(|ethertype| {
+        let [_, _, high, low] = ethertype.to_be_bytes();
+        // Bytes 12 and 13 of an Ethernet header are its type.
         Exprs::new().payload(Base::Link, 12, 2).compare(Compare::Is, &[high, low]).accept()
     })
 }

@@ -1,4 +1,4 @@
-//! Carries out a fault that lets traffic through: chooses its engine, and hands each later step to the one that was chosen.
+//! Carries out a fault that lets traffic through: chooses its engine, and hands each later step to the chosen one.
 
 use firedrill_wire::{Span, api::Problem, evidence::Evidence, fault::Engine};
 
@@ -18,11 +18,11 @@ impl<T: Shape> Inject for T {
             (Engine::Auto, Firewall::Auto | Firewall::Nftables) => {
                 KernelQdiscs::prepare(self, host, ask, &peers).or_else(|unable| {
                     let mut prepared = UserSpaceQueue::prepare(self, host, ask, &peers)?;
-                    prepared.notes.push(format!("user space it is, because {}", unable.why));
+                    prepared.notes.push(format!("user space is used, because {}", unable.why));
                     Ok(prepared)
                 })
             }
-            // For packets that are let through, iptables can only hand them to user space.
+            // iptables cannot shape packets. It can only hand them to user space.
             (Engine::Auto | Engine::UserSpace | Engine::Iptables, _) => {
                 UserSpaceQueue::prepare(self, host, ask, &peers)
             }
@@ -51,23 +51,23 @@ impl<T: Shape> Inject for T {
     }
 }
 
-/// Prepares the engine and returns the rule for its packets.
+/// Makes the engine's queue or interfaces, and returns the rule that hands packets to them.
 fn begin(shape: &dyn Shape, host: &Host, live: &Live) -> Result<PacketRule, InjectError> {
     with(live, |packets, shaper| shaper.begin(shape, host, live, &packets.peers))
 }
 
-/// Calls a closure with what was prepared and the engine that was chosen.
+/// Calls a closure with the prepared basis and the chosen engine.
 ///
 /// # Errors
-/// Something else was prepared, or the closure's error.
+/// The injection has another basis, or the closure's error.
 fn with<T>(
     live: &Live,
-    what: impl FnOnce(&Packets, &dyn Shaper) -> Result<T, InjectError>,
+    call: impl FnOnce(&Packets, &dyn Shaper) -> Result<T, InjectError>,
 ) -> Result<T, InjectError> {
     let packets = live.prepared.basis.packets()?;
     match packets.shaped_by {
-        Some(ShapeEngine::Kernel) => what(packets, &KernelQdiscs),
-        Some(ShapeEngine::UserSpace { queue }) => what(packets, &UserSpaceQueue(queue)),
+        Some(ShapeEngine::Kernel) => call(packets, &KernelQdiscs),
+        Some(ShapeEngine::UserSpace { queue }) => call(packets, &UserSpaceQueue(queue)),
         None => Err(InjectError("no engine was prepared that could shape packets".to_owned())),
     }
 }

@@ -1,8 +1,8 @@
 //! Shapes packets in the kernel: a table of nftables marks the chosen packets and redirects them to ifbs (interfaces that only queue), whose
 //! qdisc, netem or tbf, shapes them.
 //!
-//! When the table is deleted because its owner died, or when the lease or the hold ends in it, new packets pass unchanged at once; the ifbs
-//! stay without traffic until the undo removes them. Refuses if the kernel lacks something. Never changes a qdisc of anybody else.
+//! When the table is deleted because its owner died, or when its lease or its hold ends, new packets pass unchanged at once. The ifbs stay
+//! without traffic until the undo removes them. Refuses if the kernel lacks something. Never changes a qdisc of another program.
 
 use std::time::Duration;
 
@@ -90,12 +90,12 @@ impl Shaper for KernelQdiscs {
                 return evidence;
             }
         };
-        // Read first: `met::say` replaces the table's count by that of the ifbs.
+        // This count is read first, because `met::add` replaces it by that of the ifbs.
         let chosen = evidence.count.unwrap_or(0);
         let impair = shape.impair();
         // Of the packets that netem changes by chance, the kernel counts only those that it drops.
         let changed = (impair.loss != Loss::None).then_some(counts.dropped);
-        met::say(&mut evidence, &impair, counts.seen(), changed);
+        met::add(&mut evidence, &impair, counts.seen(), changed);
         let mut text = format!(
             "engine: kernel (qdiscs), {} packets seen, {} passed, {} dropped, {} held now",
             counts.seen(),
@@ -122,7 +122,7 @@ fn prepared(shape: &dyn Shape, host: &Host, ask: &Ask, peers: &Peers) -> Result<
     let traffic = shape.traffic();
     if traffic.service.is_some() && traffic.direction != Direction::Out {
         return Err(
-            "it chooses incoming packets at the interfaces, where nobody knows yet for which service they are"
+            "it chooses incoming packets at the interfaces, where it is not known yet for which service they are"
                 .to_owned(),
         );
     }
@@ -147,7 +147,8 @@ fn prepared(shape: &dyn Shape, host: &Host, ask: &Ask, peers: &Peers) -> Result<
     };
     let mut prepared = packet_rules::prepare_by_nftables(host, &wanted).map_err(|problem| problem.title)?;
     // The undo runs from the last entry to the first: it deletes the table, so that no more packets come, and then removes the ifbs, which
-    // are inserted as its first entry. The tables of netem's distributions end at four times the jitter.
+    // are inserted as its first entry. It waits for the packets in their queues, which netem delays by at most four times the jitter more
+    // than the delay, because its tables of distributions end there.
     let longest_delay = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);
     let patience = if impair.rate.is_some() { PATIENCE } else { longest_delay };
     prepared.undo.insert(0, Undo::RemoveIfbs { prefix, patience: patience.into() });
@@ -210,7 +211,7 @@ fn engine_notes(shape: &dyn Shape, detour: &Detour) -> Vec<String> {
                 .to_owned(),
         );
     }
-    // A queue behind a rate can hold more than leaves in that time.
+    // A queue with a rate can hold more than leaves within that time.
     if impair.rate.is_some() || impair.delay + 4 * impair.jitter > PATIENCE {
         notes.push(format!("packets not due within {} after the end are lost", Span::from(PATIENCE)));
     }
@@ -231,11 +232,11 @@ fn engine_notes(shape: &dyn Shape, detour: &Detour) -> Vec<String> {
 }
 
 /// Joins names, and counts those after the first six.
-fn shortened(all: &[String]) -> String {
+fn shortened(names: &[String]) -> String {
     const SHOWN: usize = 6;
-    let mut shown: Vec<_> = all.iter().take(SHOWN).cloned().collect();
-    if all.len() > SHOWN {
-        shown.push(format!("{} more", all.len() - SHOWN));
+    let mut shown: Vec<_> = names.iter().take(SHOWN).cloned().collect();
+    if names.len() > SHOWN {
+        shown.push(format!("{} more", names.len() - SHOWN));
     }
     shown.join(", ")
 }

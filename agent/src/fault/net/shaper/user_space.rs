@@ -1,7 +1,7 @@
-//! The engine in user space: a table that sends the chosen packets to a queue, and the queue itself.
+//! The engine in user space: rules send the chosen packets to a queue, and a loop of this process shapes and reinjects them.
 //!
-//! This process holds packets only while its loop runs. The rules depend on a third gate, which only the loop keeps
-//! open. If no process serves the queue, the kernel lets packets pass.
+//! Packets come to the queue only while the loop runs: the rules have a third gate, which only the loop keeps open. If no
+//! process serves the queue, the kernel lets packets pass.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) struct UserSpaceQueue(pub(super) u16);
 
 impl Shaper for UserSpaceQueue {
     fn prepare(shape: &dyn Shape, host: &Host, ask: &Ask, peers: &Peers) -> Result<Prepared, Unable> {
-        able(shape, ask)?;
+        check_impairment(shape, ask)?;
         let number = host.queue_numbers.of(&ask.id).ok_or_else(|| {
             refuse(
                 RefusalCode::NoQueueLeft,
@@ -51,7 +51,7 @@ impl Shaper for UserSpaceQueue {
         let effect = effect(shape, peers, &format!("in user space by queue {number}"));
         let rule = rule(shape, peers, number);
         let reach = if rule.selector.forwarded { Reach::of(&shape.traffic()) } else { Reach::Own };
-        let notes = notes(shape, peers, about());
+        let notes = notes(shape, peers, engine_notes());
         let wanted = Wanted {
             ask,
             rule: &rule,
@@ -73,7 +73,7 @@ impl Shaper for UserSpaceQueue {
         Ok(prepared)
     }
 
-    /// Starts the queue.
+    /// Starts the queue unless it runs.
     fn begin(
         &self,
         shape: &dyn Shape,
@@ -94,8 +94,8 @@ impl Shaper for UserSpaceQueue {
         match host.queues.counts(self.0) {
             Some(counts) => {
                 let changed = counts.lost + counts.duplicated + counts.corrupted + counts.reordered;
-                met::say(&mut evidence, &shape.impair(), counts.seen, Some(changed));
-                evidence.detail = format!("{}; {}", seen(&counts), evidence.detail);
+                met::add(&mut evidence, &shape.impair(), counts.seen, Some(changed));
+                evidence.detail = format!("{}; {}", counts_words(&counts), evidence.detail);
             }
             None => {
                 (evidence.in_force, evidence.exercised) = (Seen::No, Seen::Unknown);
@@ -107,6 +107,8 @@ impl Shaper for UserSpaceQueue {
     }
 }
 
+/// Returns the rule that sends the chosen packets to the queue. It leaves out forwarded packets if the queue cannot do this
+/// to them.
 fn rule(shape: &dyn Shape, peers: &Peers, number: u16) -> PacketRule {
     let mut rule = PacketRule::on(&shape.traffic(), peers, Action::Queue(number));
     rule.selector.forwarded = queue::can(Hook::Forward, &shape.impair()).is_ok();
@@ -114,23 +116,23 @@ fn rule(shape: &dyn Shape, peers: &Peers, number: u16) -> PacketRule {
     rule
 }
 
-/// Refuses parameters that the engine in user space cannot carry out.
-fn able(shape: &dyn Shape, ask: &Ask) -> Result<(), Problem> {
-    let direction = shape.traffic().direction;
-    [(Hook::Input, Direction::Out), (Hook::Output, Direction::In)]
-        .into_iter()
-        .filter(|(_, without)| direction != *without)
-        .try_for_each(|(hook, _)| queue::can(hook, &shape.impair()))
-        .map_err(|why| {
-            refuse(
-                RefusalCode::EngineUnable,
-                format!("{}: {why}", ask.fault.kind()),
-                "see docs/faults/README.md for what each kind can do",
-            )
-        })
+/// Refuses parameters that a queue cannot carry out at a hook through which chosen packets come.
+fn check_impairment(shape: &dyn Shape, ask: &Ask) -> Result<(), Problem> {
+    let hooks: &[Hook] = match shape.traffic().direction {
+        Direction::In => &[Hook::Input],
+        Direction::Out => &[Hook::Output],
+        Direction::Both => &[Hook::Input, Hook::Output],
+    };
+    hooks.iter().try_for_each(|hook| queue::can(*hook, &shape.impair())).map_err(|why| {
+        refuse(
+            RefusalCode::EngineUnable,
+            format!("{}: {why}", ask.fault.kind()),
+            "see docs/faults/README.md for what each kind can do",
+        )
+    })
 }
 
-/// Starts the queue unless it runs. No packet comes to it before the gates are open.
+/// Starts the queue unless it runs. No packet comes to it before the gates of the rule are open.
 fn start_queue(
     shape: &dyn Shape,
     host: &Host,
@@ -144,6 +146,7 @@ fn start_queue(
     let gate = packet_rules::queue_gate(host, live, number)?;
     let spec = Spec {
         number,
+        // 0 for a fault on the packets of all users and services.
         owner: peers.whose(host).unwrap_or(0),
         impair: shape.impair(),
         look: shape.look(),
@@ -169,17 +172,18 @@ fn seed(host: &Host, ask: &Ask) -> u64 {
     hash.finish().as_ref().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }
 
-fn about() -> [String; 2] {
+/// Returns the notes for the plan on what this engine costs.
+fn engine_notes() -> [String; 2] {
     [
         "engine: user space (NFQUEUE): the chosen packets pass through the agent, at the cost of about a fifth of a core for \
          10,000 of them a second; more than it can carry is dropped and counted as overflow"
             .to_owned(),
-        format!("what waits takes {} MiB of memory at most; more is dropped and counted as overflow", MEMORY >> 20),
+        format!("waiting packets take {} MiB of memory at most; more are dropped and counted as overflow", MEMORY >> 20),
     ]
 }
 
 /// Returns the counts of the queue in words for people.
-fn seen(counts: &Counts) -> String {
+fn counts_words(counts: &Counts) -> String {
     let mut text =
         format!("engine: user space (NFQUEUE), {} packets seen, {} passed", counts.seen, counts.passed);
     for (count, what) in [

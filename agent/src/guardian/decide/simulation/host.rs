@@ -1,4 +1,4 @@
-//! A host with an agent of three simulated processes. Each check takes no time; an undo takes some.
+//! A host in virtual time, with an agent of three simulated processes. A check takes no time; an undo takes some.
 
 mod processes;
 
@@ -14,12 +14,14 @@ pub(super) const LIMITS: Limits = Limits {
     grace: Duration::from_secs(1),
     undo_budget: Duration::from_secs(10),
 };
+/// The step of virtual time.
 const TICK: Duration = Duration::from_millis(5);
 /// Duration of an undo.
 const UNDO: Duration = Duration::from_millis(300);
 /// The lease, which the coordinator renews while it lives and the worker runs.
 const LEASE: Duration = Duration::from_secs(5);
 
+/// A process of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Who {
     Guardian,
@@ -40,42 +42,51 @@ pub(super) enum Act {
     /// Asks the guardian to end the agent (SIGTERM).
     Ask,
     Suspend(Duration),
+    /// The coordinator renews no lease from now on.
     LoseCoordinator,
 }
 
+/// Whether a process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Runs,
+    /// By SIGSTOP.
     Stopped,
-    /// With its exit code; `None`: killed.
+    /// It has ended, with its exit code; `None` if it was killed.
     Ended(Option<i32>),
 }
 
+/// The present work of a process.
 #[derive(Debug)]
 enum Role {
+    /// The guardian watches.
     Watching(Watched),
+    /// The guardian waits for the helper.
     Awaiting(Awaited),
+    /// The worker serves, and may undo at the same time.
     Working {
         watch: Worker,
+        /// The time that the undo still takes; `None` if there is no undo.
         undoing: Option<Duration>,
     },
+    /// The helper waits until it is needed.
     Helping(Helper),
     /// The helper waits for a worker that leaves by itself.
     LetLeave(Leaving),
     /// Guardian or helper puts back, and then exits with this code.
-    Healing {
-        left: Duration,
-        code: i32,
-    },
+    Healing { left: Duration, code: i32 },
 }
 
+/// A simulated process.
 #[derive(Debug)]
 struct Process {
     life: Life,
     role: Role,
-    /// The wait that it is in: how long it was meant to be, and when it ends.
+    /// The intended length of its present wait.
     interval: Duration,
+    /// The end of its present wait, by the clock of the awake host.
     until_us: u64,
+    /// Whether something wakes it before the end of its wait.
     woken: bool,
 }
 
@@ -88,6 +99,7 @@ impl Process {
         matches!(self.life, Life::Ended(_))
     }
 
+    /// Whether it has ended; if so, its exit code, or `None` if it was killed.
     fn ended(&self) -> Option<Option<i32>> {
         if let Life::Ended(code) = self.life { Some(code) } else { None }
     }
@@ -105,6 +117,7 @@ struct Page {
     order: Option<Order>,
 }
 
+/// The host with its three processes.
 #[derive(Debug)]
 pub(super) struct Host {
     now: Now,
@@ -112,7 +125,9 @@ pub(super) struct Host {
     guardian: Process,
     worker: Process,
     helper: Process,
+    /// Whether the guardian has an unread request to end the agent.
     asked: bool,
+    /// Whether the coordinator renews the lease.
     coordinator: bool,
 }
 
@@ -121,7 +136,7 @@ fn us(time: Duration) -> u64 {
 }
 
 impl Host {
-    /// An agent with one injection in force.
+    /// Returns a host whose agent has one injection in force.
     pub(super) fn new() -> Self {
         let now = Now { boot_us: 1_000_000, awake_us: 1_000_000 };
         let working = Role::Working { watch: Worker::new(now, LIMITS), undoing: None };
@@ -152,7 +167,7 @@ impl Host {
         Who::ALL.into_iter().all(|who| self.process(who).has_ended())
     }
 
-    /// Whether the drill may go on: all run, and the lease is renewed.
+    /// Whether the drill may go on: all processes run, the lease is not over, and the worker has no order to stop.
     pub(super) fn is_whole(&self) -> bool {
         self.all_run() && self.page.deadline > self.now.boot_us && self.page.stop.is_none()
     }
@@ -168,6 +183,7 @@ impl Host {
         }
     }
 
+    /// Lets time pass.
     pub(super) fn pass(&mut self, time: Duration) {
         let until = self.now.awake_us + us(time);
         while self.now.awake_us < until {
@@ -210,14 +226,14 @@ impl Host {
     fn end(&mut self, who: Who, code: Option<i32>) {
         if !self.process(who).has_ended() {
             self.process_mut(who).life = Life::Ended(code);
-            // Whoever waits for it wakes.
+            // Its end wakes the processes that watch it.
             for other in Who::ALL {
                 self.process_mut(other).woken = true;
             }
         }
     }
 
-    /// The worker's supervisor: renewals by the coordinator, and the undo, by threads of its own.
+    /// Acts as the worker's supervisor, whose threads renew the lease and undo without the worker's checks.
     fn supervise(&mut self) {
         if self.worker.life != Life::Runs {
             return;

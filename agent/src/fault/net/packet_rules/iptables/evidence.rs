@@ -18,7 +18,7 @@ use crate::{
     injection::{IptablesChains, Live},
 };
 
-/// Looks whether the chains exist, are jumped to, have their rules and have all gates open, and reads the counters of their rules.
+/// Looks whether the chains exist, are jumped to, have all their rules and open gates, and reads the counters of their rules.
 #[must_use]
 pub(super) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Evidence {
     let id = &live.ask.id;
@@ -36,6 +36,7 @@ pub(super) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Ev
     if listings.values().all(|listing| listing.chains.is_empty()) {
         return without_counters(Seen::No, format!("iptables chains {ours}* are not there"));
     }
+    // The chains as this process made them, to compare with.
     let Some(made) = host.iptables.look(id) else {
         let detail = format!("iptables chains {ours}* are there, not made by this process");
         return without_counters(Seen::Unknown, detail);
@@ -45,22 +46,25 @@ pub(super) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Ev
     for (family, listing) in &listings {
         for (from, to) in made.jumps.get(family).into_iter().flatten() {
             let jump = format!("-j {to}");
+            // A listed jump has its built-in chain, its rule, and the number of rules before it.
             match listing.jumps.iter().find(|(chain, rule, _)| chain == from && *rule == jump) {
                 Some((_, _, 0)) => {}
                 Some((_, _, before)) => notes.push(format!("{before} rules stand before ours in {from}")),
                 None => broken.push(format!("{from} does not jump to {to} any more")),
             }
         }
-        for (chain, whole) in made.chains.get(family).into_iter().flatten() {
-            let left = listing.rules.iter().filter(|rule| rule.chain == *chain).count();
-            if left < *whole {
-                broken.push(format!("{} of the {whole} rules of {chain} are gone", whole - left));
+        for (chain, made_rules) in made.chains.get(family).into_iter().flatten() {
+            let present = listing.rules.iter().filter(|rule| rule.chain == *chain).count();
+            if present < *made_rules {
+                broken
+                    .push(format!("{} of the {made_rules} rules of {chain} are gone", made_rules - present));
             }
         }
     }
     let rules = || listings.values().flat_map(|listing| &listing.rules);
     // The rules that harm are exactly those that match the gates.
     let harmful = rules().filter(|rule| rule.rule.contains("-m recent "));
+    // `None` if the counter of one of them could not be read.
     let packets = harmful.map(|rule| rule.packets).sum::<Option<u64>>();
     if rules().any(|rule| is_past(&rule.rule)) {
         broken.push("the wall clock is past the hold's end".to_owned());
@@ -71,7 +75,7 @@ pub(super) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Ev
         Ok(false) => broken.push("the kernel has no entry for a gate".to_owned()),
         Err(error) => notes.push(error.to_string()),
     }
-    let left = made.gates.left().map(|(name, left)| match left {
+    let gate_times = made.gates.left().map(|(name, left)| match left {
         Some(left) if !left.is_zero() => format!("{name} {}", Span::from(left)),
         _ => format!("{name} over"),
     });
@@ -87,14 +91,10 @@ pub(super) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Ev
     };
     let counted =
         packets.map_or_else(|| "packets not counted".to_owned(), |packets| format!("{packets} packets"));
-    let detail =
-        [format!("iptables chains {ours}* in table {}: {} rules, {counted}", decided.table, rules().count())];
-    Evidence {
-        in_force,
-        exercised,
-        count: packets,
-        detail: detail.into_iter().chain(left).chain(broken).chain(notes).collect::<Vec<_>>().join(", "),
-    }
+    let chains =
+        format!("iptables chains {ours}* in table {}: {} rules, {counted}", decided.table, rules().count());
+    let details = std::iter::once(chains).chain(gate_times).chain(broken).chain(notes);
+    Evidence { in_force, exercised, count: packets, detail: details.collect::<Vec<_>>().join(", ") }
 }
 
 /// Whether the hold's end that a rule states by the wall clock has passed. The kernel compares whole seconds, so the rule still matches
@@ -115,6 +115,6 @@ mod tests {
         assert!(!is_past(&rule(Duration::from_secs(5))));
         assert!(is_past("-m recent -m time --datestop 2001-01-01T00:00:00 -j DROP"));
         assert!(!is_past("-m recent --name fd4_x_lease -j DROP"));
-        assert_eq!(until(Duration::from_secs(40 * 365 * 86_400)), None, "rules end in 2038");
+        assert_eq!(until(Duration::from_secs(40 * 365 * 86_400)), None, "rules can name no time after 2038");
     }
 }

@@ -1,4 +1,4 @@
-//! The chains and gates of a rule, as they are tried out and as they are installed.
+//! The chains and gates of a rule, for trying them out and for installing them. Installs nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,9 +17,9 @@ use crate::{
     },
 };
 
-/// An end for rules that are only tried out: a time far from now that rules can name.
+/// The end of rules that are only tried out: a time far from now that rules can name.
 pub(super) const SOME_TIME: &str = "2037-01-01T00:00:00";
-/// The last end that a rule is given, in seconds since 1970: one hour before the last second that iptables can name.
+/// The latest end that a rule is given, in seconds since 1970: one hour before the last second that iptables can name.
 const LAST: u64 = (1 << 31) - 3_600;
 
 /// Returns the gates of rules with this action.
@@ -31,12 +31,12 @@ pub(super) fn gates(action: &Action, lease: Duration, hold: Duration) -> Vec<Gat
     gates
 }
 
-/// Calls `what` for rules with the hold's end by the wall clock, then without it if that fails, because the kernel may
-/// have no such match. That end is only the second of the two ends of the hold.
+/// Calls `make` with true, for rules that also end by the wall clock. If that fails, calls it with false, for rules without
+/// that end, because the kernel may lack the match `time`. The gates end the hold in both cases.
 pub(super) fn with_time_or_without<T>(
-    mut what: impl FnMut(bool) -> Result<T, IptablesError>,
+    mut make: impl FnMut(bool) -> Result<T, IptablesError>,
 ) -> Result<T, IptablesError> {
-    what(true).or_else(|_| what(false))
+    make(true).or_else(|_| make(false))
 }
 
 /// Returns the chains of a rule; `until` is the hold's end by the wall clock.

@@ -4,9 +4,9 @@ use firedrill_wire::{RefusalCode, api::Claim};
 
 use super::{
     super::{Unable, Wanted},
+    expressible::{check_expressible, families},
     plan::{SOME_TIME, chains, gates, with_time_or_without},
     render::Render,
-    sayable::{families, sayable},
 };
 use crate::{
     fault::net::rules::PacketRule,
@@ -32,7 +32,7 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Unab
             "install iptables, with xt_recent in the kernel, or use nftables; `firedrill doctor` says what this host has",
         ))
     };
-    sayable(rule).map_err(unable)?;
+    check_expressible(rule).map_err(unable)?;
     let families = families(rule);
     for family in &families {
         let program = host.iptables.program(*family);
@@ -41,9 +41,10 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Unab
             return Err(unable(format!("there is no {name}-restore on this host, or no {name}-save")));
         }
     }
+    // The lease is not known yet. The kernel accepts gates with any time, so the hold is used in its place.
     let gates = gates(&rule.action, ask.hold.into(), ask.hold.into());
-    let tried = with_time_or_without(|until| {
-        let until = until.then(|| SOME_TIME.to_owned());
+    let tried = with_time_or_without(|with_time| {
+        let until = with_time.then(|| SOME_TIME.to_owned());
         let chains = chains(host, &ask.id, rule, &families, &gates, until.as_deref());
         host.iptables.try_out(&ask.id, &chains).map(|()| chains)
     });
@@ -58,8 +59,8 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Unab
     let by_queue = chains.table == Table::Raw;
     let mut notes = wanted.all_notes(host, by_queue);
     notes.push(format!(
-        "engine: iptables ({flavour}): {} rules in chains {}*, jumped to from the top of table {}, which is there, empty, \
-         from now on if it was not before; lease and hold are counted in whole seconds, rounded up",
+        "engine: iptables ({flavour}): {} rules in chains {}*, with jumps to them at the top of table {}, which stays there, \
+         empty, if it did not exist before; lease and hold are counted in whole seconds, rounded up",
         chains.count(),
         chains.prefix,
         chains.table
@@ -70,7 +71,7 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Unab
     ];
     if by_queue {
         claims.push(Claim { what: "iptables-queue".to_owned(), shared: false });
-        notes.extend(of_queues(rule));
+        notes.extend(queue_notes(rule));
     }
     let decided = IptablesChains { table: chains.table, program: host.iptables.program.clone(), families };
     Ok(Prepared {
@@ -91,17 +92,17 @@ pub(super) fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Unab
     })
 }
 
-/// Returns the notes for people about faults that let packets through (queues).
-fn of_queues(rule: &PacketRule) -> Vec<String> {
+/// Returns the notes for people about faults that send packets to a queue.
+fn queue_notes(rule: &PacketRule) -> Vec<String> {
     let mut notes = vec![
-        "one fault that lets packets through can be made by iptables at a time; what its queue has let go on is not judged \
-         by later rules of table raw"
+        "iptables can make only one fault at a time that lets packets through; packets that its queue lets go on skip the \
+         later rules of table raw"
             .to_owned(),
     ];
-    if Render::leaves_out_leaving(rule) {
+    if Render::misses_forwarded_to_peers(rule) {
         notes.push(
-            "what the host forwards is not reached on its way to the peers: before it is routed nobody knows by which \
-             interface it will leave"
+            "forwarded packets are not reached on their way to the peers: table raw sees them before routing, when it is not \
+             known by which interface they will leave"
                 .to_owned(),
         );
     }

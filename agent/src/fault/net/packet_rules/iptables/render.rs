@@ -1,9 +1,14 @@
-//! Renders a harm as iptables rules. Each built-in chain gets chains of ours: one that chooses by peer, further ones
-//! that choose by the other conditions, and one that spares the exempt traffic. All of them share one chain that harms,
-//! behind the gates.
+//! Renders the rule of a fault as text for iptables. Installs nothing.
+//!
+//! Each built-in chain jumps to chains of ours, whose names end in
+//! - `i`, `o` or `f` (input, output, forward): it chooses by peer;
+//! - `is`, `id` and so on: these choose by the other conditions, for a peer at the source or at the destination;
+//! - `ij` and so on: it lets the exempt traffic pass;
+//! - `do`: it harms the rest while the gates are open. There is one such chain for all;
+//! - `p`: it separates packets for this host from forwarded ones (table raw only).
 //!
 //! Choosing takes two steps, so that the number of rules is the sum of peers and ports instead of their product. The
-//! list of spared traffic is the one from which the nftables rules are made, too.
+//! nftables rules are made from the same list of exempt traffic.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +18,7 @@ use firedrill_wire::{
 };
 use ipnet::IpNet;
 
-use super::clauses::{chunks, each};
+use super::clauses::{each_with, port_clauses};
 use crate::fault::net::rules::{Action, End, PacketRule, Selector, Spared, peer_ends, protocols, spared};
 use crate::host::{
     Host,
@@ -34,32 +39,36 @@ pub(super) struct Render<'a> {
 }
 
 impl Render<'_> {
+    /// Returns all chains of the fault, and the jumps to them.
     pub(super) fn chains(&self) -> Chains {
-        // Queues come first, in table raw, before NAT changes any address.
+        // Rules with queues are in table raw, so that they come before NAT changes any address.
         let table = if matches!(self.rule.action, Action::Queue(_)) { Table::Raw } else { Table::Filter };
         let rules = self.families.iter().map(|family| (*family, self.rules(*family, table)));
         Chains { table, prefix: prefix(self.id), rules: rules.collect::<BTreeMap<_, _>>() }
     }
 
-    /// Whether the rules miss forwarded packets on their way to the peers although the fault is about them.
-    pub(super) fn leaves_out_leaving(rule: &PacketRule) -> bool {
+    /// Whether the rules miss forwarded packets on their way to the peers although the fault is about them. Table raw sees
+    /// packets before routing, so its rules cannot ask for the interface by which a packet will leave.
+    pub(super) fn misses_forwarded_to_peers(rule: &PacketRule) -> bool {
         let Selector { direction, interfaces, user, forwarded, .. } = &rule.selector;
-        let meant = *forwarded && user.is_none() && *direction != Direction::In;
-        matches!(rule.action, Action::Queue(_)) && meant && !interfaces.is_empty()
+        let are_chosen = *forwarded && user.is_none() && *direction != Direction::In;
+        matches!(rule.action, Action::Queue(_)) && are_chosen && !interfaces.is_empty()
     }
 
-    fn name(&self, short: &str) -> String {
-        format!("{}{short}", prefix(self.id))
+    /// Returns the whole name of a chain of ours.
+    fn name(&self, ending: &str) -> String {
+        format!("{}{ending}", prefix(self.id))
     }
 
+    /// Returns the chains of one family, and the jumps to them.
     fn rules(&self, family: Family, table: Table) -> Rules {
         let mut rules = Rules::default();
         let mut hooks = Vec::new();
-        for (hook, from, short) in
+        for (hook, built_in, ending) in
             [(Hook::Input, "INPUT", "i"), (Hook::Output, "OUTPUT", "o"), (Hook::Forward, "FORWARD", "f")]
         {
-            if self.choosing(&mut rules, family, hook, short) {
-                hooks.push((hook, from, short));
+            if self.choosing(&mut rules, family, hook, ending) {
+                hooks.push((hook, built_in, ending));
             }
         }
         if hooks.is_empty() {
@@ -67,21 +76,22 @@ impl Render<'_> {
         }
         rules.chains.insert(0, (self.name("do"), self.harming(family)));
         if table == Table::Filter {
-            rules.jumps = hooks.into_iter().map(|(_, from, short)| (from, self.name(short))).collect();
+            rules.jumps =
+                hooks.into_iter().map(|(_, built_in, ending)| (built_in, self.name(ending))).collect();
             return rules;
         }
-        // In table raw, packets for this host and packets to forward come through the same built-in chain, so a chain
-        // of ours separates them.
-        let mut parting = Vec::new();
+        // In table raw, packets for this host and forwarded packets come through the same built-in chain, so a chain of ours
+        // separates them. The type UNICAST is that of addresses of other hosts; this host's own are of type LOCAL.
+        let mut separating = Vec::new();
         let has = |wanted| hooks.iter().any(|(hook, ..)| *hook == wanted);
         if has(Hook::Forward) || has(Hook::Input) {
-            let through =
+            let forwarded =
                 if has(Hook::Forward) { format!("-g {}", self.name("f")) } else { "-j RETURN".to_owned() };
-            parting.push(format!("-m addrtype --dst-type UNICAST {through}"));
+            separating.push(format!("-m addrtype --dst-type UNICAST {forwarded}"));
             if has(Hook::Input) {
-                parting.push(format!("-g {}", self.name("i")));
+                separating.push(format!("-g {}", self.name("i")));
             }
-            rules.chains.push((self.name("p"), parting));
+            rules.chains.push((self.name("p"), separating));
             rules.jumps.push(("PREROUTING", self.name("p")));
         }
         if has(Hook::Output) {
@@ -90,65 +100,72 @@ impl Render<'_> {
         rules
     }
 
-    /// Adds the chains that choose at a hook. Returns whether anything is chosen there.
-    fn choosing(&self, rules: &mut Rules, family: Family, hook: Hook, short: &str) -> bool {
+    /// Adds the chains that choose at a hook, and the chain that lets the exempt traffic pass there. Returns false, and adds
+    /// nothing, if no packet is chosen there.
+    fn choosing(&self, rules: &mut Rules, family: Family, hook: Hook, ending: &str) -> bool {
         let selector = &self.rule.selector;
         // Forwarded packets have no user on this host.
         if hook == Hook::Forward && (!selector.forwarded || selector.user.is_some()) {
             return false;
         }
         let mut ends = peer_ends(hook, selector.direction);
-        if hook == Hook::Forward && Self::leaves_out_leaving(self.rule) {
+        if hook == Hook::Forward && Self::misses_forwarded_to_peers(self.rule) {
             ends.retain(|end| *end == End::Source);
         }
         if ends.is_empty() {
             return false;
         }
-        let judge = self.name(&format!("{short}j"));
-        let mut first = Vec::new();
+        let judge = self.name(&format!("{ending}j"));
+        let mut by_peer = Vec::new();
         if let (&Action::Queue(number), Hook::Output) = (&self.rule.action, hook) {
             // Packets that the queue reinjected have been in it already.
-            first.push(format!("-m owner --uid-owner {} -j RETURN", queue::sender(number)));
+            by_peer.push(format!("-m owner --uid-owner {} -j RETURN", queue::sender(number)));
         }
         for end in &ends {
-            let (side, more) = match end {
-                End::Source => ("s", self.name(&format!("{short}s"))),
-                End::Destination => ("d", self.name(&format!("{short}d"))),
+            let (option, narrowing) = match end {
+                End::Source => ("-s", self.name(&format!("{ending}s"))),
+                End::Destination => ("-d", self.name(&format!("{ending}d"))),
             };
             let peers = self.of_family(family, &selector.peers);
             if selector.peers.is_empty() {
-                first.push(format!("-j {more}"));
+                by_peer.push(format!("-j {narrowing}"));
             }
-            first.extend(peers.map(|peer| format!("-{side} {peer} -j {more}")));
-            let narrow =
+            by_peer.extend(peers.map(|peer| format!("{option} {peer} -j {narrowing}")));
+            let rules_of_end =
                 self.narrow(family, *end).into_iter().map(|rule| format!("{rule}-g {judge}")).collect();
-            rules.chains.push((more, narrow));
+            rules.chains.push((narrowing, rules_of_end));
         }
-        rules.chains.push((self.name(short), first));
+        rules.chains.push((self.name(ending), by_peer));
         rules.chains.push((judge, self.judging(family, hook)));
         true
     }
 
-    fn of_family<'a>(&self, family: Family, all: &'a [IpNet]) -> impl Iterator<Item = &'a IpNet> + use<'a> {
-        all.iter().filter(move |network| network.addr().is_ipv4() == (family == Family::V4))
+    /// Returns the networks of one family.
+    fn of_family<'a>(
+        &self,
+        family: Family,
+        networks: &'a [IpNet],
+    ) -> impl Iterator<Item = &'a IpNet> + use<'a> {
+        networks.iter().filter(move |network| network.addr().is_ipv4() == (family == Family::V4))
     }
 
-    /// Returns the conditions other than the peers, as one or more beginnings of rules. Each is empty or ends in a
-    /// space.
+    /// Returns the conditions other than the peers, as the beginnings of one or more rules. `end` is the end at which the
+    /// peer is. Each beginning is empty or ends in a space.
     fn narrow(&self, family: Family, end: End) -> Vec<String> {
         let Selector { local_ports, remote_ports, interfaces, user, connections, .. } = &self.rule.selector;
         let opening = *connections == Some(Connections::New);
-        let (of_peer, of_host, by) = match end {
+        let (peer_ports, host_ports, interface) = match end {
             End::Source => ("--sports", "--dports", "-i"),
             End::Destination => ("--dports", "--sports", "-o"),
         };
         let protocol =
             |number: &Option<u8>| number.map_or_else(String::new, |number| format!("-p {number} "));
-        let mut all: Vec<_> = protocols(&self.rule.selector, family).iter().map(protocol).collect();
-        all = each(all, &chunks(remote_ports, of_peer));
-        all = each(all, &chunks(local_ports, of_host));
-        all = each(all, &interfaces.iter().map(|name| format!("{by} {name} ")).collect::<Vec<_>>());
-        for rule in &mut all {
+        let mut rules: Vec<_> = protocols(&self.rule.selector, family).iter().map(protocol).collect();
+        rules = each_with(rules, &port_clauses(remote_ports, peer_ports));
+        rules = each_with(rules, &port_clauses(local_ports, host_ports));
+        let interfaces: Vec<_> = interfaces.iter().map(|name| format!("{interface} {name} ")).collect();
+        rules = each_with(rules, &interfaces);
+        for rule in &mut rules {
             if opening {
                 rule.push_str("-m tcp --tcp-flags SYN,ACK SYN ");
             }
@@ -159,11 +176,11 @@ impl Render<'_> {
                 rule.push_str("-m conntrack --ctdir REPLY ");
             }
         }
-        all
+        rules
     }
 
-    /// Returns the rules of the chain that spares: first those for the exempt traffic, then the jump to the chain that
-    /// harms.
+    /// Returns the rules of the chain `j` of a hook: first those that let the exempt traffic pass, then the jump to the chain
+    /// that harms.
     fn judging(&self, family: Family, hook: Hook) -> Vec<String> {
         let (interface, own, peer) = match hook {
             Hook::Output | Hook::Egress => ("-o", "--sport", "--dport"),
@@ -176,15 +193,15 @@ impl Render<'_> {
         };
         let v4 = family == Family::V4;
         let mut rules = Vec::new();
-        for one in spared(self.host, hook, self.rule.loopback) {
-            match one {
+        for spared in spared(self.host, hook, self.rule.loopback) {
+            match spared {
                 Spared::Loopback => rules.push(format!("{interface} lo")),
                 Spared::Peer(address) if address.is_ipv4() == v4 => {
                     rules.extend(sides.iter().map(|side| format!("{side} {address}")));
                 }
                 Spared::OwnPort(port) => rules.push(format!("-p tcp -m tcp {own} {port}")),
                 Spared::PeerPort(port) => rules.push(format!("-p tcp -m tcp {peer} {port}")),
-                Spared::Udp(of, first, last) if of == family => {
+                Spared::Udp(of_family, first, last) if of_family == family => {
                     rules.push(format!("-p udp -m udp --dport {first}:{last}"));
                 }
                 Spared::Icmp6(first, last) if !v4 => rules
@@ -213,20 +230,21 @@ impl Render<'_> {
         match self.rule.action {
             Action::Drop => vec![format!("{open}-j DROP")],
             Action::Reject => {
-                let told = match family {
+                // ICMP "port unreachable".
+                let unreachable = match family {
                     Family::V4 => "-p icmp -m icmp --icmp-type 3/3",
                     Family::V6 => "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4",
                 };
                 vec![
-                    // The rejecting answers themselves must pass, or the sender would never be told.
+                    // The kernel's own rejecting answers must pass, because they tell the sender of the rejection.
                     "-p tcp -m tcp --tcp-flags RST RST -j RETURN".to_owned(),
-                    format!("{told} -j RETURN"),
+                    format!("{unreachable} -j RETURN"),
                     format!("-p tcp {open}-j REJECT --reject-with tcp-reset"),
                     format!("{open}-j REJECT"),
                 ]
             }
             Action::Queue(number) => vec![format!("{open}-j NFQUEUE --queue-num {number} --queue-bypass")],
-            // [`super::sayable`] has refused this already.
+            // [`super::expressible`] has refused this already.
             Action::Line(_) => Vec::new(),
         }
     }

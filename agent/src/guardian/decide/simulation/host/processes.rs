@@ -1,4 +1,5 @@
-//! A check of each process: it decides by what the host shows, as the real process does, and acts on the host.
+//! The checks of each simulated process. A process reads the state of the simulated host, decides with the code of the real
+//! process, and acts on the host.
 
 use super::{
     super::super::{
@@ -51,6 +52,7 @@ impl Host {
         }
     }
 
+    /// Ends the guardian's watch: kills the worker and gives the helper its order.
     fn finish(&mut self, end: End) {
         self.kill(Who::Worker);
         self.page.order = Some(end.order());
@@ -142,13 +144,13 @@ impl Host {
         }
     }
 
-    /// Begins an undo. Nobody else may still undo, now or later.
+    /// Begins an undo by this process. Panics if another process undoes, too, or may still do so later.
     fn heal(&mut self, who: Who, code: i32) {
         for other in Who::ALL.into_iter().filter(|other| *other != who) {
             let may_undo = match &self.process(other).role {
                 Role::Working { .. } | Role::Healing { .. } => true,
                 Role::Helping(_) | Role::LetLeave(_) => true,
-                // It waits for the helper, and kills it before it undoes.
+                // A guardian waits for the helper, and kills it before it undoes.
                 Role::Watching(_) | Role::Awaiting(_) => false,
             };
             assert!(

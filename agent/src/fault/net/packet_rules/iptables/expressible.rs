@@ -1,4 +1,4 @@
-//! The rules that iptables can express, and the address families that a rule is about.
+//! Decides whether iptables can express a rule, and of which address families the rule is. Reads only.
 
 use std::fs;
 
@@ -9,8 +9,12 @@ use crate::{
     host::nft::expr::Family,
 };
 
-/// Checks that iptables rules can express a rule; the error says why they cannot.
-pub(super) fn sayable(rule: &PacketRule) -> Result<(), String> {
+/// Checks that iptables can express a rule.
+///
+/// # Errors
+/// The reason why it cannot.
+pub(super) fn check_expressible(rule: &PacketRule) -> Result<(), String> {
+    // All fields are named, so that this does not compile with a new field that it does not handle.
     let Selector {
         peers,
         local_ports: _,
@@ -20,14 +24,14 @@ pub(super) fn sayable(rule: &PacketRule) -> Result<(), String> {
         interfaces,
         user: _,
         service,
-        again: _,
+        reinjected: _,
         flows,
         connections: _,
         followed: _,
         forwarded: _,
     } = &rule.selector;
     if matches!(rule.action, Action::Line(_)) {
-        return Err("packets of several faults cannot be sent through lines of the kernel".to_owned());
+        return Err("packets cannot be redirected to an ifb".to_owned());
     }
     let most = peers.len().max(rule.except.len());
     if most > Engine::IPTABLES_PEERS {
@@ -41,27 +45,28 @@ pub(super) fn sayable(rule: &PacketRule) -> Result<(), String> {
         return Err("a share of the flows needs nftables: iptables draws anew for each packet".to_owned());
     }
     // Rules are text, so only names without special characters can stand in them.
-    let plain = |name: &String| {
+    let is_plain = |name: &String| {
         name.starts_with(|first: char| first.is_ascii_alphanumeric())
-            && name.chars().all(|one| one.is_ascii_alphanumeric() || "._-@".contains(one))
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-@".contains(letter))
     };
-    match interfaces.iter().find(|name| !plain(name)) {
-        Some(odd) => Err(format!("an interface of the name {odd:?} cannot stand in a rule")),
+    match interfaces.iter().find(|name| !is_plain(name)) {
+        Some(special) => Err(format!("an interface of the name {special:?} cannot stand in a rule")),
         None => Ok(()),
     }
 }
 
-/// Returns the address families that the fault is about: those of the peers, or all that the host has.
+/// Returns the address families that the fault is about: those of the peers, or all that the host has if the fault is about
+/// all peers.
 pub(super) fn families(rule: &PacketRule) -> Vec<Family> {
-    let all = rule.selector.peers.is_empty();
-    let named = |v4: bool| rule.selector.peers.iter().any(|peer| peer.addr().is_ipv4() == v4);
+    let peers = &rule.selector.peers;
+    // A name among the peers may get addresses of the other family later.
+    let may_be_any = peers.is_empty() || rule.selector.followed;
     let has_v6 = || fs::read_to_string("/proc/thread-self/net/if_inet6").is_ok_and(|text| !text.is_empty());
     let mut families = Vec::new();
-    if all || rule.selector.followed || named(true) {
+    if may_be_any || peers.iter().any(|peer| peer.addr().is_ipv4()) {
         families.push(Family::V4);
     }
-    // A name may get addresses of the other family later.
-    if named(false) || (all || rule.selector.followed) && has_v6() {
+    if (may_be_any && has_v6()) || peers.iter().any(|peer| peer.addr().is_ipv6()) {
         families.push(Family::V6);
     }
     families
