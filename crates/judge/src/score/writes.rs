@@ -37,7 +37,7 @@ pub(super) fn judge(
         return unknown("its records were not read back after the recovery".to_owned());
     };
     // The last one: a baseline may be measured again.
-    let Some(before) = at(Moment::Before).last() else {
+    let Some(before) = at(Moment::Before).next_back() else {
         return unknown("its records were not read back before the fault".to_owned());
     };
     let Some(before) = before.counts else {

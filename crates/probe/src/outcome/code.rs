@@ -41,8 +41,8 @@ impl Cause {
         match self {
             Self::Status(status) => u32::from(status),
             Self::Store(Told::Sql(code)) => of_sql(code).map_or(OTHER, |number| SQL + number),
-            Self::Store(told) => place(ALL, told).map_or(OTHER, |at| TOLD + at),
-            other => place(PLAIN, other).map_or(OTHER, |at| WORDS + at),
+            Self::Store(told) => place(ALL, &told).map_or(OTHER, |at| TOLD + at),
+            other => place(PLAIN, &other).map_or(OTHER, |at| WORDS + at),
         }
     }
 
@@ -66,8 +66,8 @@ impl Cause {
     }
 }
 
-fn place<T: PartialEq>(all: &[T], one: T) -> Option<u32> {
-    u32::try_from(all.iter().position(|other| *other == one)?).ok()
+fn place<T: PartialEq>(all: &[T], one: &T) -> Option<u32> {
+    u32::try_from(all.iter().position(|other| other == one)?).ok()
 }
 
 /// Reads five letters and digits as a number.
