@@ -107,6 +107,7 @@ mod phases;
 mod probe_specs;
 mod program;
 mod proofs;
+mod read_backs;
 mod recorder;
 mod salvage;
 pub mod screen;
@@ -276,7 +277,7 @@ async fn whole(
     if let Err(why) = room_for((&run.facts, &run.peers), &mut run.recorder, 0).await? {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
-    if let Err(why) = run.vantages.start(&run.facts, &run.peers, &run.tasks).await {
+    if let Err(why) = run.vantages.start(&run.facts, &run.peers, &run.tasks, &run.approvals.folder).await {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     if let Err(why) = run.host_logs.start(&run.facts, &run.peers, &run.tasks).await {

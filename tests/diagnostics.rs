@@ -56,6 +56,7 @@ golden! {
     logs: "tests/wrong/logs.toml", None;
     steps: "tests/wrong/steps.toml", None;
     leaders: "tests/wrong/leader.toml", None;
+    writes: "tests/wrong/writes.toml", None;
     times: "tests/wrong/times.toml", None;
     params: "tests/wrong/params.toml", None;
     blast_radius: "tests/wrong/blast.toml", FLEET;

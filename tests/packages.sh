@@ -7,7 +7,7 @@
 #                                  smtp (a mail server for the tests of crates/notify, from the registry of Python packages),
 #                                  fuzz (schemathesis for tests/serve, from the registry of Python packages),
 #                                  runit (agent/tests with a real runsv), man (groff for tests/man.rs),
-#                                  stores (PostgreSQL, MariaDB and Redis for the tests of crates/stores),
+#                                  stores (PostgreSQL, MariaDB, Redis and etcd for the tests of crates/stores),
 #                                  store-STORE (the programs of scenarios/stores/STORE)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
@@ -42,6 +42,7 @@ for recipe in "$@"; do
         has mariadbd || need+=(mariadb-server)
         has redis-server || need+=(redis-server)
         has redis-sentinel || need+=(redis-sentinel)
+        has etcd || need+=(etcd-server)
         ;;
     store-haproxy) has haproxy || need+=(haproxy) ;;
     store-etcd)

@@ -42,7 +42,7 @@ fn probes(url: &str, more: &str) -> StartProbes {
     let text =
         format!(r#"{{"name":"p","rate":20.0,"timeout":"1s","kind":{{"http":{{"url":"{url}"{more}}}}}}}"#);
     let spec: ProbeSpec = serde_json::from_str(&text).unwrap();
-    StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None }
+    StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None, vantage: None }
 }
 
 fn to_host(host: &str) -> Exchange {

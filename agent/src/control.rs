@@ -12,6 +12,7 @@ use firedrill_wire::{
     journal::AgentEvent,
     logs::{LogBin, StartLogs},
     probe::Bin,
+    writes::ReadBacks,
 };
 
 pub use crate::caller::{Caller, Certificate, Trusted};
@@ -86,6 +87,11 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// The host's policy or a halt refuses it, or a probe is impossible.
     fn start_probes(&self, caller: &Caller, run: &RunId, start: &StartProbes) -> Result<(), Problem>;
+    /// Compares what probes of a run wrote with what is in their stores; blocks until all stores were read twice.
+    ///
+    /// # Errors
+    /// The run has no probes here, or belongs to another person.
+    fn read_back(&self, caller: &Caller, run: &RunId) -> Result<ReadBacks, Problem>;
     /// Tries out a network path with a few packets. Blocks until all answers have come or their time is over.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ pub mod path_check;
 pub mod policy;
 pub mod prober;
 mod programs;
+mod records;
 mod sched;
 pub mod secrets;
 pub mod serve;

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use firedrill_probe::{Running, Spool, Stores, start_on};
+use firedrill_probe::{Running, Spool, Stores, start_on, writes::Reader};
 use firedrill_wire::{
     RefusalCode, RunId,
     api::{Problem, StartProbes},
@@ -127,13 +127,20 @@ impl Prober for Probes {
     }
 
     fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem> {
-        let runs = self.runs();
-        let Some(known) = runs.iter().find(|known| known.run == *run) else {
-            let hint = "the agent was restarted, or other runs came since";
-            return Err(refuse(RefusalCode::UnknownRun, format!("run {run} has no probes here"), hint));
-        };
-        Ok(Box::pin(known.running.spool.feed(after)))
+        Ok(Box::pin(known(&self.runs(), run)?.running.spool.feed(after)))
     }
+
+    fn readers(&self, run: &RunId) -> Result<Vec<Reader>, Problem> {
+        Ok(known(&self.runs(), run)?.running.readers().to_vec())
+    }
+}
+
+/// Returns the probes of a run.
+fn known<'r>(runs: &'r VecDeque<OfRun>, run: &RunId) -> Result<&'r OfRun, Problem> {
+    runs.iter().find(|known| known.run == *run).ok_or_else(|| {
+        let hint = "the agent was restarted, or other runs came since";
+        refuse(RefusalCode::UnknownRun, format!("run {run} has no probes here"), hint)
+    })
 }
 
 /// Returns the refusal if the maximum number of runs has active probes.
@@ -172,7 +179,8 @@ mod tests {
             most_rate: 100,
             says: "policy.max_probe_rate in agent.toml says so".to_owned(),
         };
-        let ask = StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None };
+        let ask =
+            StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None, vantage: None };
         let caller = Caller {
             name: name.to_owned(),
             team: None,

@@ -5,7 +5,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use firedrill_probe::{Reads, Stores};
+use firedrill_probe::{Reads, Stores, writes::Reader};
 use firedrill_wire::{
     Fault, RunId,
     api::{Doctor, Finding, Problem, StartProbes},
@@ -155,4 +155,9 @@ pub trait Prober: Send + Sync {
     /// # Errors
     /// The run has no probes on this host.
     fn bins(&self, run: &RunId, after: u64) -> Result<Feed<Bin>, Problem>;
+    /// Returns the comparisons of what the run's probes wrote with what is in their stores.
+    ///
+    /// # Errors
+    /// The run has no probes here.
+    fn readers(&self, run: &RunId) -> Result<Vec<Reader>, Problem>;
 }

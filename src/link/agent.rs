@@ -12,6 +12,7 @@ use firedrill_wire::{
     exchange::{Exchange, Exchanged},
     logs::StartLogs,
     text::{self, Breaks, TEXT_MOST, cleaned},
+    writes::ReadBacks,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, Response, body::Incoming, header};
@@ -34,6 +35,8 @@ const UNDO: Duration = Duration::from_secs(130);
 const UNDO_AGAIN: u32 = 3;
 /// Time-out of a comparison of the host with its snapshot.
 const COMPARE: Duration = Duration::from_secs(60);
+/// Time-out of a comparison of write records with their stores: two passes of a minute, and the time between.
+const READ_BACK: Duration = Duration::from_secs(150);
 /// Maximum size of an answer, in bytes.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -204,6 +207,15 @@ impl Agent {
     pub async fn start_probes(&self, run: &RunId, start: &StartProbes) -> Result<(), LinkError> {
         let Empty {} = self.tell(Call::post("start probes", of_run(run, "probes")).harming(), start).await?;
         Ok(())
+    }
+
+    /// Compares what probes of the run wrote with what is in their stores; waits for that.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn read_back(&self, run: &RunId) -> Result<ReadBacks, LinkError> {
+        let call = Call::post("read back", of_run(run, "read-back")).within(READ_BACK).harming();
+        self.tell(call, &serde_json::json!({})).await
     }
 
     /// Stops probes; their measurements can still be read.

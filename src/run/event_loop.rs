@@ -19,6 +19,7 @@ use super::{
     input::Input,
     parts::Run,
     peers::Back,
+    read_backs::ReadBackAnswer,
     stop::Stop,
     wish::{Reply, Wants, Wish},
 };
@@ -116,6 +117,7 @@ impl Run {
             Input::Agent { host, event } => self.take_event(host, event),
             Input::Bin { vantage, bin } => self.take_bin(vantage, bin),
             Input::Exchanged(event) | Input::AlertSeen(event) => self.recorder.write(*event),
+            Input::ReadBack(answer) => self.take_read_back(*answer),
             Input::Sampled(event) => {
                 self.guards.sampled(&event);
                 self.recorder.write(*event)
@@ -251,6 +253,20 @@ impl Run {
         };
         self.guards.measured(&vantage, start_us, &bin);
         self.recorder.measured(vantage, start_us, bin)
+    }
+
+    fn take_read_back(&mut self, answer: ReadBackAnswer) -> Result<(), RunError> {
+        let ReadBackAnswer { asked, answer } = answer;
+        // Nobody waits for it any longer.
+        if !self.vantages.has_read_back(&asked) {
+            return Ok(());
+        }
+        let own = asked.vantage == COORDINATOR;
+        let boots = self.peers.boots(&asked.vantage);
+        let clock = self.facts.clock;
+        let at_us =
+            |boot_id: &str, us| if own { Some(clock.from_boot(us)) } else { boots?.at_us(boot_id, us) };
+        asked.answered(answer, at_us).into_iter().try_for_each(|event| self.recorder.write(event))
     }
 
     /// Takes a bin of a host's log. If the clock of its boot was not measured yet, the bin waits for that.

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{
     program::End,
+    read_backs::ReadBackAnswer,
     wish::{Reply, Wish},
 };
 use crate::{
@@ -28,6 +29,8 @@ pub(crate) enum Input {
     Bin { vantage: String, bin: Bin },
     /// Packets were exchanged, or the exchange failed.
     Exchanged(Box<Event>),
+    /// A vantage read back the records that it wrote, or could not.
+    ReadBack(Box<ReadBackAnswer>),
     /// A source answered a question, or did not.
     Sampled(Box<Event>),
     /// A source was asked whether an alert is firing.

@@ -17,4 +17,5 @@ mod baseline_judge;
 mod exchange;
 mod fault;
 mod questions;
+mod read_back;
 mod settle;

@@ -6,7 +6,11 @@ use firedrill_wire::{RunId, Span, api::StartProbes, probe::ProbeSpec};
 
 use super::tracked::UNDO_MOST;
 use super::wish::PAUSES_MOST;
-use crate::plan::{Plan, model::Step, select::arrivals_key};
+use crate::plan::{
+    Plan,
+    model::{Goal, Step},
+    select::arrivals_key,
+};
 
 /// Returns the probes of each vantage.
 pub(super) fn specs<'p>(plan: &'p Plan, run: &RunId) -> BTreeMap<&'p str, Vec<ProbeSpec>> {
@@ -32,14 +36,19 @@ pub(super) fn specs<'p>(plan: &'p Plan, run: &RunId) -> BTreeMap<&'p str, Vec<Pr
 /// time-outs.
 const AROUND: Span = Span::secs(30);
 
+/// Time in which an attack's writes are read back, before the fault and after the recovery.
+const READING: Span = Span::secs(320);
+
 /// Returns the time after which probes on agents stop by themselves. It is longer than any run of the plan: twice the maximum duration of
-/// all attacks, each with the longest start and undo, and the steps, pauses and approvals. It is at most the agents' limit.
+/// all attacks, each with the longest start, read-backs and undo, and the steps, pauses and approvals. It is at most the agents' limit.
 pub(super) fn at_most(plan: &Plan) -> Span {
     let slowest = plan.slowest();
     // The newest samples are waited for in the baseline and after the recovery.
     let overdue = plan.metrics.iter().map(|metric| metric.overdue_after(plan.timeout_of(metric)));
     let samples = overdue.max().unwrap_or_default();
-    let around = AROUND + slowest + slowest + samples + samples + plan.lease + UNDO_MOST;
+    let writes = plan.objectives.iter().any(|one| matches!(one.goal, Goal::LostWrites(_)));
+    let reading = if writes { READING } else { Span::ZERO };
+    let around = reading + AROUND + slowest + slowest + samples + samples + plan.lease + UNDO_MOST;
     let attacks: Span = plan
         .turns()
         .map(|(_, attack)| {

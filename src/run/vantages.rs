@@ -1,10 +1,21 @@
 //! The vantages of a run: starts and stops the probes, in this process and on agents, and records which vantages have not ended yet. Never
 //! judges a measurement.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use firedrill_probe::{Anything, Running, Spool, start_on};
-use firedrill_wire::{RunId, api::StartProbes};
+use firedrill_probe::{
+    Keeping, Running, Spool, start_on,
+    writes::{Place, Reader},
+};
+use firedrill_wire::{
+    RunId,
+    api::StartProbes,
+    writes::{Author, ReadBack},
+};
 use futures_util::{StreamExt as _, future::join_all};
 use tokio_util::sync::CancellationToken;
 
@@ -14,10 +25,29 @@ use super::{
     input::Input,
     peers::Peers,
     probe_specs::{at_most, specs},
+    read_backs::{ReadBackAnswer, ReadBackAsked},
     tasks::Tasks,
     watchers,
 };
 use crate::{link::Agent, plan::model::COORDINATOR, stores};
+
+/// Time in which an agent that does not answer is asked again: one that was restarted gets its probes anew.
+const ASKED_AGAIN: Duration = Duration::from_secs(20);
+
+/// Time between two such questions.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
+
+/// Has an agent read back. Asks again while it cannot: what an answer that got lost told as lost, the next one counts, too.
+async fn from_agent(agent: &Agent, run: &RunId) -> Result<Vec<ReadBack>, String> {
+    let begun = Instant::now();
+    loop {
+        match agent.read_back(run).await {
+            Ok(read) => return Ok(read.all),
+            Err(why) if begun.elapsed() > ASKED_AGAIN => return Err(why.to_string()),
+            Err(_) => tokio::time::sleep(ASKED_EVERY).await,
+        }
+    }
+}
 
 /// The vantages of a run.
 #[derive(Default)]
@@ -28,6 +58,8 @@ pub(super) struct Vantages {
     probing: CancellationToken,
     /// The probes that run in the coordinator.
     local: Option<Running>,
+    /// Vantages that are reading back what they wrote.
+    reading_back: BTreeMap<String, ReadBackAsked>,
 }
 
 impl Drop for Vantages {
@@ -38,17 +70,28 @@ impl Drop for Vantages {
 }
 
 impl Vantages {
-    /// Starts all probes.
+    /// Starts all probes. Write records of the coordinator lie in the run's folder.
     ///
     /// # Errors
     /// Some vantages cannot measure; the error names each. Then no attack runs.
-    pub(super) async fn start(&mut self, facts: &Facts, peers: &Peers, tasks: &Tasks) -> Result<(), String> {
+    pub(super) async fn start(
+        &mut self,
+        facts: &Facts,
+        peers: &Peers,
+        tasks: &Tasks,
+        folder: &Path,
+    ) -> Result<(), String> {
         let (plan, longest) = (&facts.plan, at_most(&facts.plan));
         let mut specs = specs(plan, &facts.id);
         let own = specs.remove(COORDINATOR).unwrap_or_default();
         let calls = specs.into_iter().filter_map(|(name, probes)| {
             let agent = peers.agent(name)?.clone();
-            let start = StartProbes { probes, at_most: longest, environment: plan.environment.clone() };
+            let start = StartProbes {
+                probes,
+                at_most: longest,
+                environment: plan.environment.clone(),
+                vantage: Some(name.to_owned()),
+            };
             Some(async move { (name, agent.start_probes(&facts.id, &start).await, agent, start) })
         });
         let calls: Vec<_> = calls.collect();
@@ -65,7 +108,9 @@ impl Vantages {
             }
         }
         if failed.is_empty() && !own.is_empty() {
-            match start_on(Spool::new(), own, longest.0, &Anything, stores::clients()) {
+            let author = Author { run: facts.id.clone(), vantage: COORDINATOR.to_owned() };
+            let place = Place { folder: folder.join("record"), author };
+            match start_on(Spool::new(), own, longest.0, &Keeping(place), stores::clients()) {
                 Ok(running) => self.follow_local(running, tasks),
                 Err(error) => failed.push(format!("the coordinator cannot measure: {error}")),
             }
@@ -76,6 +121,45 @@ impl Vantages {
         self.probing.cancel();
         self.stop_remote(facts, peers).await;
         Err(failed.join("; "))
+    }
+
+    /// Has a vantage read back what its probes wrote.
+    pub(super) fn read_back(&mut self, asked: ReadBackAsked, facts: &Facts, peers: &Peers, tasks: &Tasks) {
+        let (run, mail) = (facts.id.clone(), tasks.clone());
+        let agent = peers.agent(&asked.vantage).cloned();
+        let own = (asked.vantage == COORDINATOR)
+            .then(|| self.local.as_ref().map_or_else(Vec::new, |own| own.readers().to_vec()));
+        self.reading_back.insert(asked.vantage.clone(), asked.clone());
+        tasks.spawn(async move {
+            let answer = match (own, agent) {
+                (Some(readers), _) => {
+                    let read = tokio::task::spawn_blocking(move || Reader::all(&readers)).await;
+                    read.map_err(|why| why.to_string()).and_then(|read| read.map_err(|why| why.to_string()))
+                }
+                (None, Some(agent)) => from_agent(&agent, &run).await,
+                (None, None) => Err("it was not reached".to_owned()),
+            };
+            mail.send(Input::ReadBack(Box::new(ReadBackAnswer { asked, answer })));
+        });
+    }
+
+    /// A vantage has answered. Returns whether its answer is waited for.
+    pub(super) fn has_read_back(&mut self, asked: &ReadBackAsked) -> bool {
+        let waits = self.reading_back.get(&asked.vantage) == Some(asked);
+        if waits {
+            self.reading_back.remove(&asked.vantage);
+        }
+        waits
+    }
+
+    /// Whether vantages are reading back.
+    pub(super) fn is_reading_back(&self) -> bool {
+        !self.reading_back.is_empty()
+    }
+
+    /// Waits for no answer any longer. Returns the questions without one.
+    pub(super) fn stop_reading_back(&mut self) -> Vec<ReadBackAsked> {
+        std::mem::take(&mut self.reading_back).into_values().collect()
     }
 
     /// Starts a task that sends the measurements of the coordinator's own probes to the inbox.

@@ -287,7 +287,7 @@ pub(crate) fn exchange() -> Exchange {
 }
 
 pub(crate) fn probes() -> StartProbes {
-    StartProbes { probes: Vec::new(), at_most: Span::secs(60), environment: None }
+    StartProbes { probes: Vec::new(), at_most: Span::secs(60), environment: None, vantage: None }
 }
 
 pub(crate) fn event(seq: u64) -> AgentEvent {

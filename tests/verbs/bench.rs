@@ -277,7 +277,7 @@ pub(crate) fn programs(names: &[&str]) -> bool {
     if !missing.is_empty() {
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: this machine has no {} (tests/packages.sh metrics)",
+            "skipped: this machine has no {} (tests/packages.sh metrics stores)",
             missing.join(", ")
         );
     }

@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// Sends a wish to a run, as ann.
-fn tell(bench: &Bench, wish: &[&str], run: &Path) -> Output {
+pub(crate) fn tell(bench: &Bench, wish: &[&str], run: &Path) -> Output {
     let run = run.file_name().unwrap().to_str().unwrap();
     bench.firedrill(&[wish, &[run, "--by", "ann"]].concat()).output().unwrap()
 }
 
 /// Waits until the log of a run has a text, and returns the log.
-fn until(bench: &Bench, run: &Path, text: &str) -> String {
+pub(crate) fn until(bench: &Bench, run: &Path, text: &str) -> String {
     until_so(bench, run, text, |log| log.contains(text))
 }
 
@@ -42,7 +42,7 @@ fn until_so(bench: &Bench, run: &Path, wanted: &str, is_so: impl Fn(&str) -> boo
 }
 
 /// Returns the names of the records, and of phases and attacks beside them.
-fn records(log: &str) -> Vec<String> {
+pub(crate) fn records(log: &str) -> Vec<String> {
     let record = |line: &str| {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
         let (event, phase) = (record["event"].as_str().unwrap(), record["phase"].as_str());

@@ -15,6 +15,7 @@ mod halt_from_page;
 mod kinds;
 mod leader;
 mod logs;
+mod lost;
 mod metrics;
 mod notify;
 #[path = "../common/output.rs"]

@@ -97,6 +97,7 @@ fn could_harm_or_heal<'p>(method: &Method, path: &'p str) -> Option<(&'static st
         ["runs", run, "arm"] if post => ("arm", Some(run)),
         ["runs", run, "renew"] if post => ("renew", Some(run)),
         ["runs", run, "exchange"] if post => ("exchange", Some(run)),
+        ["runs", run, "read-back"] if post => ("read-back", Some(run)),
         ["runs", run, "probes"] if post => ("probes", Some(run)),
         ["runs", run, "logs"] if post => ("logs", Some(run)),
         ["runs", run, "logs"] if *method == Method::DELETE => ("stop-logs", Some(run)),

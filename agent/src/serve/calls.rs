@@ -13,6 +13,7 @@ use firedrill_wire::api::{
 };
 use firedrill_wire::exchange::{Exchange, Exchanged};
 use firedrill_wire::logs::StartLogs;
+use firedrill_wire::writes::ReadBacks;
 use serde_json::{Map, Value};
 
 use super::{
@@ -132,6 +133,18 @@ pub(super) async fn start_probes(
     let work = move || app.harm(&caller, || app.control.start_probes(&caller, &run, &start));
     turn.run("probes", work).await??;
     Ok((for_audit, Empty::default()))
+}
+
+/// Needs the right to harm, because it asks stores with the secrets of this host. It has the lane of exchanges, because it may wait long.
+pub(super) async fn read_back(
+    State(app): Shared,
+    Harm(caller): Harm,
+    Run(run): Run,
+    body: Body,
+) -> Answer<ReadBacks> {
+    bytes(body, SMALL).await?;
+    let turn = app.lanes.exchange("read-back").await?;
+    Ok(Json(turn.run("read-back", move || app.control.read_back(&caller, &run)).await??))
 }
 
 pub(super) async fn stop_probes(State(app): Shared, _: Look, Run(run): Run) -> Result<Empty, Refusal> {

@@ -30,6 +30,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/runs/{run}/arm", post(calls::arm))
         .route("/v1/runs/{run}/renew", post(calls::renew))
         .route("/v1/runs/{run}/probes", post(calls::start_probes).delete(calls::stop_probes))
+        .route("/v1/runs/{run}/read-back", post(calls::read_back))
         .route("/v1/runs/{run}/bins", get(stream::bins))
         .route("/v1/runs/{run}/logs", post(calls::start_logs).delete(calls::stop_logs))
         .route("/v1/runs/{run}/log-bins", get(stream::log_bins))

@@ -11,6 +11,7 @@ use firedrill_wire::{
     journal::{AgentEvent, HealReason, State, What},
     logs::{LogBin, StartLogs},
     probe::Bin,
+    writes::ReadBacks,
 };
 
 use super::{Supervisor, core::Core, event_stream, recover::tell_swept, state::Entry, stray::Verdict};
@@ -108,6 +109,10 @@ impl Control for Supervisor {
 
     fn start_probes(&self, caller: &Caller, run: &RunId, start: &StartProbes) -> Result<(), Problem> {
         self.0.start_probes(caller, run, start)
+    }
+
+    fn read_back(&self, caller: &Caller, run: &RunId) -> Result<ReadBacks, Problem> {
+        self.0.read_back(caller, run)
     }
 
     fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem> {

@@ -3,12 +3,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use firedrill_probe::writes::Reader;
 use firedrill_wire::{
     InjectionId, RefusalCode, RunId,
     api::{Claim, Problem, StartProbes},
     exchange::{Exchange, Exchanged},
     journal::{State, What},
     logs::StartLogs,
+    writes::ReadBacks,
 };
 
 use super::{
@@ -26,6 +28,7 @@ use crate::{
     path_check,
     policy::{Act, Question},
     programs::{Granted, Programs},
+    records::OfRun,
     secrets::AllOf,
     service,
     wiring::Allowance,
@@ -188,8 +191,9 @@ impl Core {
             }
         }
         let secrets = AllOf(rules.iter().map(|rules| &rules.secrets).collect());
+        let reads = Granted { secrets, programs };
         let allowance = Allowance {
-            reads: &Granted { secrets, programs },
+            reads: &OfRun::new(&reads, &self.config.paths.state, &self.config.host, run, start),
             most_rate: rules.iter().map(|rules| rules.policy.max_probe_rate).min().unwrap_or(0),
             says: format!("policy.max_probe_rate in {} says so", self.policy_file().display()),
         };
@@ -198,6 +202,16 @@ impl Core {
         self.prober.start(run, caller, start, &allowance)?;
         // Checked again: a halt that came meanwhile may have found no probes to stop.
         check_accepts_harm(&lock(&self.state)).inspect_err(|_| self.prober.stop(run))
+    }
+
+    /// Needs no policy: only what a permitted probe wrote is read, also after a halt, which stops probes and not their judgement.
+    pub(super) fn read_back(&self, caller: &Caller, run: &RunId) -> Result<ReadBacks, Problem> {
+        self.check_owner(run, caller)?;
+        let all = Reader::all(&self.prober.readers(run)?).map_err(|why| {
+            let title = format!("cannot read back what probes of run {run} wrote: {why}");
+            refuse(RefusalCode::Bug, title, "look at the agent's log")
+        })?;
+        Ok(ReadBacks { all })
     }
 
     /// Starts to read the logs of a run.

@@ -24,7 +24,10 @@ use firedrill_agent::{
     wiring::{Allowance, Compared, Prober, Snapshot, Wiring},
 };
 use firedrill_approval::{Opened, Statement};
-use firedrill_probe::clock::{boot_id, boot_us};
+use firedrill_probe::{
+    clock::{boot_id, boot_us},
+    writes::Reader,
+};
 use firedrill_wire::{
     Fault, RefusalCode, RunId, Span,
     api::{About, Arm, ArmOne, Claim, Means, Prepare, PrepareOne, Prepared as Answer, Problem, StartProbes},
@@ -246,6 +249,9 @@ impl Prober for NoProbes {
     fn bins(&self, run: &RunId, _: u64) -> Result<Feed<Bin>, Problem> {
         Err(refuse(RefusalCode::UnknownRun, format!("{run}"), ""))
     }
+    fn readers(&self, run: &RunId) -> Result<Vec<Reader>, Problem> {
+        Err(refuse(RefusalCode::UnknownRun, format!("{run}"), ""))
+    }
 }
 
 /// Returns the text of a configuration with short pauses, whose paths are in `dir`. `more` is appended.
@@ -359,7 +365,7 @@ pub(crate) fn ready(answer: firedrill_wire::api::PrepareAnswer) -> Vec<(String, 
 pub(crate) fn probes() -> StartProbes {
     let text = r#"{"name":"p","rate":1.0,"timeout":"1s","kind":{"http":{"url":"http://127.0.0.1:9/"}}}"#;
     let probes = vec![serde_json::from_str(text).unwrap()];
-    StartProbes { probes, at_most: Span::secs(60), environment: None }
+    StartProbes { probes, at_most: Span::secs(60), environment: None, vantage: None }
 }
 
 /// Waits until a condition holds; panics after a long time.

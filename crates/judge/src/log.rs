@@ -22,6 +22,7 @@ mod scales;
 mod source_clock;
 mod step;
 mod write;
+mod writes;
 
 pub use error::LogError;
 pub use host_log::{HostLog, KeptLine};
@@ -35,6 +36,7 @@ pub(crate) use scales::Scales;
 pub use source_clock::SourceClock;
 pub use step::{ProgramEnd, StepOutcome};
 pub use write::{Writer, is_written};
+pub use writes::{WriteExample, WritesRead};
 
 #[cfg(test)]
 mod tests;
@@ -260,6 +262,8 @@ pub enum Event {
     },
     /// An agent read a log.
     HostLog(HostLog),
+    /// A vantage compared what it wrote with what the store has.
+    WritesRead(WritesRead),
     /// The link to a host broke.
     LinkLost {
         /// The host.

@@ -37,6 +37,7 @@ pub(crate) mod sample;
 mod sampled;
 pub(crate) mod samples;
 mod share;
+pub(crate) mod since;
 mod single;
 pub mod step_card;
 mod step_facts;
@@ -46,6 +47,7 @@ pub(crate) mod stream;
 mod time_goals;
 pub mod window;
 pub mod words;
+mod writes;
 
 pub use bench::good_enough;
 pub use card::Scorecard;

@@ -92,7 +92,9 @@ fn the_rate_that_check_recommends_is_enough() {
             Goal::MitigateWithin(within) | Goal::RecoverWithin(within) => {
                 (Span(within.0 / PART), Arrivals::Even)
             }
-            Goal::Good(_) | Goal::Latency { .. } => (Span::secs(seconds), Arrivals::Poisson),
+            Goal::Good(_) | Goal::Latency { .. } | Goal::LostWrites(_) => {
+                (Span::secs(seconds), Arrivals::Poisson)
+            }
         };
         let rate = rate_for(needed, within, arrivals) as f64;
         let length_us = i64::try_from(seconds * 1_000_000).expect("short");

@@ -1,6 +1,8 @@
 //! Measures which rate the prober keeps: 5,000 requests a second against a small server on loopback, in a process of its own.
 //!
-//! `cargo run --release -p firedrill-probe --example prober_bench [-- REQUESTS_A_SECOND [SECONDS]]`
+//! With `writes`, writes are sent instead, and noted in a write record.
+//!
+//! `cargo run --release -p firedrill-probe --example prober_bench [-- [writes] REQUESTS_A_SECOND [SECONDS]]`
 
 use std::{
     convert::Infallible,
@@ -10,10 +12,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use firedrill_probe::{histogram, start};
+use firedrill_probe::{Keeping, NoStores, Spool, histogram, start_on, writes::Place};
 use firedrill_wire::{
     Span,
     probe::{Arrivals, Bin, Connection, HttpProbe, ProbeKind, ProbeSpec},
+    writes::Author,
 };
 use http_body_util::Full;
 use hyper::{Response, server::conn::http1, service::service_fn};
@@ -22,26 +25,32 @@ use hyper_util::rt::TokioIo;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
-    let first = arguments.next();
-    if first.as_deref() == Some("serve") {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.peek().is_some_and(|first| first == "serve") {
         return serve();
     }
-    let rate: f64 = first.as_deref().unwrap_or("5000").parse()?;
+    let writes = arguments.next_if(|first| first == "writes").is_some();
+    let rate: f64 = arguments.next().as_deref().unwrap_or("5000").parse()?;
     let seconds: u64 = arguments.next().as_deref().unwrap_or("10").parse()?;
     let (mut server, url) = server()?;
-    for connection in [Connection::Reuse, Connection::New] {
-        bench(&url, rate, Duration::from_secs(seconds), connection)?;
+    let length = Duration::from_secs(seconds);
+    if writes {
+        let store = serde_json::json!({ "writes": { "http": { "url": format!("{url}{{key}}") } } });
+        bench(serde_json::from_value(store)?, rate, length, Connection::Reuse)?;
+    } else {
+        for connection in [Connection::Reuse, Connection::New] {
+            bench(ProbeKind::Http(HttpProbe::get(&url)), rate, length, connection)?;
+        }
     }
     server.kill()?;
     server.wait()?;
     Ok(())
 }
 
-fn bench(url: &str, rate: f64, length: Duration, connection: Connection) -> Result<(), Failure> {
+fn bench(kind: ProbeKind, rate: f64, length: Duration, connection: Connection) -> Result<(), Failure> {
     let spec = ProbeSpec {
         name: "bench".to_owned(),
-        kind: ProbeKind::Http(HttpProbe::get(url)),
+        kind,
         rate,
         arrivals: Arrivals::Even,
         key: 0,
@@ -50,7 +59,10 @@ fn bench(url: &str, rate: f64, length: Duration, connection: Connection) -> Resu
         names: [].into(),
     };
     let (begun, used) = (Instant::now(), cpu());
-    let running = start(vec![spec], length)?;
+    let folder = tempfile::tempdir()?;
+    let author = Author { run: "bench".parse()?, vantage: "here".to_owned() };
+    let place = Place { folder: folder.path().to_owned(), author };
+    let running = start_on(Spool::new(), vec![spec], length, &Keeping(place), &NoStores)?;
     while !running.is_finished() {
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -2,7 +2,7 @@
 
 use firedrill_wire::probe::{ProbeSpec, Refusal};
 
-pub(crate) use crate::answer::Ask;
+pub(crate) use crate::answer::{Ask, Due};
 use crate::{kind::stores::Stores, reads::Reads, resolve::Resolver};
 
 /// The means that the program gives to the kinds of probes.

@@ -1,7 +1,7 @@
 //! The parts of the prober that clients of stores use too: connections, handshakes, secrets, and the words for what went wrong.
 
 pub use crate::{
-    answer::Ask,
+    answer::{Ask, Due},
     ask::resolver,
     clock::boot_us,
     connect::{Connector, share},

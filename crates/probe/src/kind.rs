@@ -9,6 +9,7 @@ mod icmp;
 pub(crate) mod stores;
 mod tcp;
 mod tls;
+mod writes;
 
 use firedrill_wire::probe::ProbeKind;
 
@@ -27,5 +28,6 @@ pub(crate) const fn of(kind: &ProbeKind) -> &dyn Make {
         ProbeKind::Mysql(kind) => kind,
         ProbeKind::Redis(kind) => kind,
         ProbeKind::Exec(kind) => kind,
+        ProbeKind::Writes(kind) => kind,
     }
 }

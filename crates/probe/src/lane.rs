@@ -2,7 +2,7 @@
 //! run on the prober's one thread, so that its locks never wait.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -10,9 +10,10 @@ use hdrhistogram::Histogram;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    ask::Ask,
+    ask::{Ask, Due},
     clock::boot_us,
     ledger::{Ledger, Ticket},
+    locked::lock,
     outcome::{Failure, Phases},
     spool::Writer,
     stall::Stalls,
@@ -63,7 +64,10 @@ async fn ask(lane: Arc<Lane>, ticket: Ticket) {
     }
     // Below the slip limit, so it always fits.
     let _ = lock(&lane.common.starts).record(now.saturating_sub(ticket.due_us));
-    let how = lane.kind.ask(Instant::now() + Duration::from_micros(lane.timeout_us)).await;
+    let how = lane
+        .kind
+        .ask(Due { us: ticket.due_us }, Instant::now() + Duration::from_micros(lane.timeout_us))
+        .await;
     attempt.finish(how);
 }
 
@@ -83,9 +87,4 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         lock(&self.lane.ledger).abandon(self.ticket);
     }
-}
-
-/// A lock that a panic elsewhere does not take away.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,8 +6,9 @@ use firedrill_wire::probe::ProbeSpec;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    ask::Means,
+    ask::{Due, Means},
     check::refusals,
+    clock::boot_us,
     kind::{self, stores::Stores},
     outcome::{Cause, Failure},
     reads::Reads,
@@ -26,7 +27,7 @@ pub async fn once(spec: &ProbeSpec, reads: &dyn Reads, stores: &dyn Stores) -> R
         wrong.into_iter().next().map_or_else(|| "it cannot be asked".to_owned(), |refusal| refusal.what)
     })?;
     let until = Instant::now() + Duration::from_micros(spec.timeout.as_micros());
-    match timeout_at(until, ask.ask(until)).await {
+    match timeout_at(until, ask.ask(Due { us: boot_us() }, until)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(Failure::Bad(cause))) => Err(cause.to_string()),
         Ok(Err(Failure::Vantage)) => Err("this machine could not send the request".to_owned()),

@@ -1,5 +1,6 @@
 //! The end of a request. Never text from a server: causes are a short, stable set of words.
 
+mod code;
 mod ended;
 mod told;
 
@@ -53,6 +54,8 @@ pub enum Cause {
     Store(Told),
     /// The end of a program, or what it printed.
     Program(Ended),
+    /// The vantage itself could not send the request. Only writes have it: for other requests it is [`Failure::Vantage`].
+    Vantage,
 }
 
 /// The reason why a certificate is not accepted.
@@ -121,6 +124,7 @@ impl fmt::Display for Cause {
             Self::Records => "other records",
             Self::Store(told) => return told.fmt(f),
             Self::Program(ended) => return ended.fmt(f),
+            Self::Vantage => "vantage",
         })
     }
 }
@@ -164,6 +168,15 @@ impl From<Told> for Failure {
 impl From<Ended> for Failure {
     fn from(ended: Ended) -> Self {
         Self::Bad(Cause::Program(ended))
+    }
+}
+
+impl From<Failure> for Cause {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Vantage => Self::Vantage,
+            Failure::Bad(cause) => cause,
+        }
     }
 }
 

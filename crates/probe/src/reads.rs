@@ -8,6 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use crate::writes::Place;
+
 /// Maximum size of a secret's file in bytes: it becomes one header.
 pub(crate) const SECRET_MOST: u64 = 16 * 1024;
 /// Maximum size of a file of authorities in bytes. A system's whole list has a quarter of a megabyte.
@@ -69,6 +71,36 @@ pub trait Reads: Sync {
     fn program(&self, _command: &[String]) -> Result<Option<Account>, String> {
         Err("no program is run here".to_owned())
     }
+
+    /// The place of write records.
+    ///
+    /// # Errors
+    /// This process keeps no write records.
+    fn records(&self) -> Result<Place, String> {
+        Err("this process keeps no write records".to_owned())
+    }
+}
+
+/// Reads whatever the process may read, and keeps write records at a place.
+#[derive(Clone, Debug)]
+pub struct Keeping(pub Place);
+
+impl Reads for Keeping {
+    fn file(&self, path: &str, what_for: Use) -> Result<Vec<u8>, String> {
+        Anything.file(path, what_for)
+    }
+
+    fn variable(&self, name: &str) -> Result<String, String> {
+        Anything.variable(name)
+    }
+
+    fn program(&self, command: &[String]) -> Result<Option<Account>, String> {
+        Anything.program(command)
+    }
+
+    fn records(&self) -> Result<Place, String> {
+        Ok(self.0.clone())
+    }
 }
 
 /// Reads whatever the process may read, and runs whatever it may run: for probes of whoever runs the process.
@@ -119,6 +151,10 @@ impl Reads for Once<'_> {
 
     fn program(&self, command: &[String]) -> Result<Option<Account>, String> {
         self.reads.program(command)
+    }
+
+    fn records(&self) -> Result<Place, String> {
+        self.reads.records()
     }
 }
 

@@ -20,13 +20,15 @@ use crate::{
     clock::{boot_id, boot_us},
     files, kind,
     kind::stores::{NoStores, Stores},
-    lane::{Common, Lane, lock},
+    lane::{Common, Lane},
     ledger::{Ledger, Limits},
+    locked::lock,
     pacer::Timer,
     reads::{Anything, Reads},
     schedule::{Schedule, slip_limit_us},
     spool::Writer,
     stall::{FLOOR_US, Stalls},
+    writes::Reader,
 };
 
 /// Tasks that run before the sockets and the timer are looked at again; few, so that requests start on time.
@@ -40,6 +42,7 @@ pub struct Running {
     stop: CancellationToken,
     starts: Arc<Mutex<Histogram<u64>>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    readers: Vec<Reader>,
 }
 
 impl Running {
@@ -62,6 +65,13 @@ impl Running {
             // A prober that panicked has closed its spool; what it did not count is missing there.
             let _ = thread.join();
         }
+    }
+
+    /// Returns the comparisons of what its probes wrote with what is in their stores; none without such probes. They stay after the probes
+    /// have stopped.
+    #[must_use]
+    pub fn readers(&self) -> &[Reader] {
+        &self.readers
     }
 
     /// Delays of the requests' starts against the schedule so far, in microseconds; those that slipped are not in it.
@@ -101,6 +111,7 @@ pub fn start_on(
     let kinds = all_checked(&specs, reads, stores)?;
     let histogram = bin::empty().map_err(|why| ProbeError::Thread(std::io::Error::other(why)))?;
     let starts = Arc::new(Mutex::new(histogram));
+    let readers = kinds.iter().filter_map(|kind| kind.reader()).collect();
     let stop = CancellationToken::new();
     let writer = spool.writer();
     let (tell, told) = std::sync::mpsc::sync_channel(1);
@@ -125,7 +136,7 @@ pub fn start_on(
             .map_err(ProbeError::Thread)?
     };
     told.recv().map_err(|why| ProbeError::Thread(std::io::Error::other(why)))?.map_err(ProbeError::Thread)?;
-    Ok(Running { spool, stop, starts, thread: Some(thread) })
+    Ok(Running { spool, stop, starts, thread: Some(thread), readers })
 }
 
 fn runtime() -> std::io::Result<(Runtime, Timer)> {

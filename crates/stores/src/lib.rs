@@ -1,4 +1,5 @@
-//! Clients of stores for the prober: PostgreSQL, MySQL and MariaDB, Redis, asked once for each request.
+//! Clients of stores for the prober: PostgreSQL, MySQL and MariaDB, Redis, asked once for each request; PostgreSQL and Redis also as stores of
+//! numbered records.
 //!
 //! A program hands [`Clients`] to the prober; one that does not is smaller. Connections are opened by the prober's own means, so that names are
 //! looked up and times are counted as for all other kinds. No client connects anew, tries again or follows a redirection by itself: that
@@ -9,7 +10,9 @@ mod postgres;
 mod redis;
 mod servers;
 
-use firedrill_probe::{StoreProbe, Stores, Terms, client::Ask};
+use std::sync::Arc;
+
+use firedrill_probe::{RecordStore, StoreProbe, Stores, Terms, client::Ask, writes::store::MakeStore};
 use firedrill_wire::probe::Refusal;
 
 use crate::{mysql::Mysql, postgres::Postgres, redis::Redis};
@@ -24,6 +27,19 @@ impl Stores for Clients {
             StoreProbe::Postgres(probe) => Box::new(Postgres::new(probe, terms)?),
             StoreProbe::Mysql(probe) => Box::new(Mysql::new(probe, terms)?),
             StoreProbe::Redis(probe) => Box::new(Redis::new(probe, terms)?),
+        })
+    }
+
+    fn writer(&self, store: RecordStore<'_>, terms: &Terms<'_>) -> Result<MakeStore, Vec<Refusal>> {
+        Ok(match store {
+            RecordStore::Postgres(probe) => {
+                let one = Postgres::new(probe, terms)?;
+                Arc::new(move || Box::new(one.for_writes()))
+            }
+            RecordStore::Redis(probe) => {
+                let one = Redis::new(probe, terms)?;
+                Arc::new(move || Box::new(one.for_writes()))
+            }
         })
     }
 }

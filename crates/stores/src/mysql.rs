@@ -7,7 +7,7 @@ mod packets;
 
 use firedrill_probe::{
     Terms,
-    client::{Ask, Cause, Failure, Phases, Server, boot_us, secret_of},
+    client::{Ask, Cause, Due, Failure, Phases, Server, boot_us, secret_of},
 };
 use firedrill_wire::probe::{Field, MysqlProbe, MysqlRole, Refusal};
 use futures_util::future::BoxFuture;
@@ -83,7 +83,7 @@ impl Opens for Mysql {
 }
 
 impl Ask for Mysql {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(within(until, self.once(until)))
     }
 }

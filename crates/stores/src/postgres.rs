@@ -2,11 +2,15 @@
 
 mod errors;
 mod line;
+mod rows;
 mod tls;
+mod writes;
+
+use std::sync::Arc;
 
 use firedrill_probe::{
     Terms,
-    client::{Ask, Cause, Failure, Phases, Server, boot_us, secret_of},
+    client::{Ask, Cause, Due, Failure, Phases, Server, boot_us, secret_of},
 };
 use firedrill_wire::probe::{Field, PostgresProbe, PostgresRole, Refusal};
 use futures_util::future::BoxFuture;
@@ -17,11 +21,11 @@ use tokio_postgres::{
 };
 
 use self::line::Line;
-use crate::servers::{Kept, Opens, servers, within};
+use crate::servers::{HasAuthority, Kept, Opens, servers, within};
 
 /// A client of one PostgreSQL database, on one or more servers.
 pub(crate) struct Postgres {
-    servers: Vec<Server>,
+    servers: Arc<Vec<Server>>,
     config: Config,
     statement: String,
     expect: Option<String>,
@@ -44,13 +48,25 @@ impl Postgres {
             config.password(text.map_err(|one| vec![one])?);
         }
         Ok(Self {
-            servers,
+            servers: Arc::new(servers),
             config,
             statement: probe.statement.clone(),
             expect: probe.expect.clone(),
             role: probe.role,
             kept: Kept::new(terms),
         })
+    }
+
+    /// Returns one of the same servers that takes records, without a connection.
+    pub(crate) fn for_writes(&self) -> Self {
+        Self {
+            servers: Arc::clone(&self.servers),
+            config: self.config.clone(),
+            statement: self.statement.clone(),
+            expect: self.expect.clone(),
+            role: self.role,
+            kept: self.kept.for_writes(),
+        }
     }
 
     /// Returns a connection that is in order: the kept one, or a new one.
@@ -72,11 +88,15 @@ impl Postgres {
         let begun = boot_us();
         let answer = line.ask(&self.statement).await.map_err(|why| errors::failure(&why))?;
         phases.first_byte = boot_us() - begun;
-        let good = self.expect.as_ref().is_none_or(|text| answer.as_ref() == Some(text));
+        let good = self.expect.as_ref().is_none_or(|text| answer.first.as_ref() == Some(text));
+        self.done(line);
+        if good { Ok(phases) } else { Err(Cause::Answer.into()) }
+    }
+
+    fn done(&self, line: Line) {
         if let Some(line) = self.kept.keep(line) {
             line.close();
         }
-        if good { Ok(phases) } else { Err(Cause::Answer.into()) }
     }
 }
 
@@ -90,8 +110,14 @@ impl Opens for Postgres {
     }
 }
 
+impl HasAuthority for Postgres {
+    async fn must_have_authority(&self, line: &mut Line) -> Result<(), Failure> {
+        line.must_be(PostgresRole::Primary).await
+    }
+}
+
 impl Ask for Postgres {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(within(until, self.once(until)))
     }
 }

@@ -3,24 +3,27 @@
 mod errors;
 mod line;
 mod master;
+mod writes;
+
+use std::sync::Arc;
 
 use ::redis::{Cmd, Value};
 use firedrill_probe::{
     Terms,
-    client::{Ask, Cause, Failure, Phases, Server, boot_us, secret_of},
+    client::{Ask, Cause, Due, Failure, Phases, Server, boot_us, secret_of},
 };
 use firedrill_wire::probe::{Field, RedisProbe, RedisRole, Refusal, Secret};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use self::line::{Line, Login};
-use crate::servers::{Kept, Opens, servers, within};
+use crate::servers::{HasAuthority, Kept, Opens, servers, within};
 
 /// A client of Redis, on one or more servers.
 pub(crate) struct Redis {
-    servers: Vec<Server>,
-    sentinels: Option<Sentinels>,
-    login: Option<Login>,
+    servers: Arc<Vec<Server>>,
+    sentinels: Option<Arc<Sentinels>>,
+    login: Option<Arc<Login>>,
     command: Cmd,
     expect: Option<Vec<u8>>,
     role: RedisRole,
@@ -45,25 +48,38 @@ impl Redis {
             };
         let sentinels = match &probe.sentinel {
             None => None,
-            Some(sentinel) => Some(Sentinels {
+            Some(sentinel) => Some(Arc::new(Sentinels {
                 servers: servers(probe.sentinels()?, ca_file, terms)?,
                 login: login(&["sentinel", "password"], &sentinel.user, &sentinel.password)?,
                 master: sentinel.master.clone(),
-            }),
+            })),
         };
         let mut command = Cmd::new();
         for word in &probe.command {
             command.arg(word);
         }
         Ok(Self {
-            servers: servers(probe.servers()?, ca_file, terms)?,
-            login: login(&["password"], &probe.user, &probe.password)?,
+            servers: Arc::new(servers(probe.servers()?, ca_file, terms)?),
+            login: login(&["password"], &probe.user, &probe.password)?.map(Arc::new),
             role: if sentinels.is_some() { RedisRole::Master } else { probe.role },
             sentinels,
             command,
             expect: probe.expect.as_ref().map(|text| text.as_bytes().to_vec()),
             kept: Kept::new(terms),
         })
+    }
+
+    /// Returns one of the same servers that takes records, without a connection.
+    pub(crate) fn for_writes(&self) -> Self {
+        Self {
+            servers: Arc::clone(&self.servers),
+            sentinels: self.sentinels.clone(),
+            login: self.login.clone(),
+            command: self.command.clone(),
+            expect: self.expect.clone(),
+            role: self.role,
+            kept: self.kept.for_writes(),
+        }
     }
 
     /// Returns a connection that is in order: the kept one, or a new one.
@@ -98,14 +114,20 @@ impl Opens for Redis {
     type Line = Line;
 
     async fn open(&self, server: &Server, until: Instant, phases: &mut Phases) -> Result<Line, Failure> {
-        let mut line = Line::open(server, self.login.as_ref(), until, phases).await?;
+        let mut line = Line::open(server, self.login.as_deref(), until, phases).await?;
         line.must_be(self.role).await?;
         Ok(line)
     }
 }
 
+impl HasAuthority for Redis {
+    async fn must_have_authority(&self, line: &mut Line) -> Result<(), Failure> {
+        line.must_be(RedisRole::Master).await
+    }
+}
+
 impl Ask for Redis {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(within(until, self.once(until)))
     }
 }

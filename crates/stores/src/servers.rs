@@ -1,7 +1,7 @@
 //! The servers of a store: how each is connected to, and which part of the time each has.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -69,6 +69,39 @@ pub(crate) trait Opens: Sync {
     }
 }
 
+/// A client of a store that takes numbered records.
+pub(crate) trait HasAuthority: Opens {
+    /// Refuses a connection to a server that does not say that writes are its own to take.
+    fn must_have_authority(&self, line: &mut Self::Line) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Opens a connection to the one server that says that writes are its own to take. Servers that are not there do not count: what they have
+    /// is not the store's as long as another one has the authority.
+    fn open_authority(
+        &self,
+        servers: &[Server],
+        until: Instant,
+    ) -> impl Future<Output = Result<Self::Line, Failure>> + Send {
+        async move {
+            let mut authority = None;
+            let mut worst = Failure::Bad(Cause::Unreachable);
+            for (server, share) in shares(servers, until) {
+                let mut phases = Phases::default();
+                let opened = within(share, async {
+                    let mut line = self.open(server, share, &mut phases).await?;
+                    self.must_have_authority(&mut line).await?;
+                    Ok(line)
+                });
+                match opened.await {
+                    Ok(_) if authority.is_some() => return Err(Told::SeveralPrimaries.into()),
+                    Ok(line) => authority = Some(line),
+                    Err(why) => worst = telling(worst, why),
+                }
+            }
+            authority.ok_or(worst)
+        }
+    }
+}
+
 /// Gives up when the time is over.
 pub(crate) async fn within<T>(
     until: Instant,
@@ -95,34 +128,51 @@ const fn rank(failure: Failure) -> u8 {
     }
 }
 
-/// The connection that is kept between requests, if connections are used again. One at most, which the first error throws away. While it is in
-/// use, other requests open their own.
+/// The connections that are kept between requests, if connections are used again. The first error throws one away. Requests that come while all
+/// are in use open their own.
 pub(crate) struct Kept<L> {
-    reuse: bool,
+    /// Their maximum.
+    most: usize,
     idle: Duration,
-    line: Mutex<Option<(Instant, L)>>,
+    /// Those that are not in use, the one that was used last at the end.
+    lines: Mutex<Vec<(Instant, L)>>,
 }
 
 /// A kept connection that was not used for this long, and for two requests' time, is closed.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// The most connections that are kept for writes, which come while others are under way.
+const WRITERS: usize = 16;
+
 impl<L> Kept<L> {
+    /// Keeps one, if the probe uses its connection again.
     pub(crate) fn new(terms: &Terms<'_>) -> Self {
         let idle = IDLE + Duration::try_from_secs_f64(2.0 / terms.spec.rate).unwrap_or(Duration::MAX / 2);
-        Self { reuse: terms.spec.connection == Connection::Reuse, idle, line: Mutex::new(None) }
+        let most = usize::from(terms.spec.connection == Connection::Reuse);
+        Self { most, idle, lines: Mutex::default() }
+    }
+
+    /// Returns one for writes, without a connection.
+    pub(crate) fn for_writes(&self) -> Self {
+        Self { most: self.most * WRITERS, idle: self.idle, lines: Mutex::default() }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<(Instant, L)>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn take(&self) -> Option<L> {
-        let (since, line) = self.line.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let (since, line) = self.lines().pop()?;
         (since.elapsed() < self.idle).then_some(line)
     }
 
-    /// Keeps a connection that is in order, or gives it back to be closed.
+    /// Keeps a connection that is in order, or gives one back to be closed.
     pub(crate) fn keep(&self, line: L) -> Option<L> {
-        if !self.reuse {
+        if self.most == 0 {
             return Some(line);
         }
-        let before = self.line.lock().unwrap_or_else(PoisonError::into_inner).replace((Instant::now(), line));
-        before.map(|(_, line)| line)
+        let mut lines = self.lines();
+        lines.push((Instant::now(), line));
+        (lines.len() > self.most).then(|| lines.remove(0).1)
     }
 }

@@ -9,6 +9,7 @@
 //! | `POST /v1/runs/{run}/arm` | [`Arm`] → [`Armed`] |
 //! | `POST /v1/runs/{run}/renew` | [`Renew`] → [`Renewed`] |
 //! | `POST /v1/runs/{run}/probes` | [`StartProbes`] → `{}`; a second call replaces the first |
+//! | `POST /v1/runs/{run}/read-back` | `{}` → [`ReadBacks`](crate::writes::ReadBacks); answers when the records are compared |
 //! | `DELETE /v1/runs/{run}/probes` | → `{}`; bins can still be fetched |
 //! | `POST /v1/runs/{run}/exchange` | [`crate::exchange::Exchange`] → [`crate::exchange::Exchanged`], when it is over |
 //! | `GET /v1/runs/{run}/bins?after=N` | → server-sent events, each a [`crate::probe::Bin`], id = its `seq` |
@@ -210,6 +211,9 @@ pub struct StartProbes {
     /// Environment of the scenario, for the policy (`prod`, `ci`, …).
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text::short_option")]
     pub environment: Option<String>,
+    /// The name of this vantage in the run, by which the keys of its records differ from those of others; the host's own name without it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text::short_option")]
+    pub vantage: Option<String>,
 }
 
 impl StartProbes {

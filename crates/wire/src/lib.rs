@@ -25,6 +25,7 @@ pub mod span;
 mod testing;
 pub mod text;
 pub mod touches;
+pub mod writes;
 pub mod x509;
 
 pub use event_rate::EventRate;

@@ -19,6 +19,7 @@ mod secure;
 mod store;
 mod tcp;
 mod tls;
+mod writes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,6 +47,7 @@ pub use secret::Secret;
 pub use store::{Addresses, StoreServer};
 pub use tcp::{TcpParsed, TcpProbe, Wants};
 pub use tls::TlsProbe;
+pub use writes::{EtcdStore, HttpStore, PostgresStore, RedisStore, WritesProbe};
 
 use crate::{Span, Touches};
 
@@ -77,6 +79,8 @@ macro_rules! probe_kinds {
             Redis(RedisProbe): redis, "redis";
             /// A program that runs on the vantage.
             Exec(ExecProbe): exec, "exec";
+            /// Numbered records that are written to a store, and read back from it.
+            Writes(WritesProbe): writes, "writes";
         }
     };
 }

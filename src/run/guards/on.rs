@@ -47,7 +47,7 @@ pub(super) fn violated(
             )
         }
         // Never reached: the check of the scenario refuses these as conditions.
-        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => Some(None),
+        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) | Goal::LostWrites(_) => Some(None),
     }
 }
 

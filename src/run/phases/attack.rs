@@ -11,12 +11,13 @@ use super::{
     fault::fault_and_recovery,
     heal::heal,
     leader::{leader, moved},
+    read_back::read_back,
     settle::settle,
     step::steps,
     turn::{Turn, turn, unconfirmed},
 };
 use crate::{
-    log::{Outcome, RunOutcome},
+    log::{Moment, Outcome, RunOutcome},
     plan::{
         Plan,
         model::{Attack, Then},
@@ -85,6 +86,14 @@ async fn run_attack(run: &mut Run, index: usize, attack: &Attack) -> Result<Resu
             not_run(run, index, &stop.reason())?;
             return Ok(Err(stop));
         }
+        // A baseline that a wish cut short decides nothing, also where the wish is taken back while others answer.
+        if run.between.holds_up(index) {
+            continue;
+        }
+        if let Err(stop) = read_back(run, index, attack, Moment::Before).await? {
+            not_run(run, index, &stop.reason())?;
+            return Ok(Err(stop));
+        }
         if let Some(on) = &attack.leader {
             let asked = match leader(run, index, &on.target).await? {
                 Ok(asked) => asked,
@@ -126,8 +135,13 @@ async fn run_attack(run: &mut Run, index: usize, attack: &Attack) -> Result<Resu
         run.recorder.ended(index, Outcome::Aborted(stop.reason()), None)?;
         return Ok(Err(stop));
     }
+    // Also where the run must stop then: the attack has gone through all its phases.
+    let read = read_back(run, index, attack, Moment::After).await?;
     let verdict = run.recorder.verdict(index)?;
     run.recorder.ended(index, Outcome::Ran, Some(verdict))?;
+    if read.is_err() {
+        return Ok(read);
+    }
     if let Err(stop) = after(attack, verdict, &format!("\"{}\" was {verdict}", attack.name)) {
         return Ok(Err(stop));
     }

@@ -98,6 +98,18 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
             let what = format!("{asker} to {other} by {}, {}", ask.way, moment.word());
             (Tone::Plain, format!("{what}: not measured: {why}"))
         }
+        Event::WritesRead(read) => {
+            let what = format!("{} from {} read back, {}", read.probe, read.vantage, read.moment.word());
+            match (&read.counts, &read.failed) {
+                (_, Some(why)) => (Tone::Bad, format!("{what}: {why}")),
+                (Some(counts), None) => {
+                    let lost = counts.newly_lost();
+                    let tone = if lost > 0 { Tone::Bad } else { Tone::Plain };
+                    (tone, format!("{what}: {lost} of {} acknowledged writes lost", counts.acked))
+                }
+                (None, None) => return None,
+            }
+        }
         Event::Sampled { failed: None, .. } | Event::Sampled { again: true, .. } | Event::HostLog(_) => {
             return None;
         }

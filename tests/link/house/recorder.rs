@@ -24,6 +24,7 @@ use firedrill_wire::{
     journal::AgentEvent,
     logs::{LogBin, StartLogs},
     probe::Bin,
+    writes::ReadBacks,
 };
 use futures_util::stream;
 use tokio::sync::watch;
@@ -197,6 +198,10 @@ impl Control for Recorder {
     fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {
         self.note(format!("exchange with {} by {}", ask.to, caller.name));
         Ok(Exchanged::default())
+    }
+    fn read_back(&self, _: &Caller, run: &RunId) -> Result<ReadBacks, Problem> {
+        self.note(format!("read back {run}"));
+        Ok(ReadBacks::default())
     }
     fn start_probes(&self, _: &Caller, run: &RunId, _: &StartProbes) -> Result<(), Problem> {
         self.note(format!("probes {run}"));

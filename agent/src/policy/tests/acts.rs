@@ -112,6 +112,7 @@ fn the_number_of_probes_and_their_time_are_bounded() {
         probes: vec![http("http://edge/"); count],
         at_most,
         environment: None,
+        vantage: None,
     };
     let free = Policy::default();
     assert_eq!(free.check_probing(&start(StartProbes::MOST, StartProbes::LONGEST), file), Ok(()));

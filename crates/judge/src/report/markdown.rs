@@ -155,6 +155,22 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                 }),
             );
         }
+        if !attack.writes.is_empty() {
+            table(
+                &mut text,
+                &["writes", "read back", "acknowledged", "lost", "also", "first lost"],
+                attack.writes.iter().map(|one| {
+                    vec![
+                        format!("{}, {}", one.probe, one.vantage),
+                        one.when.to_owned(),
+                        one.acked.clone(),
+                        one.lost.clone(),
+                        one.also.clone(),
+                        one.examples.join("; "),
+                    ]
+                }),
+            );
+        }
         logs(&mut text, attack);
         disagreements(&mut text, attack);
         failures(&mut text, attack);

@@ -19,6 +19,7 @@ mod summary;
 mod terms;
 mod times;
 mod words;
+mod writes;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -51,6 +52,7 @@ use shown::{errors, fault_measured, with_unit};
 use steps::StepView;
 use summary::{Answer, Promise};
 use words::{NONE, took};
+use writes::WritesView;
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -131,6 +133,7 @@ pub(crate) struct AttackView {
     pub(crate) fewer_causes: String,
     pub(crate) injections: Vec<InjectionView>,
     pub(crate) exchanges: Vec<ExchangeView>,
+    pub(crate) writes: Vec<WritesView>,
     pub(crate) alerts: Vec<AlertView>,
     pub(crate) logs: Vec<LogView>,
     /// A sentence if some rows of logs are left out, otherwise empty.
@@ -310,6 +313,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         fewer_causes,
         injections: alike::injections(&attack.injections),
         exchanges: ExchangeView::all(attack),
+        writes: WritesView::all(attack),
         alerts: AlertView::all(attack),
         logs,
         fewer_logs,

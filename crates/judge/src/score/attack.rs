@@ -13,6 +13,7 @@ use super::{
     figures, format, host_log, judge, metric,
     phases::Phases,
     samples::Samples,
+    writes,
 };
 use crate::{log::Outcome, verdict::Verdict};
 
@@ -53,6 +54,7 @@ pub(super) fn judged(
         causes: causes::all(samples, plan, attack, logged, phases),
         injections: efficacy::cards(facts, index, logged),
         logs: Vec::new(),
+        writes: Vec::new(),
     };
     if let Some(why) = card.course.not_begun() {
         card.why.push(why.to_owned());
@@ -65,7 +67,7 @@ pub(super) fn judged(
         .collect();
     let mut doubts = efficacy::doubts(facts, index, logged, phases);
     doubts.extend(more);
-    let mut bench = Bench { facts, plan, attack, phases, samples, doubts };
+    let mut bench = Bench { facts, plan, attack, attack_index: index, phases, samples, doubts };
     // The baseline comes first, because it explains the other doubts.
     if let Some(doubt) = baseline::doubt(&bench) {
         bench.doubts.insert(0, doubt);
@@ -86,6 +88,7 @@ pub(super) fn judged(
     card.objectives.extend(bench.alerts().map(|one| alert::objective(&bench, one)));
     card.objectives.extend(bench.log_objectives().map(|one| host_log::objective(&bench, one)));
     card.logs = host_log::cards(&bench);
+    card.writes = writes::cards(&bench);
     card.figures = figures::all(&bench);
     card.disagreements = disagree::all(&bench);
     let tripped = if bench.void().is_some() { None } else { guard(facts, index, phases) };

@@ -2,7 +2,7 @@
 
 use firedrill_plan::plan::model::{Goal, Phase};
 
-use super::{bench::Bench, efficacy::Doubt, format, host_log, metric, share};
+use super::{bench::Bench, efficacy::Doubt, format, host_log, metric, share, writes};
 use crate::log::Sample;
 
 /// Returns the doubt about an attack on a system that was unhealthy, or not measured, before the fault: such an attack shows nothing.
@@ -27,6 +27,13 @@ pub(super) fn doubt(bench: &Bench<'_, '_>) -> Option<Doubt> {
             return doubt(format!(
                 "the system was not healthy before: {} was violated: {why}",
                 objective.name
+            ));
+        }
+    }
+    for objective in bench.objectives().filter(|one| matches!(one.goal, Goal::LostWrites(_))) {
+        if let Some(why) = writes::violated_before(bench, objective) {
+            return doubt(format!(
+                "the system was not healthy before: it loses writes without the fault: {why}"
             ));
         }
     }

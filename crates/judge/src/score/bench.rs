@@ -29,6 +29,8 @@ pub(crate) struct Bench<'f, 'a> {
     pub(crate) facts: &'f Facts<'a>,
     pub(crate) plan: &'a Plan,
     pub(crate) attack: &'a Attack,
+    /// The place of the attack in the plan.
+    pub(crate) attack_index: usize,
     pub(crate) phases: &'f Phases,
     pub(crate) samples: &'f Samples<'f>,
     /// The reasons to doubt verdicts on this attack.

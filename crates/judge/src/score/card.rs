@@ -18,7 +18,7 @@ pub use super::{
     step_card::{BackCard, StepCard},
     words::{phase_word, state_word, verdict_word},
 };
-use crate::verdict::Verdict;
+use crate::{log::WritesRead, verdict::Verdict};
 
 /// The result of judging a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +135,9 @@ pub struct AttackCard {
     /// The logs that agents read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<LogCard>,
+    /// The records that vantages read back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<WritesRead>,
 }
 
 impl AttackCard {

@@ -16,7 +16,7 @@ use firedrill_wire::{
 };
 
 use super::{sampled::SampledFacts, step_facts::StepFacts};
-use crate::log::{Event, HostLog, Log, Moment, Outcome, RunOutcome, SourceClock};
+use crate::log::{Event, HostLog, Log, Moment, Outcome, RunOutcome, SourceClock, WritesRead};
 
 /// The contents of a log.
 #[derive(Debug, Default)]
@@ -42,6 +42,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) alerts: BTreeMap<&'a str, Vec<AlertFacts<'a>>>,
     /// The records of hosts' logs, by log and host, with the uncertainty of the host's clock.
     pub(crate) logs: BTreeMap<(&'a str, &'a str), Vec<(i64, &'a HostLog)>>,
+    /// The records that vantages read back, in the order of time.
+    pub(crate) writes: Vec<&'a WritesRead>,
     /// The guards that tripped: time, reason, and whether the condition could not be evaluated.
     pub(crate) guards: Vec<(i64, &'a str, bool)>,
     /// Times at which a host's agent started.
@@ -193,6 +195,7 @@ impl<'a> Facts<'a> {
                     let uncertainty = clocks.get(one.host.as_str()).copied().unwrap_or(0);
                     facts.logs.entry((&one.log, &one.host)).or_default().push((uncertainty, one));
                 }
+                Event::WritesRead(one) => facts.writes.push(one),
                 other => facts.plain(record.at_us, other),
             }
         }
@@ -328,6 +331,7 @@ impl<'a> Facts<'a> {
             | Event::Note { .. }
             | Event::Clock { .. }
             | Event::HostLog(_)
+            | Event::WritesRead(_)
             | Event::Bin { .. }
             | Event::Bins { .. }
             | Event::Agent { .. } => {}

@@ -12,7 +12,7 @@ use firedrill_plan::plan::model::{Goal, Objective, Phase};
 use super::{
     bench::Bench,
     card::{Measured, ObjectiveCard, VantageCard, phase_word},
-    format, share, time_goals,
+    format, share, time_goals, writes,
 };
 use crate::verdict::Verdict;
 
@@ -42,6 +42,7 @@ pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> Objecti
             Goal::Good(_) | Goal::Latency { .. } => share::judge(&view, objective.goal, &during),
             Goal::MitigateWithin(limit) => time_goals::mitigated(&view, limit, objective.good_at.fraction()),
             Goal::RecoverWithin(limit) => time_goals::recovered(&view, limit, objective.good_at.fraction()),
+            Goal::LostWrites(limits) => writes::judge(bench, objective, limits, vantage),
         };
         if let Some(doubt) = bench.void() {
             found.verdict = Verdict::Unknown;
@@ -112,6 +113,7 @@ pub fn goal_text(objective: &Objective) -> String {
             format!("{} good again within {limit} from the fault's start", at(objective))
         }
         Goal::RecoverWithin(limit) => format!("{} good again within {limit} from the heal", at(objective)),
+        Goal::LostWrites(limits) => limits.words(),
     }
 }
 

@@ -136,7 +136,7 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     let (goal, limit) = match goal {
         Goal::Good(share) => (share.fraction(), None),
         Goal::Latency { quantile, below } => (quantile, Some((below.as_micros(), quantile))),
-        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => (1.0, None),
+        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) | Goal::LostWrites(_) => (1.0, None),
     };
     let grid = view.sight.map_or_else(|| Arc::new(Grid::new(&[])), |sight| Arc::clone(&sight.grid));
     let mut tally = Tally::new(goal, limit, Counts::new(Arc::clone(&grid)));

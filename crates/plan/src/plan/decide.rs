@@ -30,6 +30,8 @@ pub fn samples_to_decide(goal: &Goal, good_at: Share) -> u64 {
     match goal {
         Goal::Good(share) => all_good_show(share.fraction()),
         Goal::Latency { quantile, .. } => all_good_show(*quantile),
+        // Each lost write is proof.
+        Goal::LostWrites(_) => 1,
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => ceil(good_to_show(good_at.fraction())),
     }
 }
@@ -40,7 +42,7 @@ pub fn allowed_failures(goal: &Goal, samples: u64) -> Option<f64> {
     let wanted = match goal {
         Goal::Good(share) => share.fraction(),
         Goal::Latency { quantile, .. } => *quantile,
-        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => return None,
+        Goal::MitigateWithin(_) | Goal::RecoverWithin(_) | Goal::LostWrites(_) => return None,
     };
     Some(as_float(samples) * (1.0 - wanted))
 }

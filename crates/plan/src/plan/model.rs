@@ -221,6 +221,37 @@ pub enum Goal {
     MitigateWithin(Span),
     /// Time to recover: the system must be good again within this time from the heal.
     RecoverWithin(Span),
+    /// Records that a probe wrote are kept.
+    LostWrites(LostWrites),
+}
+
+/// Maximum numbers of records that are not as they were written, in whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LostWrites {
+    /// Maximum number of writes that the store acknowledged and lacks afterwards.
+    pub at_most: u64,
+    /// Maximum number of acknowledged records that the store has more than once; any number if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<u64>,
+    /// Maximum number of records that the store refused and has all the same; any number if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ghosts: Option<u64>,
+}
+
+impl LostWrites {
+    /// Describes the goal.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { at_most, duplicates, ghosts } = self;
+        let lost = match at_most {
+            0 => "no acknowledged write lost".to_owned(),
+            most => format!("at most {most} acknowledged writes lost"),
+        };
+        let more = |most: &Option<u64>, what: &str| most.map(|most| format!("at most {most} {what}"));
+        let parts = [Some(lost), more(duplicates, "duplicates"), more(ghosts, "ghosts")];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The parts of an attack, in order.

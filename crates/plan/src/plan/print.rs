@@ -235,7 +235,7 @@ fn objectives(plan: &Plan, width: usize) -> String {
     table.push_record(["objective", "probe", "goal", "during"]);
     for objective in &plan.objectives {
         let during = match objective.goal {
-            Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => String::new(),
+            Goal::MitigateWithin(_) | Goal::RecoverWithin(_) | Goal::LostWrites(_) => String::new(),
             _ => objective.during.iter().map(|phase| word(*phase)).collect::<Vec<_>>().join(", "),
         };
         table.push_record([objective.name.clone(), objective.probe.clone(), goal(objective), during]);
@@ -251,6 +251,7 @@ pub fn goal(objective: &Objective) -> String {
         Goal::Latency { quantile, below } => format!("p{} below {below}", quantile * 100.0),
         Goal::MitigateWithin(within) => format!("good again within {within} of the fault"),
         Goal::RecoverWithin(within) => format!("good again within {within} of the heal"),
+        Goal::LostWrites(limits) => limits.words(),
     }
 }
 

@@ -21,6 +21,7 @@ mod time;
 mod values;
 mod vantage;
 mod way;
+mod writes;
 
 pub use alert::{AskedAlert, refuse_asked};
 pub use environment::left_out;
@@ -48,6 +49,7 @@ pub(crate) fn without_hosts(
     metric::refuse(scenario, sink);
     alert::refuse(scenario, sink);
     log::refuse(scenario, sink);
+    writes::refuse(scenario, sink);
     values::refuse(scenario, sink);
     budget::refuse(scenario, sink);
     for attack in &scenario.attacks {

@@ -28,7 +28,7 @@ impl JsonSchema for Any {
         all.insert(
             "description".to_owned(),
             "An objective. It has one of `probe`, `metric`, `alert` and `logs`. An objective for a probe has exactly one goal: `good`; `quantile` with \
-             `below`; `mitigate_within`; `recover_within`. An objective for a metric has exactly one goal: `below` or `above`; `good`, with \
+             `below`; `mitigate_within`; `recover_within`; `lost_writes`. An objective for a metric has exactly one goal: `below` or `above`; `good`, with \
              a metric of `good` and `total`; `increase_below`. An objective for an alert has exactly one goal: `detect_within`; \
              `resolve_within`. An objective for a log has exactly one goal: `rate_below` or `count_below`."
                 .into(),

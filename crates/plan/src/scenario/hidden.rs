@@ -143,15 +143,10 @@ fn kind(word: &Word) -> Kind<'_> {
     if path.iter().any(|key| PLACES.contains(key)) {
         return Kind::Other;
     }
-    if let [top, _, kind, key, rest @ ..] = path.as_slice()
-        && let Some((_, hides)) = hides(top, kind).iter().find(|(name, _)| name == key)
+    if let [top, _, kind, keys @ ..] = path.as_slice()
+        && let Some(hidden) = below(hides(top, kind), keys)
     {
-        match (hides, rest) {
-            (Hides::Url, [] | [_]) => return Kind::Url,
-            (Hides::Url, _) => {}
-            (Hides::Headers, [name]) => return Kind::Header(name),
-            (Hides::Headers | Hides::Whole, _) => return Kind::Secret,
-        }
+        return hidden;
     }
     match path.as_slice() {
         ["params", name, "default"]
@@ -161,6 +156,20 @@ fn kind(word: &Word) -> Kind<'_> {
         }
         [.., key] if names_secret(key) => Kind::Named,
         _ => Kind::Other,
+    }
+}
+
+/// Returns how a value is hidden by the keys that lead to it; `None` where they do not hide it.
+fn below<'w>(hides: &[(&str, Hides)], keys: &[&'w str]) -> Option<Kind<'w>> {
+    let (key, rest) = keys.split_first()?;
+    let (_, hides) = hides.iter().find(|(name, _)| name == key)?;
+    match (hides, rest) {
+        // One of a list of addresses, too.
+        (Hides::Url, [] | [_]) => Some(Kind::Url),
+        (Hides::Url, _) => None,
+        (Hides::Headers, [name]) => Some(Kind::Header(name)),
+        (Hides::Headers | Hides::Whole, _) => Some(Kind::Secret),
+        (Hides::Table(within), keys) => below(within, keys),
     }
 }
 

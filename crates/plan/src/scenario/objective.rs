@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use super::budget::Budget;
 use crate::diagnostic::Spot;
-use crate::plan::model::{GOOD_AT, Goal, Phase};
+use crate::plan::model::{GOOD_AT, Goal, LostWrites, Phase};
 
 /// The phases in which an objective is judged, unless it says otherwise.
 pub(super) const JUDGED: [Phase; 2] = [Phase::Fault, Phase::Recovery];
 
 /// An objective for a probe. Exactly one goal is needed: `good`; `quantile` with `below`; `mitigate_within`;
-/// `recover_within`.
+/// `recover_within`; `lost_writes`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Objective {
@@ -37,6 +37,9 @@ pub struct Objective {
     /// last longer.
     #[serde(default)]
     pub recover_within: Option<Spot<Span>>,
+    /// For a probe `writes`: maximum number of writes that the store acknowledged and lacks when they are read back, after the recovery.
+    #[serde(default)]
+    pub lost_writes: Option<Spot<LostWrites>>,
     /// For `mitigate_within` and `recover_within`: the system is good again from this share of good requests on.
     #[serde(default)]
     #[schemars(extend("default" = GOOD_AT))]
@@ -66,6 +69,7 @@ impl Objective {
             latency,
             self.mitigate_within.as_ref().map(|within| Goal::MitigateWithin(within.value)),
             self.recover_within.as_ref().map(|within| Goal::RecoverWithin(within.value)),
+            self.lost_writes.as_ref().map(|lost| Goal::LostWrites(lost.value)),
         ]
         .into_iter()
         .flatten();

@@ -21,6 +21,7 @@ macro_rules! table {
         /// If none or several are, the attack is not run.
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
+        #[schemars(transform = asks_only)]
         pub struct PickBy {
             $(
                 $(#[$about])*
@@ -48,6 +49,13 @@ macro_rules! table {
 }
 
 firedrill_wire::probe_kinds!(table);
+
+/// Takes requests that write out of the schema: `check` refuses them as questions.
+fn asks_only(schema: &mut schemars::Schema) {
+    if let Some(keys) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+        keys.remove("writes");
+    }
+}
 
 impl PickBy {
     fn two() -> Spot<Span> {

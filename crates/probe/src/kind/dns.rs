@@ -14,7 +14,7 @@ use tokio::{
 
 use self::answer::{Question, Wanted};
 use crate::{
-    ask::{Ask, Make, Means, resolver},
+    ask::{Ask, Due, Make, Means, resolver},
     clock::boot_us,
     connect::{Connector, any},
     datagrams::Datagrams,
@@ -46,7 +46,7 @@ impl Make for DnsProbe {
 }
 
 impl Ask for Dns {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(self.once(until))
     }
 }

@@ -19,7 +19,7 @@ use tokio::{
 
 use self::{end::End, kept::Kept, setup::Setup};
 use crate::{
-    ask::{Ask, Make, Means},
+    ask::{Ask, Due, Make, Means},
     clock::boot_us,
     outcome::{Ended, Failure, Phases, of_io},
 };
@@ -62,7 +62,7 @@ impl Make for ExecProbe {
 }
 
 impl Ask for Exec {
-    fn ask(&self, _until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, _until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(self.once())
     }
 }

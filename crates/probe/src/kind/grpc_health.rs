@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use self::tasks::Tasks;
 use crate::{
-    ask::{Ask, Make, Means, resolver},
+    ask::{Ask, Due, Make, Means, resolver},
     clock::boot_us,
     connect::Connector,
     handshake::failure,
@@ -65,7 +65,7 @@ impl Make for GrpcHealthProbe {
 }
 
 impl Ask for GrpcHealth {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(self.once(until))
     }
 }

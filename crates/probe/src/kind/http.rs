@@ -3,6 +3,7 @@
 //! A kept connection that the server closed while it was idle is replaced once, if nothing of the request was written
 //! to it. Once anything was written, a cut connection is a bad answer: a request is never silently sent twice.
 
+pub(crate) mod client;
 mod echo;
 mod exchange;
 pub(crate) mod fetch;
@@ -31,7 +32,7 @@ use self::{
     wanted::Wanted,
 };
 use crate::{
-    ask::{Ask, Make, Means, resolver},
+    ask::{Ask, Due, Make, Means, resolver},
     clock::boot_us,
     connect::Connector,
     outcome::{Cause, Failure, Phases, of_io},
@@ -90,7 +91,7 @@ impl Make for HttpProbe {
 }
 
 impl Ask for Http {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(self.once(until))
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use self::echo::Echo;
 use crate::{
-    ask::{Ask, Make, Means, resolver},
+    ask::{Ask, Due, Make, Means, resolver},
     clock::boot_us,
     connect::any,
     datagrams::{Datagrams, open},
@@ -74,7 +74,7 @@ fn socket(to: SocketAddr) -> io::Result<(OwnedFd, bool)> {
 }
 
 impl Ask for Icmp {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(self.once(until))
     }
 }

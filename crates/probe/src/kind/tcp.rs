@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    ask::{Ask, Make, Means, resolver},
+    ask::{Ask, Due, Make, Means, resolver},
     clock::boot_us,
     connect::Connector,
     handshake::failure,
@@ -36,7 +36,7 @@ impl Make for TcpProbe {
 }
 
 impl Ask for Tcp {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(self.once(until))
     }
 }

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use crate::{
-    ask::{Ask, Make, Means, resolver},
+    ask::{Ask, Due, Make, Means, resolver},
     connect::Connector,
     handshake::{Handshake, failure},
     outcome::{Cause, Failure, Phases},
@@ -69,7 +69,7 @@ fn config(probe: &TlsProbe, reads: &dyn Reads) -> Result<ClientConfig, Refusal> 
 }
 
 impl Ask for Tls {
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+    fn ask(&self, _due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(self.once(until))
     }
 }

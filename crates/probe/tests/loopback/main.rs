@@ -7,6 +7,7 @@ mod common;
 mod exec;
 #[cfg(test)]
 mod grpc;
+mod kv;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
@@ -15,3 +16,5 @@ mod stopped;
 mod tcp;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod writes;

@@ -1,9 +1,12 @@
-//! The meaning of PostgreSQL's errors: the words for people.
+//! The meaning of PostgreSQL's errors: the words for people, and whether a write certainly was not done.
 
 use std::{error::Error as _, io};
 
 use firedrill_probe::client::{Cause, Failure, Told, failure as of_stream};
-use tokio_postgres::Error;
+use tokio_postgres::{
+    Error,
+    error::{DbError, Severity},
+};
 
 use super::tls::Failed;
 
@@ -52,14 +55,43 @@ fn told(code: &str) -> Told {
     }
 }
 
+/// Whether a statement that ended so was certainly not done. Whatever is not listed may have been done.
+pub(super) fn certain(said: &DbError) -> bool {
+    is_certain(said.code().code(), said.parsed_severity() == Some(Severity::Error))
+}
+
+fn is_certain(code: &str, error: bool) -> bool {
+    match code {
+        "25006" | "53300" | "57P03" => true,
+        // The connection's end, the server's end, and "completion unknown".
+        "40003" | "57P01" | "57P02" => false,
+        code if code.starts_with("08") => false,
+        _ => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn codes_have_words() {
+    fn codes_have_words_and_only_some_are_certain() {
         assert_eq!(told("28P01").to_string(), "wrong password");
         assert_eq!(told("42P01").to_string(), "sql 42P01");
         assert_eq!(told("x\u{7}").to_string(), "sql x????");
+        for (code, error, certainly) in [
+            ("25006", true, true),
+            ("53300", false, true),
+            ("57P03", false, true),
+            ("23505", true, true),
+            ("57014", true, true),
+            ("40003", true, false),
+            ("57P01", false, false),
+            ("57P01", true, false),
+            ("08006", true, false),
+            ("XX000", false, false),
+        ] {
+            assert_eq!(is_certain(code, error), certainly, "{code} {error}");
+        }
     }
 }

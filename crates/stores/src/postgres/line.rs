@@ -1,4 +1,5 @@
-//! One connection to a PostgreSQL server. Nothing drives it but the statement on it, so that dropping the request drops everything.
+//! One connection to a PostgreSQL server. Nothing drives it but the statement on it, so that dropping the request drops everything, and no
+//! notice is lost.
 
 use std::{
     future::{Future, poll_fn},
@@ -28,6 +29,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send, T: AsyncRead + AsyncWrite + Unpin
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<AsyncMessage, Error>>> {
         self.poll_message(cx)
     }
+}
+
+/// The answer to a statement.
+pub(super) struct Answer {
+    /// The text of the first column of the first row; `None` where there is none, or it is null.
+    pub(super) first: Option<String>,
+    /// All of it.
+    pub(super) messages: Vec<SimpleQueryMessage>,
+    /// Whether the server warned of something.
+    pub(super) warned: bool,
 }
 
 /// One connection.
@@ -81,18 +92,21 @@ impl Line {
         };
         let answer = self.ask("select pg_is_in_recovery()").await.map_err(|why| errors::failure(&why))?;
         let wanted = if role == PostgresRole::Standby { "t" } else { "f" };
-        if answer.as_deref() == Some(wanted) { Ok(()) } else { Err(wrong.into()) }
+        if answer.first.as_deref() == Some(wanted) { Ok(()) } else { Err(wrong.into()) }
     }
 
-    /// Sends a statement and waits for its whole answer. Returns the text of the first column of the first row; `None` where there is none,
-    /// or it is null.
-    pub(super) async fn ask(&mut self, statement: &str) -> Result<Option<String>, Error> {
+    /// Sends a statement and waits for its whole answer.
+    pub(super) async fn ask(&mut self, statement: &str) -> Result<Answer, Error> {
         let Self { client, connection } = self;
         let mut asked = pin!(client.simple_query(statement));
+        let mut warned = false;
         let messages = poll_fn(|cx| {
             // The end of the connection says more than the statement, which nobody would answer any more.
             let end = loop {
                 match connection.poll(cx) {
+                    Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
+                        warned |= notice.code().code().starts_with("01");
+                    }
                     Poll::Ready(Some(Ok(_))) => {}
                     Poll::Ready(Some(Err(why))) => break Some(why),
                     Poll::Ready(None) | Poll::Pending => break None,
@@ -112,7 +126,7 @@ impl Line {
             SimpleQueryMessage::Row(row) => Some(row.try_get(0).ok().flatten().map(ToOwned::to_owned)),
             _ => None,
         });
-        Ok(first.flatten())
+        Ok(Answer { first: first.flatten(), messages, warned })
     }
 
     /// Says goodbye, so that the server's log has no cut connection. Does not wait.

@@ -1,4 +1,4 @@
-//! The meaning of Redis' errors: the words for people.
+//! The meaning of Redis' errors: the words for people, and whether a write certainly was not done.
 
 use std::{error::Error as _, io};
 
@@ -46,6 +46,23 @@ fn told(code: &str) -> Told {
     }
 }
 
+/// Whether a write that ended so was certainly not done. Whatever is not listed may have been done.
+pub(super) fn certain(error: &RedisError) -> bool {
+    matches!(
+        error.code(),
+        Some(
+            "READONLY"
+                | "NOREPLICAS"
+                | "LOADING"
+                | "MASTERDOWN"
+                | "MOVED"
+                | "CLUSTERDOWN"
+                | "NOAUTH"
+                | "NOPERM"
+        )
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,21 +73,22 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_words() {
-        for (line, words) in [
-            ("READONLY You can't write against a read only replica.", "read only"),
-            ("NOREPLICAS Not enough good replicas to write.", "too few replicas"),
-            ("LOADING Redis is loading the dataset in memory", "starting up"),
-            ("MASTERDOWN Link with MASTER is down", "master down"),
-            ("MOVED 3999 127.0.0.1:6381", "moved"),
-            ("CLUSTERDOWN The cluster is down", "cluster down"),
-            ("NOAUTH Authentication required.", "password wanted"),
-            ("WRONGPASS invalid username-password pair", "wrong password"),
-            ("OOM command not allowed when used memory > 'maxmemory'.", "redis error"),
-            ("ERR unknown command", "redis error"),
+    fn errors_have_words_and_only_some_are_certain() {
+        for (line, words, certainly) in [
+            ("READONLY You can't write against a read only replica.", "read only", true),
+            ("NOREPLICAS Not enough good replicas to write.", "too few replicas", true),
+            ("LOADING Redis is loading the dataset in memory", "starting up", true),
+            ("MASTERDOWN Link with MASTER is down", "master down", true),
+            ("MOVED 3999 127.0.0.1:6381", "moved", true),
+            ("CLUSTERDOWN The cluster is down", "cluster down", true),
+            ("NOAUTH Authentication required.", "password wanted", true),
+            ("WRONGPASS invalid username-password pair", "wrong password", false),
+            ("OOM command not allowed when used memory > 'maxmemory'.", "redis error", false),
+            ("ERR unknown command", "redis error", false),
         ] {
-            let Failure::Bad(cause) = failure(&said(line)) else { panic!("{line}") };
-            assert_eq!(cause.to_string(), words, "{line}");
+            let error = said(line);
+            let Failure::Bad(cause) = failure(&error) else { panic!("{line}") };
+            assert_eq!((cause.to_string().as_str(), certain(&error)), (words, certainly), "{line}");
         }
     }
 }

@@ -44,7 +44,7 @@ impl Redis {
 
     /// Returns the server of an address that a sentinel named; `None` if it is none of the probe's.
     async fn of(&self, address: SocketAddr) -> Option<&Server> {
-        for server in &self.servers {
+        for server in self.servers.iter() {
             if server.connector.addresses().await.is_ok_and(|all| all.contains(&address)) {
                 return Some(server);
             }

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 
 use crate::{
-    LONG, at_last_of,
+    DUE, LONG, at_last_of,
     programs::{self, Server, command, folder, program, run},
     said,
 };
@@ -115,7 +115,7 @@ fn client(json: &str, connection: Connection) -> Box<dyn firedrill_probe::client
 }
 
 async fn asked(json: &str) -> String {
-    said(client(json, Connection::New).ask(Instant::now() + LONG).await)
+    said(client(json, Connection::New).ask(DUE, Instant::now() + LONG).await)
 }
 
 async fn at_last(json: &str, what: &str) {
@@ -175,12 +175,12 @@ async fn good_answers_are_good_and_others_have_their_words() {
     let two = one.json(r#","statement":"call shop.two()","expect":"5""#);
     let kept = client(&two, Connection::Reuse);
     for _ in 0..2 {
-        assert_eq!(said(kept.ask(Instant::now() + LONG).await), "good");
+        assert_eq!(said(kept.ask(DUE, Instant::now() + LONG).await), "good");
     }
 
     let all: Vec<_> = (0..12).map(|_| client(&one.statement("select sleep(60)"), Connection::New)).collect();
     let until = Instant::now() + LONG;
-    let holds = all.iter().map(async |one| while said(one.ask(until).await) == "too many clients" {});
+    let holds = all.iter().map(async |one| while said(one.ask(DUE, until).await) == "too many clients" {});
     let mut held = futures_util::future::join_all(holds);
     let plain = one.json("");
     tokio::select! {
@@ -197,18 +197,22 @@ async fn a_kept_connection_is_used_again_until_the_server_ends_it() {
     let insert = one.statement("insert into shop.seen values (connection_id())");
     let until = || Instant::now() + LONG;
     let kept = client(&insert, Connection::Reuse);
-    assert_eq!(said(kept.ask(until()).await), "good");
-    assert_eq!(said(kept.ask(until()).await), "mysql 1062");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "mysql 1062");
     // The error threw it away.
-    assert_eq!(said(kept.ask(until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
     let last = "select max(id) into @id from shop.seen";
     one.does(&format!("begin not atomic {last}; kill @id; end")).await;
     let gone = r"select count(*) from shop.seen join information_schema.processlist using (id)";
     at_last(&one.json(&format!(r#","statement":"{gone}","expect":"0""#)), "good").await;
-    assert_eq!(said(kept.ask(until()).await), "good", "one that was ended while it was idle is replaced");
+    assert_eq!(
+        said(kept.ask(DUE, until()).await),
+        "good",
+        "one that was ended while it was idle is replaced"
+    );
     let new = client(&insert, Connection::New);
-    assert_eq!(said(new.ask(until()).await), "good");
-    assert_eq!(said(new.ask(until()).await), "good");
+    assert_eq!(said(new.ask(DUE, until()).await), "good");
+    assert_eq!(said(new.ask(DUE, until()).await), "good");
     // Goodbye was said each time.
     let cut =
         one.json(r#","statement":"show global status like 'Aborted_clients'","expect":"Aborted_clients""#);
@@ -259,7 +263,7 @@ async fn encrypted_connections_check_the_name() {
     assert_eq!(asked(&one.json("").replace("drill", "tls")).await, "wrong password");
     let kept = client(&tls("db.test"), Connection::Reuse);
     for _ in 0..3 {
-        assert_eq!(said(kept.ask(Instant::now() + LONG).await), "good");
+        assert_eq!(said(kept.ask(DUE, Instant::now() + LONG).await), "good");
     }
 }
 
@@ -297,12 +301,12 @@ async fn a_stopped_server_is_a_time_out() {
     one.server.signal(Signal::STOP);
     let begun = Instant::now();
     let probe = client(&one.json(""), Connection::New);
-    assert_eq!(said(probe.ask(Instant::now() + short).await), "timeout");
+    assert_eq!(said(probe.ask(DUE, Instant::now() + short).await), "timeout");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     one.server.signal(Signal::CONT);
     assert_eq!(asked(&one.json("")).await, "good");
     let slow = client(&one.statement("select sleep(60)"), Connection::New);
-    assert_eq!(said(slow.ask(Instant::now() + short).await), "timeout");
+    assert_eq!(said(slow.ask(DUE, Instant::now() + short).await), "timeout");
     one.server.stop(Signal::KILL);
     assert_eq!(asked(&one.json("")).await, "refused");
 }

@@ -3,24 +3,27 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{OnceLock, atomic::Ordering},
     time::Duration,
 };
 
 use firedrill_wire::probe::Connection;
 use rcgen::{CertificateParams, KeyPair};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
 use crate::{
-    LONG, asked, at_last, client,
-    programs::{self, Server, command, folder, program, run},
-    said,
+    DUE, LONG, all_come_back, asked, at_last, client, found,
+    programs::{self, Server, command, cutting, folder, program, run},
+    said, write, write_within, writer,
 };
 
+/// A setting by which no password is asked for: in a program that is not optimized each login takes long.
+pub(crate) const TRUST: &str = "hba_file=data/trust.conf";
+
 /// A server and its data.
-struct Postgres {
-    server: Server,
+pub(crate) struct Postgres {
+    pub(crate) server: Server,
     data: tempfile::TempDir,
 }
 
@@ -36,7 +39,11 @@ fn made() -> Option<&'static Path> {
         command.args(["-D", "data", "-U", "drill", "-A", "scram-sha-256", "--no-sync", "--pwfile"]).arg(&pw);
         run(&mut command);
         let hba = folder.path().join("data/pg_hba.conf");
-        fs::write(&hba, "host all all all scram-sha-256\nhost replication all all trust\n").unwrap();
+        let replication = "host replication all all trust\n";
+        fs::write(&hba, format!("host all all all scram-sha-256\n{replication}")).unwrap();
+        let trust = folder.path().join("data/trust.conf");
+        fs::write(&trust, format!("host all all all trust\n{replication}")).unwrap();
+        programs::give(&trust);
         Some(folder)
     });
     made.as_ref().map(tempfile::TempDir::path)
@@ -44,7 +51,7 @@ fn made() -> Option<&'static Path> {
 
 impl Postgres {
     /// Starts one with data of its own; `None` where it is not installed.
-    fn start(settings: &[&str]) -> Option<Self> {
+    pub(crate) fn start(settings: &[&str]) -> Option<Self> {
         let data = folder();
         let from = made()?.join("data");
         run(command(Path::new("/bin/cp"), data.path()).arg("-r").arg(from).arg("data"));
@@ -52,12 +59,12 @@ impl Postgres {
     }
 
     /// Starts one that follows this one.
-    fn follower(&self) -> Self {
+    pub(crate) fn follower(&self, settings: &[&str]) -> Self {
         let data = folder();
         let mut copy = command(&program("pg_basebackup").unwrap(), data.path());
         copy.args(["-D", "data", "-R", "-X", "stream", "-c", "fast", "-U", "drill", "-h"]);
         run(copy.arg(self.server.at.ip().to_string()).args(["-p", "5432"]));
-        Self::on(data, &[])
+        Self::on(data, settings)
     }
 
     fn on(data: tempfile::TempDir, settings: &[&str]) -> Self {
@@ -78,12 +85,12 @@ impl Postgres {
         Self { server, data }
     }
 
-    fn json(&self, more: &str) -> String {
+    pub(crate) fn json(&self, more: &str) -> String {
         of(&[&self.server.at.to_string()], more)
     }
 
     /// Carries out a statement for the test itself.
-    async fn does(&self, statement: &str) {
+    pub(crate) async fn does(&self, statement: &str) {
         let ask = self.json(&format!(r#","statement":"{statement}""#));
         assert_eq!(asked(&ask).await, "good", "{statement}");
     }
@@ -93,7 +100,7 @@ fn password() -> PathBuf {
     made().unwrap().join("pw")
 }
 
-fn of(addresses: &[&str], more: &str) -> String {
+pub(crate) fn of(addresses: &[&str], more: &str) -> String {
     let password = password();
     format!(
         r#"{{"address":{addresses:?},"user":"drill","database":"postgres","password":{{"secret_file":{password:?}}}{more}}}"#
@@ -134,7 +141,7 @@ async fn good_answers_are_good_and_others_have_their_words() {
         .collect();
     let until = Instant::now() + LONG;
     // Backends of earlier requests end later than their clients. Whoever finds no place asks again, so that all places get taken.
-    let holds = all.iter().map(async |one| while said(one.ask(until).await) == "too many clients" {});
+    let holds = all.iter().map(async |one| while said(one.ask(DUE, until).await) == "too many clients" {});
     let mut held = futures_util::future::join_all(holds);
     let plain = one.json("");
     tokio::select! {
@@ -151,18 +158,22 @@ async fn a_kept_connection_is_used_again_until_the_server_ends_it() {
     let insert = one.json(r#","statement":"insert into seen values (pg_backend_pid())""#);
     let until = || Instant::now() + LONG;
     let kept = client(&insert, Connection::Reuse);
-    assert_eq!(said(kept.ask(until()).await), "good");
-    assert_eq!(said(kept.ask(until()).await), "sql 23505");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "sql 23505");
     // The error threw it away.
-    assert_eq!(said(kept.ask(until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
     one.does("select pg_terminate_backend(pid) from seen join pg_stat_activity using (pid)").await;
     let gone = one
         .json(r#","statement":"select count(*) from seen join pg_stat_activity using (pid)","expect":"0""#);
     at_last(&gone, "good").await;
-    assert_eq!(said(kept.ask(until()).await), "good", "one that was ended while it was idle is replaced");
+    assert_eq!(
+        said(kept.ask(DUE, until()).await),
+        "good",
+        "one that was ended while it was idle is replaced"
+    );
     let new = client(&insert, Connection::New);
-    assert_eq!(said(new.ask(until()).await), "good");
-    assert_eq!(said(new.ask(until()).await), "good");
+    assert_eq!(said(new.ask(DUE, until()).await), "good");
+    assert_eq!(said(new.ask(DUE, until()).await), "good");
 }
 
 #[tokio::test]
@@ -200,7 +211,7 @@ fn programs_own(key: &Path) {
 #[tokio::test]
 async fn a_standby_is_told_from_a_primary() {
     let Some(primary) = Postgres::start(&[]) else { return };
-    let standby = primary.follower();
+    let standby = primary.follower(&[]);
     let alone = standby.server.at.to_string();
     let both = [alone.as_str(), &primary.server.at.to_string()];
     assert_eq!(asked(&standby.json(r#","role":"primary""#)).await, "answered by a standby");
@@ -208,26 +219,129 @@ async fn a_standby_is_told_from_a_primary() {
     assert_eq!(asked(&of(&both, r#","role":"primary""#)).await, "good");
     assert_eq!(asked(&standby.json(r#","statement":"create table x ()""#)).await, "read only");
 
+    let store = writer(&of(&both, ""), Connection::New);
+    store.prepare(Instant::now() + LONG).await.unwrap();
+    assert_eq!(write(&*store, "k:1", 0).await, "acked");
+    assert_eq!(found(&*store, "k:").await.unwrap().len(), 1);
+    let pinned = writer(&standby.json(""), Connection::New);
+    let arrived = standby.json(r#","statement":"select count(*) from firedrill_writes","expect":"1""#);
+    at_last(&arrived, "good").await;
+    assert_eq!(write(&*pinned, "k:2", 0).await, "no: read only");
+    assert_eq!(said(found(&*pinned, "k:").await.map(|_| Default::default())), "answered by a standby");
+
+    // Both are primaries: nobody knows what the store has.
     standby.does("select pg_promote()").await;
-    at_last(&standby.json(r#","role":"primary""#), "good").await;
+    assert_eq!(said(found(&*store, "k:").await.map(|_| Default::default())), "several primaries");
+    // The old one is gone: the new one is the authority.
+    drop(primary);
+    assert_eq!(found(&*store, "k:").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_stopped_server_is_a_time_out() {
+async fn a_stopped_server_is_a_time_out_and_what_it_has_is_unknown() {
     let Some(one) = Postgres::start(&[]) else { return };
+    let store = writer(&one.json(""), Connection::Reuse);
+    store.prepare(Instant::now() + LONG).await.unwrap();
+    assert_eq!(write(&*store, "k:0", 0).await, "acked");
     let short = Duration::from_millis(500);
+    // The kept connection waits for a lock that the test holds.
+    let lock = client(
+        &one.json(r#","statement":"begin; lock table firedrill_writes in access exclusive mode; select pg_sleep(60)""#),
+        Connection::New,
+    );
+    let mut lock = lock.ask(DUE, Instant::now() + LONG);
+    let locked = one.json(r#","statement":"select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted and relation = 'firedrill_writes'::regclass","expect":"1""#);
+    let wait = at_last(&locked, "good");
+    tokio::select! { _ = &mut lock => panic!("no lock"), () = wait => {} }
+    assert_eq!(write_within(&*store, "k:1", 0, short).await, "unknown: timeout");
+    drop(lock);
+
     one.server.signal(Signal::STOP);
     let begun = Instant::now();
     let probe = client(&one.json(""), Connection::New);
-    assert_eq!(said(probe.ask(Instant::now() + short).await), "timeout");
+    assert_eq!(said(probe.ask(DUE, Instant::now() + short).await), "timeout");
+    // Nothing of it was sent.
+    assert_eq!(write_within(&*store, "k:2", 0, short).await, "no: timeout");
+    let read = store.read_back("k:", Instant::now() + short, &mut |_| {}).await;
+    assert_eq!(said(read.map(|()| Default::default())), "timeout");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     one.server.signal(Signal::CONT);
     assert_eq!(asked(&one.json("")).await, "good");
 }
 
 #[tokio::test]
-async fn a_backend_that_is_ended_says_so() {
+async fn a_cut_connection_leaves_a_write_unknown() {
     let Some(one) = Postgres::start(&[]) else { return };
+    let (at, cuts) = cutting(one.server.at, b"insert").await;
+    let store = writer(&of(&[&at.to_string()], ""), Connection::Reuse);
+    store.prepare(Instant::now() + LONG).await.unwrap();
+    assert_eq!(write(&*store, "k:1", 0).await, "unknown: reset");
+    cuts.store(false, Ordering::SeqCst);
+    assert_eq!(found(&*store, "k:").await.unwrap().len(), 1, "it is there");
+    assert_eq!(write(&*store, "k:1", 1).await, "acked", "at a retry the row that is there is the own one");
     let ends = one.json(r#","statement":"select pg_terminate_backend(pg_backend_pid())""#);
     assert_eq!(asked(&ends).await, "shutting down");
+}
+
+#[tokio::test]
+async fn a_wait_for_a_standby_that_is_cancelled_is_no_ack() {
+    let Some(one) = Postgres::start(&[]) else { return };
+    let store = writer(&one.json(""), Connection::Reuse);
+    store.prepare(Instant::now() + LONG).await.unwrap();
+    one.does("alter system set synchronous_standby_names = 'FIRST 1 (nobody)'").await;
+    one.does("select pg_reload_conf()").await;
+    let cancel = one.json(r#","statement":"select count(*) from (select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep') x","expect":"1""#);
+    // The server takes the setting over some time later.
+    let mut written = 0;
+    let until_it_waits = async {
+        loop {
+            written += 1;
+            match write(&*store, &format!("k:{written}"), 0).await.as_str() {
+                "acked" => {}
+                how => return how.to_owned(),
+            }
+        }
+    };
+    let cancels = async {
+        loop {
+            asked(&cancel).await;
+        }
+    };
+    let how: String = tokio::select! {
+        how = until_it_waits => how,
+        () = cancels => unreachable!("it goes on"),
+        () = tokio::time::sleep(LONG) => panic!("no write waited for a standby"),
+    };
+    assert_eq!(how, "unknown: warning");
+    assert_eq!(found(&*store, "k:").await.unwrap().len(), written, "the last one is on this one server, too");
+}
+
+#[tokio::test]
+async fn records_come_back_page_by_page() {
+    let Some(one) = Postgres::start(&["standard_conforming_strings=off", "backslash_quote=safe_encoding"])
+    else {
+        return;
+    };
+    all_come_back(&*writer(&one.json(""), Connection::Reuse), 10_500).await;
+    // A server that ends all connections in the middle of a write.
+    let pid: i32 = fs::read_to_string(one.data.path().join("data/postmaster.pid"))
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
+    let store = writer(&one.json(""), Connection::New);
+    let until = Instant::now() + LONG;
+    loop {
+        match write(&*store, "last", 1).await.as_str() {
+            "no: refused" => break,
+            how => assert!(
+                Instant::now() < until
+                    && (how == "acked" || how.starts_with("no: ") || how.starts_with("unknown: ")),
+                "{how}"
+            ),
+        }
+    }
 }

@@ -6,11 +6,18 @@ use std::{
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 /// The folder in which Debian keeps the server of PostgreSQL.
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin";
@@ -85,12 +92,21 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one, and waits until it takes connections.
-    pub(crate) fn start(mut command: Command, at: SocketAddr, log: PathBuf) -> Self {
+    pub(crate) fn start(command: Command, at: SocketAddr, log: PathBuf) -> Self {
+        Self::spawn(command, at, log).up()
+    }
+
+    /// Starts one.
+    pub(crate) fn spawn(mut command: Command, at: SocketAddr, log: PathBuf) -> Self {
         let file = fs::File::create(&log).unwrap();
         command.stdout(file.try_clone().unwrap()).stderr(file);
-        let mut server = Self { child: command.spawn().unwrap(), at, log };
-        server.wait("its port", |at| TcpStream::connect_timeout(&at, Duration::from_secs(1)).is_ok());
-        server
+        Self { child: command.spawn().unwrap(), at, log }
+    }
+
+    /// Waits until it takes connections.
+    pub(crate) fn up(mut self) -> Self {
+        self.wait("its port", |at| TcpStream::connect_timeout(&at, Duration::from_secs(1)).is_ok());
+        self
     }
 
     /// Waits for something, and gives up with the server's log.
@@ -131,4 +147,42 @@ impl Drop for Server {
             }
         }
     }
+}
+
+/// A way to a server that cuts a connection once a client has sent that word and the server has it. Returns its address, and whether it cuts.
+pub(crate) async fn cutting(to: SocketAddr, word: &'static [u8]) -> (SocketAddr, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let cuts = Arc::new(AtomicBool::new(true));
+    let cutting = Arc::clone(&cuts);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let cuts = Arc::clone(&cutting);
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(to).await.unwrap();
+                let (mut up, mut down) = ([0; 4096], [0; 4096]);
+                loop {
+                    tokio::select! {
+                        read = client.read(&mut up) => {
+                            let Ok(read @ 1..) = read else { return };
+                            server.write_all(&up[..read]).await.unwrap();
+                            let seen = up[..read].windows(word.len()).any(|part| part == word);
+                            if seen && cuts.load(Ordering::SeqCst) {
+                                // The server has answered, so it has done it.
+                                assert!(server.read(&mut down).await.unwrap() > 0);
+                                return;
+                            }
+                        }
+                        read = server.read(&mut down) => {
+                            let Ok(read @ 1..) = read else { return };
+                            if client.write_all(&down[..read]).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (at, cuts)
 }

@@ -1,26 +1,26 @@
 //! Redis: a master, a replica, sentinels, and what goes wrong with them.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, sync::atomic::Ordering, time::Duration};
 
 use firedrill_wire::probe::Connection;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
 use crate::{
-    LONG, asked, client,
-    programs::{self, Server, command, folder, program},
-    said,
+    DUE, LONG, all_come_back, asked, at_last, client, found,
+    programs::{self, Server, command, cutting, folder, program},
+    said, write, write_within, writer,
 };
 
 /// A server and its folder.
-struct Redis {
-    server: Server,
+pub(crate) struct Redis {
+    pub(crate) server: Server,
     folder: tempfile::TempDir,
 }
 
 impl Redis {
     /// Starts one; `None` where it is not installed.
-    fn start(settings: &[&str]) -> Option<Self> {
+    pub(crate) fn start(settings: &[&str]) -> Option<Self> {
         program("redis-server")?;
         Some(Self::on(folder(), settings))
     }
@@ -63,17 +63,17 @@ impl Redis {
         Some(Self { server: Server::start(sentinel, at, log), folder })
     }
 
-    fn json(&self, command: &[&str], more: &str) -> String {
+    pub(crate) fn json(&self, command: &[&str], more: &str) -> String {
         of(&[self.server.at], command, more)
     }
 
     /// Carries out a command for the test itself.
-    async fn does(&self, command: &[&str]) {
+    pub(crate) async fn does(&self, command: &[&str]) {
         assert_eq!(asked(&self.json(command, "")).await, "good", "{command:?}");
     }
 }
 
-fn of(addresses: &[SocketAddr], command: &[&str], more: &str) -> String {
+pub(crate) fn of(addresses: &[SocketAddr], command: &[&str], more: &str) -> String {
     let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     format!(r#"{{"address":{addresses:?},"command":{command:?}{more}}}"#)
 }
@@ -122,16 +122,16 @@ async fn a_kept_connection_is_used_again_until_the_server_ends_it() {
     };
     let until = || Instant::now() + LONG;
     let mut first = 1;
-    while said(id(first, Connection::New).ask(until()).await) != "good" {
+    while said(id(first, Connection::New).ask(DUE, until()).await) != "good" {
         first += 2;
         assert!(first < 99);
     }
     let kept = id(first + 1, Connection::Reuse);
-    assert_eq!(said(kept.ask(until()).await), "good");
-    assert_eq!(said(kept.ask(until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
+    assert_eq!(said(kept.ask(DUE, until()).await), "good");
     one.does(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
     // It is replaced by a new one, which has another number.
-    assert_eq!(said(kept.ask(until()).await), "answer");
+    assert_eq!(said(kept.ask(DUE, until()).await), "answer");
 }
 
 #[tokio::test]
@@ -145,9 +145,20 @@ async fn a_replica_and_a_master_without_replicas_refuse_writes() {
     assert_eq!(asked(&replica.json(set, r#","role":"master""#)).await, "answered by a standby");
     assert_eq!(asked(&replica.json(&["PING"], r#","role":"replica""#)).await, "good");
     assert_eq!(asked(&of(&both, set, r#","role":"master""#)).await, "good");
+    let pinned = writer(&replica.json(&["PING"], ""), Connection::New);
+    assert_eq!(write(&*pinned, "a:1", 0).await, "no: read only");
+    assert_eq!(said(found(&*pinned, "a:").await.map(|_| Default::default())), "answered by a standby");
+    let store = writer(&of(&both, &["PING"], ""), Connection::New);
+    assert_eq!(write(&*store, "a:1", 0).await, "acked");
+    assert_eq!(found(&*store, "a:").await.unwrap().len(), 1);
 
     master.does(&["CONFIG", "SET", "min-replicas-to-write", "3"]).await;
     assert_eq!(asked(&master.json(set, "")).await, "too few replicas");
+    assert_eq!(write(&*store, "a:2", 0).await, "no: too few replicas");
+
+    // Both are masters: nobody knows what the store has.
+    replica.does(&["REPLICAOF", "NO", "ONE"]).await;
+    assert_eq!(said(found(&*store, "a:").await.map(|_| Default::default())), "several primaries");
     // A replica that has lost its master and gives no stale data.
     replica.does(&["CONFIG", "SET", "replica-serve-stale-data", "no"]).await;
     replica.does(&["REPLICAOF", "127.0.0.1", "1"]).await;
@@ -166,20 +177,41 @@ async fn a_server_that_reads_its_data_says_so() {
         &["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"],
     );
     assert_eq!(asked(&one.json(&["PING"], "")).await, "starting up");
+    let store = writer(&one.json(&["PING"], ""), Connection::New);
+    assert_eq!(write(&*store, "a:1", 0).await, "no: starting up");
+    assert_eq!(said(found(&*store, "a:").await.map(|_| Default::default())), "starting up");
     one.server.signal(Signal::KILL);
 }
 
 #[tokio::test]
-async fn a_stopped_server_is_a_time_out() {
+async fn a_stopped_server_is_a_time_out_and_what_it_has_is_unknown() {
     let Some(one) = Redis::start(&[]) else { return };
+    let store = writer(&one.json(&["PING"], ""), Connection::Reuse);
+    assert_eq!(write(&*store, "a:1", 0).await, "acked");
     let short = Duration::from_millis(300);
     one.server.signal(Signal::STOP);
     let begun = Instant::now();
     let probe = client(&one.json(&["PING"], ""), Connection::New);
-    assert_eq!(said(probe.ask(Instant::now() + short).await), "timeout");
+    assert_eq!(said(probe.ask(DUE, Instant::now() + short).await), "timeout");
+    assert_eq!(write_within(&*store, "a:2", 0, short).await, "unknown: timeout");
+    let read = store.read_back("a:", Instant::now() + short, &mut |_| {}).await;
+    assert_eq!(said(read.map(|()| Default::default())), "timeout");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     one.server.signal(Signal::CONT);
-    assert_eq!(asked(&one.json(&["PING"], "")).await, "good");
+    let late = one.json(&["GET", "a:2"], r#","expect":"77""#);
+    at_last(&late, "good").await;
+}
+
+#[tokio::test]
+async fn a_cut_connection_leaves_a_write_unknown() {
+    let Some(one) = Redis::start(&[]) else { return };
+    let (at, cuts) = cutting(one.server.at, b"SET").await;
+    let store = writer(&of(&[at], &["PING"], ""), Connection::Reuse);
+    store.prepare(Instant::now() + LONG).await.unwrap();
+    assert_eq!(write(&*store, "a:1", 0).await, "unknown: reset");
+    cuts.store(false, Ordering::SeqCst);
+    assert_eq!(found(&*store, "a:").await.unwrap().len(), 1, "it is there");
+    assert_eq!(write(&*store, "a:1", 1).await, "acked", "at a retry the key that is there is the own one");
 }
 
 #[tokio::test]
@@ -200,10 +232,20 @@ async fn a_sentinel_with_a_stale_master_is_not_believed() {
     assert_eq!(asked(&by(&[&stale, &fresh], "shop", &both)).await, "good");
     assert_eq!(asked(&by(&[&fresh], "shop", &[old.server.at])).await, "other master by sentinels");
     assert_eq!(asked(&by(&[&fresh], "other", &both)).await, "no master by sentinels");
+    let store = writer(&by(&[&stale, &fresh], "shop", &both), Connection::Reuse);
+    assert_eq!(write(&*store, "a:1", 0).await, "acked");
+    assert_eq!(found(&*store, "a:").await.unwrap().len(), 1);
+    assert_eq!(asked(&new.json(&["GET", "a:1"], r#","expect":"77""#)).await, "good");
     // A sentinel that stands still has its share of the time only.
     stale.server.signal(Signal::STOP);
     assert_eq!(asked(&by(&[&stale, &fresh], "shop", &both)).await, "good");
     fresh.server.signal(Signal::STOP);
     let probe = client(&by(&[&stale, &fresh], "shop", &both), Connection::New);
-    assert_eq!(said(probe.ask(Instant::now() + Duration::from_millis(500)).await), "timeout");
+    assert_eq!(said(probe.ask(DUE, Instant::now() + Duration::from_millis(500)).await), "timeout");
+}
+
+#[tokio::test]
+async fn records_come_back_page_by_page() {
+    let Some(one) = Redis::start(&[]) else { return };
+    all_come_back(&*writer(&one.json(&["PING"], ""), Connection::Reuse), 2_100).await;
 }

@@ -58,6 +58,8 @@ pub enum Hides {
     Headers,
     /// All of it.
     Whole,
+    /// These keys of a table.
+    Table(&'static [(&'static str, Hides)]),
 }
 
 /// The descriptor of a probe. It has no `Debug`, because it holds URLs and headers with their secrets.
@@ -102,6 +104,8 @@ pub enum Shows {
     Answers,
     /// Somebody takes connections, or the host is there; a service that answers nothing counts as good.
     Opens,
+    /// The service takes records. They are read back, so that it shows what it keeps.
+    Keeps,
 }
 
 /// The connections that a kind can use.

@@ -71,7 +71,7 @@ impl PostgresProbe {
     /// The longest statement, in bytes.
     pub const STATEMENT_MOST: usize = 64 * 1024;
 
-    fn usual_statement() -> String {
+    pub(super) fn usual_statement() -> String {
         "select 1".to_owned()
     }
 
@@ -83,7 +83,7 @@ impl PostgresProbe {
         servers(&["address"], self.address.all(), PORT, self.secure())
     }
 
-    fn secure(&self) -> Secure<'_> {
+    pub(super) fn secure(&self) -> Secure<'_> {
         Secure { on: self.tls, ca_file: self.ca_file.as_deref(), server_name: self.server_name.as_deref() }
     }
 }

@@ -108,7 +108,7 @@ impl RedisProbe {
     /// The longest command with all arguments, in bytes.
     pub const COMMAND_MOST: usize = 64 * 1024;
 
-    fn usual_command() -> Vec<String> {
+    pub(super) fn usual_command() -> Vec<String> {
         vec!["PING".to_owned()]
     }
 
@@ -131,7 +131,7 @@ impl RedisProbe {
         }
     }
 
-    fn secure(&self) -> Secure<'_> {
+    pub(super) fn secure(&self) -> Secure<'_> {
         Secure { on: self.tls, ca_file: self.ca_file.as_deref(), server_name: self.server_name.as_deref() }
     }
 

@@ -29,6 +29,15 @@ impl Field {
         Self { is_key: true, ..self }
     }
 
+    /// Returns the value within a table of the kind's own one.
+    #[must_use]
+    pub fn within(mut self, table: &str) -> Self {
+        if self.of_request {
+            self.keys.insert(0, table.to_owned());
+        }
+        self
+    }
+
     /// Returns the keys that lead to the value in the table of a probe of that kind.
     #[must_use]
     pub fn path<'f>(&'f self, kind: &'f str) -> Vec<&'f str> {

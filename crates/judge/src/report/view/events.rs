@@ -61,6 +61,7 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
         | Event::Sampled { .. }
         | Event::AlertSeen { .. }
         | Event::HostLog(_)
+        | Event::WritesRead(_)
         | Event::Exchanged { .. } => None,
         Event::RunStarted { operator, .. } => row(at, "coordinator", format!("run started by {operator}")),
         Event::Phase { attack, phase, .. } => {

@@ -22,7 +22,9 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     for item in &scenario.objectives {
         let Some(budget) = &item.value.budget else { continue };
         values(&item.name, budget, &|at| item.place_of(at), sink);
-        if let Some(Goal::MitigateWithin(_) | Goal::RecoverWithin(_)) = item.value.goal() {
+        if let Some(Goal::MitigateWithin(_) | Goal::RecoverWithin(_) | Goal::LostWrites(_)) =
+            item.value.goal()
+        {
             no_share(&item.name, item.place_of(&budget.at), "good = \"99%\", or quantile with below", sink);
         }
     }

@@ -68,7 +68,7 @@ fn decidable(
     // The time of these goals varies a little between drills, so the mean number of samples counts.
     let arrivals = match goal {
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => Arrivals::Even,
-        Goal::Good(_) | Goal::Latency { .. } => probe.value.arrivals,
+        Goal::Good(_) | Goal::Latency { .. } | Goal::LostWrites(_) => probe.value.arrivals,
     };
     let there = samples(rate, time, arrivals);
     if there >= needed {
@@ -93,6 +93,7 @@ fn decidable(
             "{rate} a second give {least}{there} samples in {time} at a vantage, which cannot show the {quantile} quantile; \
              {needed} are needed"
         ),
+        Goal::LostWrites(_) => format!("{rate} a second give {least}{there} writes in {time} at a vantage"),
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => format!(
             "{rate} a second give {there} samples in {time}, a quarter of the time; {needed} good ones in a row show that it is \
              good again"
@@ -109,7 +110,9 @@ fn decidable(
         Goal::RecoverWithin(_) => {
             Some(("recover_within", time_for(needed * u64::from(PART), rate, arrivals)))
         }
-        Goal::Good(_) | Goal::Latency { .. } => key.map(|key| (key, time_for(needed, rate, arrivals))),
+        Goal::Good(_) | Goal::Latency { .. } | Goal::LostWrites(_) => {
+            key.map(|key| (key, time_for(needed, rate, arrivals)))
+        }
     };
     let longer =
         longer.filter(|(_, time)| *time <= LONGEST_HOLD).map(|(key, time)| format!("{key} = \"{time}\""));

@@ -3,7 +3,7 @@
 use firedrill_probe::{Stores, refusals, unreadable};
 use firedrill_wire::{
     Span,
-    probe::{ProbeKind, Refusal},
+    probe::{ProbeKind, Refusal, Shows},
 };
 
 use crate::{
@@ -112,6 +112,12 @@ fn requests(
 ) {
     for request in by.requests() {
         let kind = &request.value;
+        if kind.about().shows == Shows::Keeps {
+            let problem = Problem::error(format!("`pick_by` of target `{}` would write records", item.name));
+            let help = "a question that changes nothing, for instance `postgres` or `redis` with a `role`";
+            sink.push(problem.at(item.place_of(&request.at), "no question").help(help));
+            continue;
+        }
         if !names_candidate(kind) {
             let problem = Problem::error(format!(
                 "`pick_by` of target `{}` asks the same of every host: `{{host}}` is not in its request",

@@ -52,7 +52,7 @@ pub(super) fn warn(scenario: &Scenario, sink: &mut Sink) {
 fn asks(probe: &Item<Probe>, (host, port): &(String, u16)) -> bool {
     probe.value.requests().iter().any(|one| {
         let (about, to) = (one.value.about(), one.value.destinations());
-        about.shows == Shows::Answers
+        about.shows != Shows::Opens
             && to.iter().any(|(other, at)| other.eq_ignore_ascii_case(host) && at == port)
     })
 }

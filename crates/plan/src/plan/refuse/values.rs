@@ -61,7 +61,7 @@ fn objective(item: &Item<Objective>, sink: &mut Sink) {
         sink.push(
             Problem::error(format!("{message} (objective `{}`)", item.name))
                 .at(item.place(), label)
-                .help("one of: good; quantile with below; mitigate_within; recover_within"),
+                .help("one of: good; quantile with below; mitigate_within; recover_within; lost_writes"),
         );
     }
     if let Some(quantile) = &objective.quantile
@@ -175,7 +175,10 @@ fn condition(item: &Item<Guard>, abort: &Spot<Abort>, scenario: &Scenario, sink:
     }
     let probed = abort.objective.as_ref().and_then(|name| Some((name, scenario.objective(name)?)));
     if let Some((name, objective)) = probed
-        && matches!(objective.value.goal(), Some(Goal::MitigateWithin(_) | Goal::RecoverWithin(_)))
+        && matches!(
+            objective.value.goal(),
+            Some(Goal::MitigateWithin(_) | Goal::RecoverWithin(_) | Goal::LostWrites(_))
+        )
     {
         let message =
             format!("objective `{}` is about one time, which no moving window can show", objective.name);

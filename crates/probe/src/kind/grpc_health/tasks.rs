@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinSet;
 
-use crate::lane::lock;
+use crate::locked::lock;
 
 /// The tasks of one connection. Dropping it ends them.
 #[derive(Default)]

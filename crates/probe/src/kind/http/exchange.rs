@@ -37,6 +37,17 @@ pub(super) enum Broken {
     Failed(Failure),
 }
 
+impl Broken {
+    /// Returns the failure of a request that is not sent again.
+    pub(super) fn failure(self) -> Failure {
+        match self {
+            Self::Unsent(_) => Cause::Reset.into(),
+            Self::Answered(cause) => cause.into(),
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
 type Driver = Connection<Box<dyn Io>, Full<Bytes>>;
 
 /// An open connection.
@@ -96,16 +107,19 @@ impl Line {
         &mut self,
         request: Request<Full<Bytes>>,
         most: usize,
-    ) -> Result<(http::response::Parts, Vec<u8>), Failure> {
-        let answer = self.sender.send_request(request);
-        let response = self.along(answer).await.map_err(|why| of_hyper(&why))?;
+    ) -> Result<(http::response::Parts, Vec<u8>), Broken> {
+        let answer = self.sender.try_send_request(request);
+        let response = self.along(answer).await.map_err(|mut failed| match failed.take_message() {
+            Some(unsent) => Broken::Unsent(Box::new(unsent)),
+            None => Broken::Failed(of_hyper(failed.error())),
+        })?;
         let (head, mut body) = response.into_parts();
         let mut kept = Vec::new();
         while let Some(frame) = self.along(body.frame()).await {
-            let frame = frame.map_err(|why| of_hyper(&why))?;
+            let frame = frame.map_err(|why| Broken::Failed(of_hyper(&why)))?;
             let Some(data) = frame.data_ref() else { continue };
             if kept.len() + data.len() > most {
-                return Err(Cause::Body.into());
+                return Err(Broken::Failed(Cause::Body.into()));
             }
             kept.extend_from_slice(data);
         }

@@ -110,6 +110,7 @@ const fn words(failure: Failure) -> &'static str {
     match failure {
         Failure::Vantage => "this machine could not open a connection",
         Failure::Bad(cause) => match cause {
+            Cause::Vantage => "this machine could not open a connection",
             Cause::Timeout => "no answer in time",
             Cause::Refused => "the connection was refused",
             Cause::Unreachable => "its host cannot be reached",

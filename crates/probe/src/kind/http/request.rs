@@ -50,6 +50,18 @@ impl Template {
         Self::over(spec.connection, probe, parsed, reads)
     }
 
+    /// A request over connections of that kind.
+    ///
+    /// # Errors
+    /// It cannot be sent, or its secrets cannot be read.
+    pub(crate) fn by(
+        connection: Connection,
+        probe: &HttpProbe,
+        reads: &dyn Reads,
+    ) -> Result<Self, Vec<Refusal>> {
+        Self::over(connection, probe, probe.parsed()?, reads).map_err(|one| vec![one])
+    }
+
     /// A request over a connection of its own.
     ///
     /// # Errors
@@ -90,6 +102,23 @@ impl Template {
             body: filled.text(probe.body.as_deref().unwrap_or_default()).into(),
             ids: id_header.map(|name| (name, Ids::default())),
         })
+    }
+
+    /// A request with texts in place of others in its path and its body. `None` where the path cannot be asked then.
+    pub(crate) fn with(&self, fill: &[(&str, &str)]) -> Option<Request<Full<Bytes>>> {
+        let filled =
+            |text: &str| fill.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+        let mut request = self.request();
+        *request.uri_mut() = filled(&self.path.to_string()).parse().ok()?;
+        *request.body_mut() = Full::new(filled(std::str::from_utf8(&self.body).ok()?).into());
+        Some(request)
+    }
+
+    /// The same request with another body.
+    pub(crate) fn with_body(&self, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+        let mut request = self.request();
+        *request.body_mut() = Full::new(body.into());
+        request
     }
 
     /// A request as it is sent.

@@ -8,7 +8,10 @@ use rustls_pki_types::ServerName;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use super::{exchange::Line, request::Template};
+use super::{
+    exchange::{Broken, Line},
+    request::Template,
+};
 use crate::{
     connect::Connector,
     outcome::{Cause, Failure, Phases, of_io},
@@ -33,6 +36,19 @@ impl Way {
         names: &BTreeMap<String, Vec<IpAddr>>,
         reads: &dyn Reads,
     ) -> Result<Self, Vec<Refusal>> {
+        Self::opening(0.0, request, names, reads)
+    }
+
+    /// The same, for so many new connections a second.
+    ///
+    /// # Errors
+    /// All that is missing or unreadable on this machine.
+    pub(crate) fn opening(
+        each_second: f64,
+        request: &HttpProbe,
+        names: &BTreeMap<String, Vec<IpAddr>>,
+        reads: &dyn Reads,
+    ) -> Result<Self, Vec<Refusal>> {
         let HttpTarget { host, port, name, .. } = request.parsed()?.target;
         let no_address = || {
             let what = format!("the fleet names `{host}` and gives it no address");
@@ -48,7 +64,7 @@ impl Way {
             }
             None => None,
         };
-        Ok(Self { connector: Connector::new(resolver, 0.0), tls })
+        Ok(Self { connector: Connector::new(resolver, each_second), tls })
     }
 
     /// Sends a request over a connection of its own, and reads the whole answer, of at most `most` bytes.
@@ -58,19 +74,24 @@ impl Way {
         until: Instant,
         most: usize,
     ) -> Result<(http::response::Parts, Vec<u8>), Failure> {
+        let mut line = self.open(until).await?;
+        line.whole(template.request(), most).await.map_err(Broken::failure)
+    }
+
+    /// Opens a connection. Writes nothing of a request.
+    pub(super) async fn open(&self, until: Instant) -> Result<Line, Failure> {
         let mut phases = Phases::default();
         let stream = self.connector.open(until, &mut phases).await?;
-        let mut line = match &self.tls {
-            None => Line::new(Box::new(TokioIo::new(stream))).await?,
+        match &self.tls {
+            None => Line::new(Box::new(TokioIo::new(stream))).await,
             Some((connector, name)) => {
                 let stream = connector.connect(name.clone(), stream).await.map_err(|why| {
                     let of_tls =
                         why.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
                     if of_tls { Failure::from(Cause::Tls) } else { of_io(&why) }
                 })?;
-                Line::new(Box::new(TokioIo::new(stream))).await?
+                Line::new(Box::new(TokioIo::new(stream))).await
             }
-        };
-        line.whole(template.request(), most).await
+        }
     }
 }
