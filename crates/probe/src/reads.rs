@@ -1,4 +1,4 @@
-//! What a probe may read and run where it is: secrets, authorities, programs. The process that runs the probe supplies the reader, which may refuse.
+//! The things that a probe may read and run where it is: secrets, authorities, programs. The process that runs the probe supplies the reader, which may refuse.
 
 use std::{
     collections::BTreeMap,

@@ -11,7 +11,7 @@ pub enum Ended {
     Signal(u8),
     /// It printed more than is read.
     TooLong,
-    /// What it printed is no number.
+    /// The output of the program is not one number.
     NoNumber,
     /// The number is above its bound.
     Above,

@@ -5,7 +5,7 @@ use ring::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
 use super::{errors::Refused, packets::Reader};
 
-/// What the client can, and wants: long flags, protocol 4.1, transactions, the method of its name, several results of a procedure.
+/// The capabilities of the client: long flags, protocol 4.1, transactions, the method of its name, several results of a procedure.
 const WANTS: u32 = 1 | 1 << 2 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 17 | 1 << 19;
 /// A database is chosen at the login.
 const WITH_DATABASE: u32 = 1 << 3;
@@ -27,7 +27,7 @@ pub(super) struct Login {
 
 /// The first words of a server.
 pub(super) struct Hello {
-    /// What it can.
+    /// The server's capabilities.
     can: u32,
     /// The method that it would like.
     method: Vec<u8>,
@@ -71,7 +71,7 @@ impl Hello {
 }
 
 impl Login {
-    /// What a server refuses that refuses it.
+    /// Returns the meaning of a refusal during the login.
     pub(super) const fn refused(&self) -> Refused {
         Refused::Login { password: self.password.is_some() }
     }
@@ -207,7 +207,7 @@ mod tests {
         assert!(Hello::read(b"\x09old\0").is_none());
     }
 
-    /// What `mysql_common` 0.38 makes of the same values.
+    /// The digests that `mysql_common` 0.38 calculates from the same values.
     #[test]
     fn proofs_are_those_of_another_client() {
         let login = login(Some("s3cret"));

@@ -1,4 +1,4 @@
-//! How a program is started: its arguments, its user, its few variables. Starts nothing.
+//! The setup of a program: its arguments, its user, its few variables. Starts nothing.
 
 use std::{ffi::OsString, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
 

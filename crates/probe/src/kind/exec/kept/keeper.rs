@@ -35,7 +35,7 @@ const DESCRIPTORS: u64 = 65_536;
 /// The time after which the children are listed anew, in milliseconds: the kernel may leave one out while others end.
 const AGAIN_MS: i32 = 5;
 
-/// What a keeper needs, made before the fork.
+/// All values that a keeper needs, made before the fork.
 pub(super) struct Keeping {
     account: Option<Ids>,
 }
