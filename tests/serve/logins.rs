@@ -47,9 +47,9 @@ fn failed_logins_are_limited_without_locking_people_out() {
     assert_eq!(
         audit.matches("refused: no such link").count(),
         30 - limited,
-        "only what was answered is recorded"
+        "tries beyond the limit are not recorded"
     );
-    // All people behind a proxy have its address.
+    // Behind a proxy all people have one address, so a valid link works in spite of the limit.
     room.login(&room.link);
 }
 
@@ -82,6 +82,7 @@ fn sessions_outlive_a_restart_and_end_when_an_administrator_ends_them() {
     let own = room.get("/people", &viewer).text();
     assert!(own.contains("vera") && !own.contains("late"), "{own}");
     let people = room.get("/people", &admin).text();
+    // The label of the button is "End session ID of vera".
     let at = people.find("of vera\"").unwrap();
     let id = people[..at].rsplit_once("End session ").unwrap().1.trim().to_owned();
     assert_eq!(room.post(&format!("/people/sessions/{id}/end"), &late, "").status, 403);

@@ -94,6 +94,7 @@ fn a_log_that_is_a_link_is_not_followed() {
     let example = fs::read_to_string(reports.join(RUN).join("events.jsonl")).unwrap();
     let end = example.find("\"to\":\"in-force\"").unwrap();
     let end = end + example[end..].find('\n').unwrap() + 1;
+    // The log ends while a fault is in force, and is locked: if the link were followed, it would be shown as a running run.
     let mut log = fs::File::create(folder.path().join("elsewhere.jsonl")).unwrap();
     log.lock().unwrap();
     log.write_all(&example.as_bytes()[..end]).unwrap();
@@ -125,14 +126,14 @@ fn a_run_is_watched_while_its_log_grows() {
     assert!(room.get("/", &cookie).text().contains("1 in force"));
     let watch = || room.stream("/runs/live/live", &cookie);
     let mut stream = watch();
-    let seq = half;
-    assert!(until(&mut stream, "id: ").contains(&format!("id: live/{seq}")));
+    // The id has the number of the last record. Records are numbered from 1, so it is the number of lines, too.
+    assert!(until(&mut stream, "id: ").contains(&format!("id: live/{half}")));
     until(&mut stream, "event: axis");
     // An incomplete line is not a record yet.
     let (first, last) = live.lines[half].split_at(40);
     write!(live.log, "{first}").unwrap();
     writeln!(live.log, "{last}").unwrap();
-    until(&mut stream, &format!("id: live/{}", seq + 1));
+    until(&mut stream, &format!("id: live/{}", half + 1));
 
     let mut more: Vec<_> = (0..5).map(|_| watch()).collect();
     for stream in &mut more {
@@ -143,7 +144,7 @@ fn a_run_is_watched_while_its_log_grows() {
 
     live.end(half + 1);
     let rest = until(&mut stream, "event: over");
-    assert!(rest.iter().any(|line| line.contains("it is complete")), "the last state comes before");
+    assert!(rest.iter().any(|line| line.contains("it is complete")), "the last state comes before the end");
     let page = room.get("/runs/live", &cookie).text();
     assert!(page.contains("> held<") && !page.contains("data-stream"), "{page}");
 }

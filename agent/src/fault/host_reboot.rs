@@ -12,7 +12,8 @@ impl Inject for HostReboot {
     fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
         let effect =
             format!("reboot {} at once; its agent must answer again within {}", host.name, self.back_within);
-        power::prepare(&*host.power, &host.name, effect, Vec::new())
+        let notes = Vec::new();
+        power::prepare(&*host.power, &host.name, effect, notes)
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {

@@ -17,6 +17,11 @@ use crate::{
     schedule::{Schedule, Slot},
 };
 
+/// For [`Item::place_at`]: the place of a key.
+const OF_KEY: bool = true;
+/// For [`Item::place_at`]: the place of a value.
+const OF_VALUE: bool = false;
+
 /// A game day whose file has no errors. Its scenarios and its fleet have not been read yet.
 #[derive(Clone, Debug)]
 pub struct Gameday {
@@ -104,7 +109,7 @@ impl Gameday {
     /// Returns the place of its schedule in the file, for messages.
     #[must_use]
     pub fn place_of_schedule(&self) -> Place {
-        self.item.place_at(&["schedule"], true)
+        self.item.place_at(&["schedule"], OF_KEY)
     }
 
     /// Returns the place of the scenario with this index.
@@ -113,7 +118,7 @@ impl Gameday {
         if self.monkey.is_some() {
             return self.place_of_monkey("scenario");
         }
-        self.item.place_at(&["scenarios", &index.to_string()], false)
+        self.item.place_at(&["scenarios", &index.to_string()], OF_VALUE)
     }
 
     /// Returns the place of a value of `[monkey]`; that of the table if the value is not written.
@@ -121,22 +126,22 @@ impl Gameday {
     pub fn place_of_monkey(&self, key: &str) -> Place {
         let is_written = self.item.has(&["monkey", key]);
         if is_written {
-            self.item.place_at(&["monkey", key], false)
+            self.item.place_at(&["monkey", key], OF_VALUE)
         } else {
-            self.item.place_at(&["monkey"], true)
+            self.item.place_at(&["monkey"], OF_KEY)
         }
     }
 
     /// Returns the place of the channel with this index.
     #[must_use]
     pub fn place_of_channel(&self, index: usize) -> Place {
-        self.item.place_at(&["notify", &index.to_string()], false)
+        self.item.place_at(&["notify", &index.to_string()], OF_VALUE)
     }
 
     /// Returns the place of its name.
     #[must_use]
     pub fn place_of_name(&self) -> Place {
-        self.item.place_at(&["name"], false)
+        self.item.place_at(&["name"], OF_VALUE)
     }
 }
 

@@ -20,7 +20,7 @@ pub enum Halted {
     Over,
     /// There is no coordinator of this run on this machine that this user can reach.
     Nowhere,
-    /// Its coordinator did not answer.
+    /// Its coordinator did not answer, for this reason.
     Silent(String),
     /// A program of another user answered. Nothing proves that it is the run's coordinator.
     Claimed {
@@ -76,7 +76,7 @@ pub enum StepAnswer {
 /// The result of an attempt to send a wish to a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// The run will do it: a clause about the run, which begins with "it".
+    /// The run will do it. The text says what the run does, such as `it skips attack 3, "stop"`.
     Taken(String),
     /// The run refuses, for this reason.
     Refused(String),
@@ -86,7 +86,7 @@ pub enum Told {
     Over,
     /// There is no coordinator of this run on this machine that this user can reach.
     Nowhere,
-    /// Its coordinator did not answer.
+    /// Its coordinator did not answer, for this reason.
     Silent(String),
     /// A program of another user replied. Nothing proves that it is the run's coordinator.
     Claimed {
@@ -122,7 +122,8 @@ pub struct Slot {
     pub agreed: Vec<String>,
 }
 
-/// A start of a game day that has a record.
+/// What became of one start of a game day. A start that was missed or not held is one, too, and so is a start whose
+/// program has written no record yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldSlot {
     /// The game day's name.
@@ -233,24 +234,25 @@ pub enum Decision {
 pub enum NotStarted {
     /// This server starts no game days.
     Off,
-    /// The key is not valid: in words for people.
+    /// The key is not valid; the text says why.
     Key(String),
-    /// A program holds this start of the game day with another key, or is about to.
+    /// The game day is already started by hand, with another key, or with this key but without a record yet. The text is
+    /// the name of that start.
     Busy(String),
-    /// There is no such game day, or its file has errors: in words for people.
+    /// There is no such game day, or its file has errors; the text says why.
     Unknown(String),
-    /// Its program cannot be started, or records cannot be read: in words for people.
+    /// Its program cannot be started, or records cannot be read; the text says why.
     Failed(String),
 }
 
 /// The reason why files of game days cannot be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotShown {
-    /// There is no such game day, or its file has errors: in words for people.
+    /// There is no such game day, or its file has errors; the text says why.
     Unknown(String),
-    /// A key behind `?` is not valid: in words for people.
+    /// A parameter of the query (`from_s`, `from_day`) is not valid; the text says why.
     Wrong(String),
-    /// Something cannot be read: in words for people.
+    /// Something cannot be read; the text says why.
     Failed(String),
 }
 
@@ -290,14 +292,14 @@ pub trait Outside: Send + Sync + 'static {
     /// Reads the plan of the run in a folder from its log, and returns the content of a request to approve its attacks.
     ///
     /// # Errors
-    /// The log cannot be read: in words for people.
+    /// The log cannot be read; the text says why.
     fn proposal(&self, folder: &Path) -> Result<Proposal, String>;
 
     /// Writes an approval into the folder of a run, for the run to read. The caller has verified the signature. Returns the approver's name in the
     /// certificate.
     ///
     /// # Errors
-    /// The approval is not for this run or not for its plan, or it cannot be written: in words for people.
+    /// The approval is not for this run or not for its plan, or it cannot be written; the text says why.
     fn approve(&self, folder: &Path, signed: &Signed) -> Result<String, String>;
 
     /// Returns the access to scenarios and fleets.
@@ -322,7 +324,7 @@ pub trait Outside: Send + Sync + 'static {
     /// Reads the starts of game days that have a record, the newest first.
     ///
     /// # Errors
-    /// They cannot be read: in words for people.
+    /// They cannot be read; the text says why.
     fn held(&self) -> Result<Vec<HeldSlot>, String>;
 
     /// Starts a game day outside of its schedule, once for each key. If the key already has a start, no other one begins. Returns the start in its
@@ -335,7 +337,7 @@ pub trait Outside: Send + Sync + 'static {
     /// Reads the record of a slot, or of a start by hand; `None` if there is no record and no program was started for it.
     ///
     /// # Errors
-    /// The record cannot be read: in words for people.
+    /// The record cannot be read; the text says why.
     fn held_slot(&self, gameday: &str, slot: &str) -> Result<Option<HeldSlot>, String>;
 
     /// Returns the time at which this server, or another one with the same directory of runs, last looked for slots to start, in seconds since 1970.
@@ -344,7 +346,7 @@ pub trait Outside: Send + Sync + 'static {
     /// Counts the messages of channels.
     ///
     /// # Errors
-    /// They cannot be read: in words for people.
+    /// They cannot be read; the text says why.
     fn messages(&self) -> Result<Messages, String>;
 
     /// Posts JSON to the address that a chat named for answers. Takes some seconds at most.
@@ -353,6 +355,6 @@ pub trait Outside: Send + Sync + 'static {
     /// Records the decision of a person about a slot, and returns the state of the slot in words.
     ///
     /// # Errors
-    /// The person may not decide this, the slot is over or does not exist, or the decision cannot be written: in words for people.
+    /// The person may not decide this, the slot is over or does not exist, or the decision cannot be written; the text says why.
     fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String>;
 }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::{output::said, violated};
 
-/// Runs a command with a token for a control room, on a machine that has no runs and no game days.
+/// Runs a command with a token for a control room, in an empty folder: it stands for a machine that has no runs and no
+/// game days.
 fn there(room: &Room, token: &str, words: &[&str]) -> Output {
     let nothing = tempfile::tempdir().unwrap();
     let server = format!("http://{}", room.address);
@@ -14,14 +15,15 @@ fn there(room: &Room, token: &str, words: &[&str]) -> Output {
         .current_dir(nothing.path())
         .output()
         .unwrap();
-    assert!(fs::read_dir(nothing.path()).unwrap().next().is_none(), "nothing is made here");
+    assert!(fs::read_dir(nothing.path()).unwrap().next().is_none(), "nothing is made there");
     output
 }
 
-/// Checks that a command prints the same here and there, and ends with the same exit code.
-fn same(folder: &Path, room: &Room, token: &str, words: &[&str], named: &[&str]) -> String {
+/// Checks that a command prints the same here and there, and ends with the same exit code. `words_there` is the command
+/// there: it gives a game day by its name, where `words` has a file.
+fn same(folder: &Path, room: &Room, token: &str, words: &[&str], words_there: &[&str]) -> String {
     let here = firedrill(folder, words);
-    let there = there(room, token, named);
+    let there = there(room, token, words_there);
     assert_eq!(here.status.code(), there.status.code(), "{words:?}: {}{}", said(&here), said(&there));
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     assert_eq!(text(&here.stdout), text(&there.stdout), "{words:?}");
@@ -34,6 +36,7 @@ fn runs_are_listed_as_on_the_machine_of_the_control_room() {
     let (folder, room) = start();
     let home = folder.path();
     let later = violated(home);
+    // A folder without a log is listed as a damaged run.
     fs::create_dir(home.join("reports/none")).unwrap();
     let token = token(home, "look", &["--role", "viewer"]);
     let all = same(home, &room, &token, &["history"], &["history"]);
@@ -61,11 +64,11 @@ fn runs_are_listed_as_on_the_machine_of_the_control_room() {
     assert!(violated.contains(later) && !violated.contains(RUN), "{violated}");
     let none = there(&room, &token, &["history", "--scenario", "nothing"]);
     assert!(said(&none).contains("none of the 3 runs in the control room matches"), "{}", said(&none));
-    for (words, told) in [
-        (&["history", "--reports", "elsewhere"][..], "--reports does not go with --server"),
-        (&["history", "--json"][..], "This is no whole token"),
+    for (token, words, told) in [
+        (&token[..], &["history", "--reports", "elsewhere"][..], "--reports does not go with --server"),
+        ("fdr_x", &["history", "--json"][..], "This is no whole token"),
     ] {
-        let refused = there(&room, if words.len() == 2 { "fdr_x" } else { &token }, words);
+        let refused = there(&room, token, words);
         assert!(refused.status.code() == Some(2) && said(&refused).contains(told), "{}", said(&refused));
     }
 }
@@ -74,14 +77,9 @@ fn runs_are_listed_as_on_the_machine_of_the_control_room() {
 fn game_days_are_listed_and_shown_as_on_the_machine_of_the_control_room() {
     let folder = folder();
     let home = folder.path();
-    gameday(
-        home,
-        "friday",
-        &format!(
-            "{}\nnot_on = [\"2030-01-11\"]",
-            r#"schedule = { cron = "0 14 * * FRI", zone = "Europe/Berlin" }"#
-        ),
-    );
+    let fridays = r#"schedule = { cron = "0 14 * * FRI", zone = "Europe/Berlin" }
+not_on = ["2030-01-11"]"#;
+    gameday(home, "friday", fridays);
     gameday(home, "once", &once("2030-01-04T13:30"));
     has_record(home, "friday", "2026-11-27T14:00", "\"event\":\"missed\",\"why\":\"nobody started it\"");
     let room = Room::start(FIREDRILL, home, &[]);
@@ -90,10 +88,12 @@ fn game_days_are_listed_and_shown_as_on_the_machine_of_the_control_room() {
         let words = format!("gameday list --from 2030-01-01{more}");
         let words: Vec<&str> = words.split(' ').collect();
         let listed = same(home, &room, &token, &words, &words);
+        // A slot on a day off is listed, too.
         assert!(listed.contains("2030-01-04T13:30") && listed.contains("2030-01-11T14:00"), "{listed}");
     }
+    // In Berlin this moment is 14:00, the slot of that Friday. Only slots after the moment are listed.
     let words = ["gameday", "list", "--from", "2030-01-04T13:00:00Z", "--next", "1"];
-    assert!(same(home, &room, &token, &words, &words).contains("2030-01-11"), "it is after the moment");
+    assert!(same(home, &room, &token, &words, &words).contains("2030-01-11"), "the next Friday is listed");
     let show = |named: &'static str| ["gameday", "show", named, "--from", "2030-01-01"];
     let shown = same(home, &room, &token, &show("gamedays/friday.toml"), &show("friday"));
     assert!(shown.contains("last start, 2026-11-27T14:00") && shown.contains("missed"), "{shown}");
@@ -115,16 +115,16 @@ fn game_days_are_listed_and_shown_as_on_the_machine_of_the_control_room() {
     }
 }
 
-/// The verbs that act on the run of a game day that goes on find that run by the game day's name, here and there.
+/// `gameday halt` and `gameday note` take the name of a game day, and find its running run, here and there.
 #[test]
 fn the_run_of_a_game_day_that_goes_on_is_found_by_its_name() {
     let (folder, room) = start();
     let home = folder.path();
     let (looks, acts) =
         (token(home, "look", &["--role", "viewer"]), token(home, "act", &["--role", "operator"]));
-    let code = |output: &Output| (output.status.code(), said(output));
+    let outcome = |output: &Output| (output.status.code(), said(output));
     for words in [&["gameday", "halt", "friday"][..], &["gameday", "note", "friday", "hello"]] {
-        for (code, told) in [code(&firedrill(home, words)), code(&there(&room, &acts, words))] {
+        for (code, told) in [outcome(&firedrill(home, words)), outcome(&there(&room, &acts, words))] {
             assert!(
                 code == Some(2) && told.contains("no start of the game day friday goes on"),
                 "{code:?} {told}"
@@ -138,25 +138,25 @@ fn the_run_of_a_game_day_that_goes_on_is_found_by_its_name() {
     );
     let text = fs::read_to_string(&record).unwrap() + &run;
     fs::write(&record, text).unwrap();
-    // A program that holds it has its lock.
+    // The lock says that a program holds this game day now.
     let held = fs::File::open(&record).unwrap();
     held.lock().unwrap();
     for (output, author) in [
         (firedrill(home, &["gameday", "note", "friday", "here", "--by", "bob"]), "\"bob\""),
         (there(&room, &acts, &["gameday", "note", "friday", "there"]), "token act of"),
     ] {
-        let (code, told) = code(&output);
+        let (code, told) = outcome(&output);
         assert_eq!(code, Some(0), "{told}");
         let notes = fs::read_to_string(home.join("reports").join(RUN).join("notes.jsonl")).unwrap();
         assert!(notes.contains(author), "{author}: {notes}");
     }
-    let (refused, told) = code(&there(&room, &looks, &["gameday", "note", "friday", "no"]));
-    assert!(refused == Some(2) && told.contains("takes the role operator"), "{told}");
-    // Nobody runs it, so nobody can say that all is back.
+    let (code, told) = outcome(&there(&room, &looks, &["gameday", "note", "friday", "no"]));
+    assert!(code == Some(2) && told.contains("takes the role operator"), "{told}");
+    // The run has no coordinator, so nobody can say that everything was put back.
     for output in
         [firedrill(home, &["gameday", "halt", "friday"]), there(&room, &acts, &["gameday", "halt", "friday"])]
     {
-        let (code, told) = code(&output);
+        let (code, told) = outcome(&output);
         assert!(
             code == Some(6) && told.to_lowercase().contains("no program on this machine"),
             "{code:?} {told}"

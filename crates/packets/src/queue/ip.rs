@@ -40,17 +40,35 @@ pub fn transport(packet: &[u8]) -> Option<(usize, u8)> {
             Some((length.max(20), *packet.get(9)?)).filter(|(at, _)| *at <= packet.len())
         }
         6 => {
-            let (mut at, mut next) = (40, *packet.get(6)?);
-            // Hop-by-hop options, routing, fragment, destination options.
-            while matches!(next, 0 | 43 | 44 | 60) && packet.len() >= at + 8 {
-                let length = if next == 44 { 8 } else { (usize::from(packet[at + 1]) + 1) * 8 };
-                next = packet[at];
-                at += length;
-            }
+            let Headers { at, next, .. } = headers6(packet)?;
             Some((at, next)).filter(|(at, _)| *at <= packet.len())
         }
         _ => None,
     }
+}
+
+/// The headers of an IPv6 packet.
+struct Headers {
+    /// The offset behind them.
+    at: usize,
+    /// The protocol that follows them.
+    next: u8,
+    /// Whether one of them is that of a fragment.
+    fragment: bool,
+}
+
+/// Returns the headers of an IPv6 packet: hop-by-hop options, routing, fragment, destination options. The offset behind them may lie
+/// beyond the end of the packet. `None` if the packet ends within the first header.
+fn headers6(packet: &[u8]) -> Option<Headers> {
+    const FRAGMENT: u8 = 44;
+    let (mut at, mut next, mut fragment) = (40, *packet.get(6)?, false);
+    while matches!(next, 0 | 43 | FRAGMENT | 60) && packet.len() >= at + 8 {
+        fragment |= next == FRAGMENT;
+        let length = if next == FRAGMENT { 8 } else { (usize::from(packet[at + 1]) + 1) * 8 };
+        next = packet[at];
+        at += length;
+    }
+    Some(Headers { at, next, fragment })
 }
 
 /// Returns the Internet checksum (RFC 1071).
@@ -76,7 +94,7 @@ fn folded(mut sum: u64) -> [u8; 2] {
 }
 
 /// Sets the length in the IP header to that of the packet, and IPv4's checksum of the header. `None` if the packet has no
-/// IP header, is a fragment of IPv4, or is too long.
+/// IP header, is a fragment, or is too long.
 pub fn fit(packet: &mut [u8]) -> Option<()> {
     let length = u16::try_from(packet.len()).ok()?;
     match packet.first()? >> 4 {
@@ -91,7 +109,12 @@ pub fn fit(packet: &mut [u8]) -> Option<()> {
             let sum = checksum(packet.get(..header)?);
             packet.get_mut(10..12)?.copy_from_slice(&sum);
         }
-        6 => packet.get_mut(4..6)?.copy_from_slice(&length.checked_sub(40)?.to_be_bytes()),
+        6 => {
+            if headers6(packet)?.fragment {
+                return None;
+            }
+            packet.get_mut(4..6)?.copy_from_slice(&length.checked_sub(40)?.to_be_bytes());
+        }
         _ => return None,
     }
     Some(())
@@ -161,6 +184,16 @@ mod tests {
         assert_eq!(transport(&bytes), Some((56, UDP)));
         bytes[41] = 200;
         assert_eq!(transport(&bytes), None, "beyond the end");
+    }
+
+    #[test]
+    fn a_fragment_of_ipv6_gets_no_other_length() {
+        let mut bytes = packet(true, 60, vec![0; 80]);
+        bytes[40] = UDP;
+        assert!(fit(&mut bytes).is_some(), "destination options only");
+        bytes[40] = 44;
+        bytes[48] = UDP;
+        assert!(fit(&mut bytes).is_none());
     }
 
     proptest! {

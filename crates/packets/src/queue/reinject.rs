@@ -1,9 +1,9 @@
-//! Reinjects packets that this host sent and that were held here, by raw sockets. The bytes stay as they are, except the
-//! checksum of an IPv4 header.
+//! Sends copies of packets that this host has sent, by raw sockets, once they are due. The bytes stay as they are, except
+//! the checksum of an IPv4 header.
 //!
 //! The mark, the interface and the addresses decide the route as they did before. A raw socket cannot set the user and
-//! the cgroup of the sender, so these are lost. Never fragments: a packet beyond the interface's MTU is held in the
-//! kernel.
+//! the cgroup of the sender, so these are lost. Never fragments: a packet beyond the interface's MTU is not copied; the
+//! kernel holds it until it is due.
 
 use std::{
     collections::HashMap,
@@ -35,7 +35,9 @@ const CACHED: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Copy {
     pub(super) bytes: Vec<u8>,
+    /// Its mark; 0 if it has none.
     pub(super) mark: u32,
+    /// The index of its output interface; 0 if there is none.
     pub(super) out: u32,
 }
 
@@ -60,7 +62,7 @@ pub(super) struct Reinjector {
     mtus: HashMap<u32, (u64, usize)>,
 }
 
-/// Opens a raw socket whose packets carry the mark `tag`.
+/// Opens a raw socket whose packets have `tag` as their priority.
 fn raw(family: AddressFamily, tag: i32) -> io::Result<OwnedFd> {
     // The protocol IPPROTO_RAW: packets are sent with their own IP headers, and none is received.
     // SAFETY: makes a descriptor that nothing else owns.
@@ -81,7 +83,7 @@ fn raw(family: AddressFamily, tag: i32) -> io::Result<OwnedFd> {
     Ok(made)
 }
 
-/// Runs a closure with this thread's files and sockets owned by another user.
+/// Runs a closure. The files and sockets that it opens belong to another user.
 fn as_user<T>(user: u32, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let wanted = Uid::from_raw(user);
     let before = setfsuid(wanted);
@@ -100,7 +102,7 @@ fn as_user<T>(user: u32, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 }
 
 impl Reinjector {
-    /// Opens the sockets, as another user if one is given.
+    /// Opens the sockets, as another user if one is given, by whom rules recognise the packets.
     pub(super) fn open_as(user: Option<u32>, tag: u32) -> io::Result<Self> {
         match user {
             None => Self::open(tag),
@@ -236,7 +238,8 @@ fn address(copy: &Copy) -> Option<(SockaddrStorage, Vec<u8>)> {
     if copy.mark != 0 {
         add_control(&mut control, libc::SOL_SOCKET, libc::SO_MARK, &copy.mark.to_ne_bytes());
     }
-    let names_interface = copy.out > LOOPBACK;
+    // Index 0 is no interface.
+    let names_interface = copy.out != 0 && copy.out != LOOPBACK;
     let index = copy.out.to_ne_bytes();
     let to = match ip::ends(&copy.bytes)? {
         Ends::V4(from, to) => {
