@@ -17,6 +17,10 @@ use crate::{
     start, violated,
 };
 
+/// Number of characters of a token, with its `fdr_`.
+const TOKEN_LENGTH: usize = 53;
+
+/// Makes a token with a role.
 fn token(folder: &Path, name: &str, role: &str) -> String {
     crate::token(folder, name, &["--role", role])
 }
@@ -57,9 +61,10 @@ fn only_a_valid_token_gets_an_answer() {
     let ask = |head: &str| room.ask(&format!("GET /api/v1/token HTTP/1.1\r\n{head}"), "");
     assert!(refused(&ask(""), 401).contains("no token"));
     assert_eq!(ask("").header("www-authenticate"), Some("Bearer"));
-    let other = "fdr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    assert!(refused(&get(&room, "/api/v1/token", other), 401).contains("no whole token"));
-    // A token counts only in its header, and the cookie of a session is no token.
+    // A token whose end is missing.
+    let cut = "fdr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    assert!(refused(&get(&room, "/api/v1/token", cut), 401).contains("no whole token"));
+    // A token counts only in the header `Authorization`, and only once. The cookie of a session is no token.
     let port = room.address.rsplit_once(':').unwrap().1;
     let cookie = room.login(&room.link);
     for cookie in [&format!("firedrill-{port}={secret}"), &cookie] {
@@ -135,7 +140,7 @@ fn programs_read_runs_and_their_results() {
             "{wrong}"
         );
     }
-    // Files that a name must not lead to.
+    // The name of a run must not lead to these files, which are in no run's folder.
     for place in ["reports", "reports/.notify", "room", "."] {
         fs::create_dir_all(folder.path().join(place)).unwrap();
         fs::write(folder.path().join(place).join("report.json"), "{\"schema\":2}").unwrap();
@@ -145,7 +150,7 @@ fn programs_read_runs_and_their_results() {
         refused(&get(&room, &format!("/api/v1/runs/{missing}/events"), &ci), 404);
         refused(&get(&room, &format!("/api/v1/runs/{missing}"), &ci), 404);
     }
-    // Bytes that are no text are refused before they get to any of our code.
+    // Bytes that are no text are refused before a handler gets them. This answer is a complete problem, too.
     refused(&get(&room, "/api/v1/runs/%ff", &ci), 400);
     let document = json(&room.get("/api/v1/openapi.json", ""));
     assert_eq!(document["openapi"], "3.1.0");
@@ -214,6 +219,8 @@ fn wrong_tokens_are_limited_without_locking_valid_ones_out() {
 #[test]
 fn a_command_elsewhere_writes_a_note_and_halts_a_run() {
     let (folder, room) = start();
+    // Its objectives are violated, so it has findings by a run.
+    violated(folder.path());
     let bot = token(folder.path(), "bot", "operator");
     let server = format!("http://{}", room.address);
     let elsewhere = |words: &[&str]| {
@@ -237,12 +244,12 @@ fn a_command_elsewhere_writes_a_note_and_halts_a_run() {
     let (code, told) = elsewhere(&["findings", "set", &id, "--owner", "payments", "--close"]);
     assert!(code == Some(0) && told.contains("state: closed") && told.contains("owner: payments"), "{told}");
     let reports = folder.path().join("reports");
-    let drills = firedrill(folder.path(), &["findings", "--json", "--reports", reports.to_str().unwrap()]);
-    let drills: serde_json::Value = serde_json::from_slice(&drills.stdout).unwrap();
-    if let Some(by_run) = drills["findings"][0]["id"].as_str() {
-        let (code, told) = elsewhere(&["findings", "set", by_run, "--close"]);
-        assert!(code == Some(2) && told.contains("a run found it"), "{told}");
-    }
+    // The finding of the person is closed, so all open ones are by a run.
+    let listed = firedrill(folder.path(), &["findings", "--json", "--reports", reports.to_str().unwrap()]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let by_run = listed["findings"][0]["id"].as_str().expect("a finding of a run");
+    let (code, told) = elsewhere(&["findings", "set", by_run, "--close"]);
+    assert!(code == Some(2) && told.contains("a run found it"), "{told}");
     for (words, wanted, why) in [
         (&["findings", "add", RUN, "a", "--by", "bob"][..], 2, "whoever found it is the token"),
         (&["findings", "add", "nothing", "a"], 2, "There is no run nothing"),
@@ -273,7 +280,7 @@ fn an_administrator_makes_and_revokes_tokens_on_a_page() {
     }
     let page = room.post("/people/tokens", &admin, form).text();
     let at = page.find("fdr_").unwrap_or_else(|| panic!("no token in {page}"));
-    let secret = &page[at..at + 53];
+    let secret = &page[at..at + TOKEN_LENGTH];
     assert_eq!(get(&room, "/api/v1/token", secret).status, 200);
     assert_eq!(room.post("/people/tokens", &admin, form).status, 409);
     let people = room.get("/people", &admin).text();
@@ -314,9 +321,9 @@ fn a_program_follows_a_run_to_its_end() {
     };
     assert_eq!((&last["state"], &last["exit_code"]), (&"held".into(), &0.into()), "{last}");
     assert_eq!(json(&get(&room, "/api/v1/runs/live", &ci)), last);
-    // About a run that is over, there is one event.
+    // The stream of a run that is over has one event. The number of streams is limited, and the other streams count until
+    // the server has noticed that they are closed.
     let mut answer = get(&room, path, &ci);
-    // The places of the other streams are free as soon as the server has noticed that they are closed.
     let end = Instant::now() + Duration::from_secs(60);
     while answer.status == 429 && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(50));

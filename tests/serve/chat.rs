@@ -10,9 +10,13 @@ use ring::hmac;
 
 use super::{FIREDRILL, Growing, RUN, output::said, receiver::Receiver, room::Room, start};
 
+/// A token of Mattermost.
+pub(super) const TOKEN: &str = "okwexpgqm7yhdcgb64ap3bwrna";
+
+/// A file of chats. It reads the token from the file `token`, and the user `m1` is the operator bob.
 pub(super) const FILE: &str = "schema = 1\n[mattermost]\ntoken = { secret_file = \"token\" }\npeople.m1 = { name = \"bob\", role = \"operator\" }\n";
 
-/// Sends a command, and returns the status and the answer.
+/// Sends a command as Mattermost does, and returns the status and the answer.
 pub(super) fn command(room: &Room, token: &str, user: &str, text: &str) -> (u16, String) {
     let body = format!("command=%2Ffiredrill&user_id={user}&text={}", text.replace(' ', "+"));
     let head = format!(
@@ -28,16 +32,16 @@ fn a_command_has_the_effect_of_the_page() {
     let (folder, without) = start();
     assert_eq!(command(&without, "x", "m1", "").0, 404, "no chat is named");
     drop(without);
-    fs::write(folder.path().join("token"), "okwexpgqm7yhdcgb64ap3bwrna\n").unwrap();
+    // Editors end a file with a line break, which is no part of the token.
+    fs::write(folder.path().join("token"), format!("{TOKEN}\n")).unwrap();
     fs::write(folder.path().join("chat.toml"), FILE).unwrap();
     let room = Room::start(FIREDRILL, folder.path(), &["--chat", "chat.toml"]);
     assert_eq!(command(&room, "wrong", "m1", &format!("note {RUN} no")).0, 401);
-    let token = "okwexpgqm7yhdcgb64ap3bwrna";
-    let (status, told) = command(&room, token, "m1", &format!("note {RUN} the shop was slow"));
+    let (status, told) = command(&room, TOKEN, "m1", &format!("note {RUN} the shop was slow"));
     assert!(status == 200 && told.contains("the note is written"), "{status} {told}");
-    let (_, told) = command(&room, token, "m1", &format!("halt {RUN}"));
+    let (_, told) = command(&room, TOKEN, "m1", &format!("halt {RUN}"));
     assert!(told.contains("No program on this machine"), "{told}");
-    let (_, told) = command(&room, token, "m2", &format!("note {RUN} mine"));
+    let (_, told) = command(&room, TOKEN, "m2", &format!("note {RUN} mine"));
     assert!(told.contains("Your id here is m2"), "{told}");
     let cookie = room.login(&room.link);
     let page = room.get(&format!("/runs/{RUN}"), &cookie).text();
@@ -64,13 +68,14 @@ fn with_an_invalid_file_of_chats_the_control_room_does_not_start() {
 
 #[test]
 fn an_empty_command_is_answered_with_running_runs() {
+    // The control room is started anew with a file of chats.
     let (folder, room) = start();
     drop(room);
-    fs::write(folder.path().join("token"), "okwexpgqm7yhdcgb64ap3bwrna").unwrap();
+    fs::write(folder.path().join("token"), TOKEN).unwrap();
     fs::write(folder.path().join("chat.toml"), FILE).unwrap();
     let growing = Growing::begin(folder.path());
     let room = Room::start(FIREDRILL, folder.path(), &["--chat", "chat.toml"]);
-    let (_, told) = command(&room, "okwexpgqm7yhdcgb64ap3bwrna", "m1", "");
+    let (_, told) = command(&room, TOKEN, "m1", "");
     assert!(told.contains("A run goes on") && told.contains("/runs/live"), "{told}");
     assert!(told.contains("in force") && told.contains("its next attack is number 2"), "{told}");
     let half = growing.half;
@@ -104,7 +109,7 @@ fn a_button_of_slack_is_answered_at_its_response_url() {
     assert_eq!((answer.status, answer.text()), (200, String::new()));
     let posted = chat.next();
     assert_eq!(posted.line, "POST /actions/T1/2/s3cret HTTP/1.1");
-    let said = posted.json();
-    assert!(said["text"].as_str().unwrap().contains("No program on this machine"), "{said}");
-    assert_eq!(said["replace_original"], false, "the message stays");
+    let reply = posted.json();
+    assert!(reply["text"].as_str().unwrap().contains("No program on this machine"), "{reply}");
+    assert_eq!(reply["replace_original"], false, "the message with the button is replaced");
 }

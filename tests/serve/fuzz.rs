@@ -1,5 +1,5 @@
-//! Tests the API against its OpenAPI document, by schemathesis, with valid and almost valid requests. No request may make the server fail, be
-//! accepted although the document forbids it, or have an answer that the document does not allow.
+//! Tests the API against its OpenAPI document, by schemathesis, with valid and almost valid requests. No request may make the server fail. No
+//! request that the document forbids may be accepted. All answers must be as the document allows.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +9,7 @@ use std::{
 use crate::{RUN, gamedays::has_record, output::said, room::Room, start, token};
 
 /// The address of the document.
-const OWN: &str = "/api/v1/openapi.json";
+const DOCUMENT: &str = "/api/v1/openapi.json";
 /// Number of requests for each address and phase.
 const EXAMPLES: &str = "10";
 /// A fixed seed, so that the requests are the same each time.
@@ -26,15 +26,15 @@ fn schemathesis() -> Option<PathBuf> {
     None
 }
 
-/// Sends the requests of some phases, with options before them. Panics with the findings.
-fn fuzz(program: &Path, folder: &Path, room: &Room, token: &str, (phases, words): (&str, &[&str])) {
+/// Sends the requests of some phases of schemathesis, with further options for it. Panics with its findings.
+fn fuzz(program: &Path, folder: &Path, room: &Room, token: &str, (phases, options): (&str, &[&str])) {
     let output = Command::new(program)
         .arg("--no-color")
-        .args(words)
+        .args(options)
         .arg("run")
-        .arg(format!("http://{}{OWN}", room.address))
+        .arg(format!("http://{}{DOCUMENT}", room.address))
         .args(["--header", &format!("Authorization: Bearer {token}"), "--workers", "2", "--warnings", "off"])
-        // Wrong tokens of an address are limited, so their answer is not always 401.
+        // The server limits the tries with wrong tokens, so their answer is not always 401.
         .args(["--exclude-checks", "ignored_auth"])
         .args(["--phases", phases, "--max-examples", EXAMPLES, "--seed", SEED])
         .current_dir(folder)
@@ -42,8 +42,8 @@ fn fuzz(program: &Path, folder: &Path, room: &Room, token: &str, (phases, words)
         .unwrap();
     assert!(output.status.success(), "{}", said(&output));
     // All addresses were tested, except that of the document.
-    let document: serde_json::Value = serde_json::from_slice(&room.get(OWN, "").body).unwrap();
-    let paths = document["paths"].as_object().unwrap().iter().filter(|(path, _)| *path != OWN);
+    let document: serde_json::Value = serde_json::from_slice(&room.get(DOCUMENT, "").body).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter().filter(|(path, _)| *path != DOCUMENT);
     let count: usize = paths.map(|(_, methods)| methods.as_object().unwrap().len()).sum();
     assert!(said(&output).contains(&format!("Tested: {count}\n")), "{count}: {}", said(&output));
 }

@@ -16,6 +16,9 @@ use super::*;
 const LOOKED: &str = ".looked";
 /// The options of a control room that starts game days.
 const STARTS: &[&str] = &["--start-gamedays", "--pki", "pki", "--as", "alice"];
+/// Lines of a game day that keep each slot from being held: bob has to agree, and nobody has.
+const NO_GO: &str =
+    "roles = { commander = \"bob\" }\ngo_no_go = { people = 1, of = [\"commander\"], expires = \"1h\" }";
 
 /// Makes a folder with a fleet and a scenario for game days.
 fn folder() -> tempfile::TempDir {
@@ -50,24 +53,26 @@ fn starts(folder: &Path) -> Room {
     Room::start("sh", folder, STARTS)
 }
 
+/// Returns what the control room of [`starts`] has written to standard error so far.
 fn errors(folder: &Path) -> String {
     fs::read_to_string(folder.join("errors.txt")).unwrap_or_default()
 }
 
+/// Returns the line of a game day with one slot, in UTC.
 fn once(slot: &str) -> String {
     format!("schedule = {{ once = \"{slot}\", zone = \"UTC\" }}")
 }
 
 /// Writes a record of one event, and returns its file.
 pub(super) fn has_record(folder: &Path, gameday: &str, slot: &str, event: &str) -> std::path::PathBuf {
-    let folder = folder.join("reports/.gamedays").join(gameday).join(slot);
-    fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("record.jsonl");
+    let of_slot = folder.join("reports/.gamedays").join(gameday).join(slot);
+    fs::create_dir_all(&of_slot).unwrap();
+    let file = of_slot.join("record.jsonl");
     fs::write(&file, format!("{{\"v\":1,\"at\":\"2026-11-27T14:00:00.000Z\",{event}}}\n")).unwrap();
     file
 }
 
-/// Writes a file with a channel to a socket of this test. Returns the socket.
+/// Writes a file with the channel `ops`, which sends syslog to a socket of this test. Returns the socket.
 fn channel(folder: &Path) -> std::net::UdpSocket {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
@@ -77,21 +82,22 @@ fn channel(folder: &Path) -> std::net::UdpSocket {
     socket
 }
 
+/// Waits for a message of the channel.
 fn line(socket: &std::net::UdpSocket) -> String {
     let mut bytes = [0; 4096];
     let length = socket.recv(&mut bytes).unwrap();
     String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
-/// Waits until a control room has looked after a moment.
+/// Waits until a control room has looked for slots after a moment.
 fn has_looked(folder: &Path, after: Timestamp) {
     let read = || fs::read_to_string(folder.join("reports/.gamedays").join(LOOKED)).ok();
     let is_later =
         || read().and_then(|text| text.trim().parse::<Timestamp>().ok()).is_some_and(|at| at > after);
-    assert!(soon(is_later), "it looks");
+    assert!(soon(is_later), "the control room has not looked for slots after {after}");
 }
 
-/// Writes a game day whose file seems to be a day old.
+/// Writes a game day whose file seems to be a day old: a slot before the last change of the file is not started.
 fn gameday(folder: &Path, name: &str, rest: &str) {
     let file = folder.join("gamedays").join(format!("{name}.toml"));
     let text = format!(
@@ -102,7 +108,7 @@ fn gameday(folder: &Path, name: &str, rest: &str) {
     fs::File::open(file).unwrap().set_modified(long_ago).unwrap();
 }
 
-/// Whether a condition holds within two minutes. A slot may be one minute away.
+/// Waits for a condition, at most two minutes, because a slot may be one minute away. Returns whether the condition holds.
 fn soon(holds: impl Fn() -> bool) -> bool {
     let end = Instant::now() + Duration::from_secs(120);
     while !holds() {
@@ -114,6 +120,7 @@ fn soon(holds: impl Fn() -> bool) -> bool {
     true
 }
 
+/// Returns the name of the slot of a moment: its minute in UTC.
 fn slot(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M").to_string()
 }
@@ -135,13 +142,15 @@ fn record(folder: &Path, gameday: &str, slot: &str) -> String {
 
 #[test]
 fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let now = Timestamp::now();
-    let (before, passed) = (slot(now - Duration::from_secs(7200)), slot(now - Duration::from_secs(1800)));
-    for (name, slot) in [("earlier", &before), ("passed", &passed), ("edited", &passed)] {
+    // A control room has looked an hour ago: after the earlier slot, and before the passed one.
+    let (earlier, passed) = (slot(now - Duration::from_secs(7200)), slot(now - Duration::from_secs(1800)));
+    for (name, slot) in [("earlier", &earlier), ("passed", &passed), ("edited", &passed)] {
         gameday(folder, name, &once(slot));
     }
+    // This file was changed after its slot.
     fs::File::open(folder.join("gamedays/edited.toml")).unwrap().set_modified(SystemTime::now()).unwrap();
     fs::write(folder.join("gamedays/broken.toml"), "schema = 1\nname = \"broken\"\n").unwrap();
     looked(folder, now - Duration::from_secs(3600));
@@ -153,25 +162,26 @@ fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
     assert!(page.contains("missed: no control room ran at its time"), "{page}");
     assert!(page.contains("This server starts them at their time"), "{page}");
     drop(room);
-    // After another start, the record is the same.
+    // The next control room does not change the record, although the time of the last look is set back.
     looked(folder, now - Duration::from_secs(3600));
-    let before = record(folder, "passed", &passed);
+    let first = record(folder, "passed", &passed);
     let _room = starts(folder);
     has_looked(folder, now);
-    assert_eq!(record(folder, "passed", &passed), before);
+    assert_eq!(record(folder, "passed", &passed), first);
 }
 
 #[test]
 fn messages_are_sent_about_missed_and_future_slots() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let socket = channel(folder);
     let now = Timestamp::now();
     let (passed, next) = (slot(now - Duration::from_secs(1800)), slot(now + Duration::from_secs(3600)));
-    let told = "notify = [\"ops\"]\nannounce = [\"2h\"]\nroles = { commander = \"alice\", oncall = \"bob\" }\n\
+    let rest = "notify = [\"ops\"]\nannounce = [\"2h\"]\nroles = { commander = \"alice\", oncall = \"bob\" }\n\
                 go_no_go = { people = 2, of = [\"commander\", \"oncall\"], expires = \"30m\" }";
-    gameday(folder, "passed", &format!("{}\n{told}", once(&passed)));
-    gameday(folder, "next", &format!("{}\n{told}", once(&next)));
+    gameday(folder, "passed", &format!("{}\n{rest}", once(&passed)));
+    gameday(folder, "next", &format!("{}\n{rest}", once(&next)));
+    // This game day has no channel.
     gameday(folder, "quiet", &format!("{}\nannounce = [\"2h\"]", once(&next)));
     looked(folder, now - Duration::from_secs(3 * 3600));
     let room = starts(folder);
@@ -180,9 +190,9 @@ fn messages_are_sent_about_missed_and_future_slots() {
         missed.contains(" missed - Firedrill: game day passed was missed; why: no control room ran"),
         "{missed}"
     );
-    // The message is an hour late, so it has the remaining time.
+    // The message was due two hours before the slot, which is one hour away. So it says the time that is left.
     assert!(announced.contains(" announced - Firedrill: game day next starts in 5"), "{announced}");
-    // It is an invitation: who, where, what, and how it is put back.
+    // The message is an invitation: who, where, what, and how it is put back.
     for part in [
         "who: commander alice, oncall bob; 2 of commander, oncall have to agree within 30m before it",
         "hosts: app1",
@@ -198,7 +208,7 @@ fn messages_are_sent_about_missed_and_future_slots() {
         "{announced}"
     );
     drop(room);
-    // After another start, no message is sent again.
+    // The next control room sends no message again, although the time of the last look is set back.
     looked(folder, now - Duration::from_secs(3 * 3600));
     let _room = starts(folder);
     has_looked(folder, now);

@@ -1,5 +1,4 @@
-//! Scenarios and fleets: files are checked and shown, plans are made, and hosts are asked, of which one answers and one does not. No drill is
-//! run.
+//! Scenarios and fleets: files are checked and shown, plans are made, and hosts are asked. No drill is run.
 
 use std::{net::TcpListener, os::unix::fs::symlink};
 
@@ -42,11 +41,12 @@ fn folder(fleet: &str) -> tempfile::TempDir {
     folder
 }
 
+/// A fleet of two hosts.
 const TWO: &str = "[[host]]\nname = \"app-1\"\nprovider = \"aws\"\nregion = \"us\"\naddress = \"10.9.0.1\"\nroles = [\"app\"]\n\n\
                    [[host]]\nname = \"app-2\"\nprovider = \"gce\"\nregion = \"eu\"\naddress = \"10.9.0.2\"\nroles = [\"app\"]\n";
 
 /// Returns the address of the page that a list links with these words.
-fn address(list: &str, words: &str) -> String {
+fn linked(list: &str, words: &str) -> String {
     let before =
         list.split_once(&format!(">{words}</a>")).unwrap_or_else(|| panic!("no {words} in {list}")).0;
     before.rsplit_once("href=\"").unwrap().1.split('"').next().unwrap().replace("&#x2f;", "/")
@@ -54,14 +54,14 @@ fn address(list: &str, words: &str) -> String {
 
 #[test]
 fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
-    let folder = folder(TWO);
-    let folder = folder.path();
+    let temp = folder(TWO);
+    let folder = temp.path();
     let room = Room::start(FIREDRILL, folder, &[]);
     let admin = room.login(&room.link);
     let viewer = room.invite(&admin, "vera", "viewer");
     let list = room.get("/scenarios", &viewer).text();
     assert!(list.contains("1 is known") && list.contains("fine") && list.contains("friday"), "{list}");
-    let address = address(&list, "stop-one");
+    let address = linked(&list, "stop-one");
     let page = room.get(&address, &viewer).text();
     for part in [
         "Nobody &lt;b&gt;notices",
@@ -78,7 +78,7 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
     }
     assert!(
         !page.contains("S3CR3T") && !page.contains("D3F4ULT"),
-        "the text, the plan and the values of parameters have no secret: {page}"
+        "a secret is in the text, in the plan or among the values of parameters: {page}"
     );
     for part in ["X-Api-Key", "api_token", "<span>***</span>", "curl"] {
         assert!(page.contains(part), "no `{part}` in {page}");
@@ -88,7 +88,7 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
         .ask(&format!("GET /api/v1/gameday-files/friday HTTP/1.1\r\nAuthorization: Bearer {token}\r\n"), "");
     let api = api.text();
     assert!(api.contains("api_token=***, hold=40s") && !api.contains("S3CR3T"), "{api}");
-    // The same words as the command's, and another fleet by choice.
+    // The page has the words of the command `check`.
     let checked =
         firedrill(folder, &["check", "-v", "scenarios/stop.toml", "--fleet", "scenarios/fleet.toml"]);
     let plan = String::from_utf8(checked.stdout).unwrap();
@@ -97,14 +97,15 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
         page.contains(&line.replace('<', "&lt;").replace('>', "&gt;").replace('/', "&#x2f;")),
         "{line}: {page}"
     );
+    // A person can choose another plan: with the fleet alone, and without the game day.
     let option = page.split_once(">fleet scenarios").unwrap().0.rsplit_once("value=\"").unwrap().1;
     let option = option.split('"').next().unwrap();
     let other = room.get(&format!("{address}?with={option}"), &viewer).text();
     assert!(
         other.contains("for 20s") && !other.contains("for 40s"),
-        "the fleet has no value of the game day: {other}"
+        "this plan has a parameter of the game day: {other}"
     );
-    // A drawn drill does not have all of these attacks.
+    // The game day becomes a monkey, which draws one of the attacks for each slot.
     let drawn = fs::read_to_string(folder.join("gamedays/friday.toml")).unwrap();
     let drawn = drawn.lines().filter(|line| !line.starts_with("scenarios")).collect::<Vec<_>>().join("\n");
     let monkey = "\n[monkey]\nscenario = \"scenarios/stop.toml\"\nattacks = 1\n";
@@ -119,8 +120,8 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
 
 #[test]
 fn invalid_files_are_listed_and_links_to_other_files_are_not_followed() {
-    let folder = folder(TWO);
-    let folder = folder.path();
+    let temp = folder(TWO);
+    let folder = temp.path();
     fs::write(folder.join("scenarios/broken.toml"), "schema = 1\nname = \"broken\"\n[[attack]\n").unwrap();
     fs::write(folder.join("secret.toml"), "of = \"somebody-else\"\n").unwrap();
     symlink("../secret.toml", folder.join("scenarios/link.toml")).unwrap();
@@ -130,10 +131,10 @@ fn invalid_files_are_listed_and_links_to_other_files_are_not_followed() {
     let cookie = room.login(&room.link);
     let list = room.get("/scenarios", &cookie).text();
     assert!(list.contains("2 are known") && list.contains("1 with errors"), "{list}");
-    // The line with the error, and a caret below it.
+    // The page shows the line with the error, and a caret below it.
     assert!(list.contains("[[attack]") && list.contains("^"), "{list}");
     assert!(list.contains("link.toml is not shown") && !list.contains("somebody-else"), "{list}");
-    let broken = room.get(&address(&list, "scenarios&#x2f;broken.toml"), &cookie);
+    let broken = room.get(&linked(&list, "scenarios&#x2f;broken.toml"), &cookie);
     assert!(broken.status == 200 && broken.text().contains("[[attack]"), "{}", broken.text());
     // A corrected file and a newly invalid game day are shown as such at once.
     let right =
@@ -153,7 +154,10 @@ fn invalid_files_are_listed_and_links_to_other_files_are_not_followed() {
 fn hosts_are_asked_on_request_and_one_without_an_answer_is_unknown() {
     let house = House::new();
     house.person("alice", Role::Operator);
-    assert!(Identity::load_as(house.dir.path(), "alice").is_ok());
+    assert!(
+        Identity::load_as(house.dir.path(), "alice").is_ok(),
+        "the control room could not load it either"
+    );
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let recorder = Recorder::new();
     let finding = |what: &str, grade, detail: &str| Finding {
@@ -174,39 +178,40 @@ fn hosts_are_asked_on_request_and_one_without_an_answer_is_unknown() {
         format!("[[host]]\nname = \"{name}\"\nprovider = \"aws\"\naddress = \"10.9.0.1\"\nagent = \"{at}\"\n")
     };
     let fleet = format!("{}\n{}", host(HOST, served.at), host("app-2", silent.local_addr().unwrap()));
-    let folder = folder(&fleet.replacen("10.9.0.1", "10.9.0.7", 1));
-    let folder = folder.path();
+    // Two hosts must not have the same address.
+    let temp = folder(&fleet.replacen("10.9.0.1", "10.9.0.7", 1));
+    let folder = temp.path();
     let pki = house.dir.path().to_str().unwrap();
     let room = Room::start(FIREDRILL, folder, &["--pki", pki, "--as", "alice"]);
     let admin = room.login(&room.link);
     let viewer = room.invite(&admin, "vera", "viewer");
     let operator = room.invite(&admin, "olga", "operator");
     let list = room.get("/fleets", &viewer).text();
-    let address = address(&list, "scenarios&#x2f;fleet.toml");
+    let address = linked(&list, "scenarios&#x2f;fleet.toml");
     let before = room.get(&address, &viewer).text();
     assert!(before.contains("not asked") && !before.contains("Ask the hosts"), "{before}");
     assert_eq!(room.post(&format!("{address}/ask"), &viewer, "").status, 403);
-    assert!(served.control.taken().is_empty(), "nobody was asked by a look");
+    assert!(served.control.taken().is_empty(), "a host was asked although people only looked");
     let asked = room.post(&format!("{address}/ask"), &operator, "");
     assert_eq!(asked.status, 303, "{}", asked.text());
     let page = room.get(asked.header("location").unwrap(), &viewer).text();
     assert!(page.contains("1 of 2 answered") && page.contains("Unknown: app-2"), "{page}");
-    let of = |name: &str| {
+    let row_of = |name: &str| {
         let row = page.split_once(&format!("data-label=\"host\"><span>{name}")).unwrap().1;
         row.split_once("</tr>").unwrap().0.to_owned()
     };
-    let (good, bad) = (of(HOST), of("app-2"));
+    let (answered, unknown) = (row_of(HOST), row_of("app-2"));
     for part in
         ["nothing in force", "ends soon", "in 6 days", "tables of &lt;b&gt;somebody", "1 fine", "just now"]
     {
-        assert!(good.contains(part), "no `{part}` in {good}");
+        assert!(answered.contains(part), "no `{part}` in {answered}");
     }
     for part in [">unknown<", "app-2", "never"] {
-        assert!(bad.contains(part), "no `{part}` in {bad}");
+        assert!(unknown.contains(part), "no `{part}` in {unknown}");
     }
-    assert!(!bad.contains("nothing in force") && !bad.contains("fine"), "{bad}");
+    assert!(!unknown.contains("nothing in force") && !unknown.contains("fine"), "{unknown}");
     let calls = served.control.taken();
-    assert_eq!(calls, ["status", "doctor"], "only these");
+    assert_eq!(calls, ["status", "doctor"], "the host was asked for something else");
     let list = room.get("/fleets", &viewer).text();
     assert!(
         list.contains("1 of 2 answered")
@@ -223,7 +228,7 @@ fn a_server_without_a_certificate_asks_nobody() {
     let folder = folder(TWO);
     let room = Room::start(FIREDRILL, folder.path(), &[]);
     let admin = room.login(&room.link);
-    let address = address(&room.get("/fleets", &admin).text(), "scenarios&#x2f;fleet.toml");
+    let address = linked(&room.get("/fleets", &admin).text(), "scenarios&#x2f;fleet.toml");
     let page = room.get(&address, &admin).text();
     assert!(page.contains("cannot ask the hosts: it was started without a certificate"), "{page}");
     let refused = room.post(&format!("{address}/ask"), &admin, "");

@@ -12,9 +12,9 @@ fn a_login_link_works_once_and_pages_need_a_login() {
     for path in ["/", "/runs", "/audit", "/people", &format!("/runs/{RUN}"), &format!("/runs/{RUN}/report")] {
         let answer = room.get(path, "firedrill=nothing");
         assert_eq!((answer.status, answer.header("location")), (303, Some("/login")), "{path}");
-        assert!(!answer.text().contains("friday"));
+        assert!(!answer.text().contains("friday"), "the name of the run is shown without a login");
     }
-    // Programs that preview links only send GET requests.
+    // A GET request does not use the link up, because programs that preview links send one.
     assert!(room.get(&room.link, "").text().contains("Log in"));
     let cookie = room.login(&room.link);
     let page = room.get("/", &cookie);
@@ -31,9 +31,9 @@ fn a_login_link_works_once_and_pages_need_a_login() {
         assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{file:?}");
     }
     let mode = fs::metadata(folder.path().join("room")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o077, 0, "nobody else enters the state");
+    assert_eq!(mode & 0o077, 0, "other users can enter the directory of the state");
     assert_eq!(room.post("/logout", &cookie, "").status, 303);
-    assert_eq!(room.get("/", &cookie).status, 303, "the session has ended");
+    assert_eq!(room.get("/", &cookie).status, 303, "the session goes on after the logout");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn sessions_outlive_a_restart_and_end_when_an_administrator_ends_them() {
     assert_eq!(busy.status.code(), Some(2));
     assert!(said(&busy).contains("another control room uses the state"), "{}", said(&busy));
     room.end(Signal::KILL);
-    // Without a server, a link can be made too.
+    // A link can also be made while no server runs.
     let link = firedrill(folder.path(), &["serve", "link", "--as", "late", "--role", "viewer"]);
     let link = String::from_utf8(link.stdout).unwrap();
     drop(room);

@@ -1,4 +1,4 @@
-//! The control room over HTTP, as a separate process: logins, roles, notes, the audit log, and folders that are no runs.
+//! The control room over HTTP, as a separate process: its pages, its API, logins, game days, chats and metrics. No drill is run.
 #![cfg(feature = "serve")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -35,6 +35,7 @@ use std::{
 use room::Room;
 
 const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
+/// The name of the example's run in the folders of these tests.
 const RUN: &str = "20261120-1402-friday-7f3a";
 
 /// Makes a folder with the example's run, and starts a control room in it.
@@ -80,7 +81,7 @@ impl Growing {
     }
 }
 
-/// Writes a run like the example's a day later, with a goal that it misses. Returns its name.
+/// Writes a run like the example's, a day later, with an objective that is violated. Returns its name.
 fn violated(folder: &Path) -> &'static str {
     let later = "20261127-0602-demo-beef";
     let reports = folder.join("reports");
@@ -95,22 +96,23 @@ fn violated(folder: &Path) -> &'static str {
     later
 }
 
+/// Runs the program in a folder, and returns its output.
 fn firedrill(folder: &Path, words: &[&str]) -> Output {
     Command::new(FIREDRILL).args(words).current_dir(folder).output().unwrap()
 }
 
-/// Makes a token by the command line.
+/// Makes a token for a day by the command line, with further options. Returns the token.
 fn token(folder: &Path, name: &str, more: &[&str]) -> String {
     let made = firedrill(folder, &[&["serve", "token", "new", name, "--expires", "1d"], more].concat());
     assert_eq!(made.status.code(), Some(0), "{}", output::said(&made));
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
-/// Makes a login link by the command line, and logs in.
+/// Makes a login link by the command line, and logs in. Returns the cookie of the session.
 fn person(folder: &Path, room: &Room, name: &str, role: &str) -> String {
     let made = firedrill(folder, &["serve", "link", "--as", name, "--role", role]);
     let link = String::from_utf8(made.stdout).unwrap();
-    let start = format!("http://{}/login?link=", room.address);
-    assert!(link.starts_with(&start), "{link}");
-    room.login(link[start.len() - "/login?link=".len()..].trim())
+    let path = link.trim().strip_prefix(&format!("http://{}", room.address)).expect("a link to this room");
+    assert!(path.starts_with("/login?link="), "{link}");
+    room.login(path)
 }

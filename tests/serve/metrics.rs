@@ -14,11 +14,12 @@ use super::{room::ask, *};
 
 #[test]
 fn metrics_are_about_runs_findings_and_game_days_and_need_no_login() {
-    let (folder, plain) = start();
-    assert_eq!(plain.get("/metrics", "").status, 404, "not among the pages");
+    let (temp, plain) = start();
+    assert_eq!(plain.get("/metrics", "").status, 404, "the metrics are among the pages");
     drop(plain);
-    let folder = folder.path();
+    let folder = temp.path();
     fs::create_dir_all(folder.join("gamedays")).unwrap();
+    // The newest file is that of the last start. The first number is its age in days.
     let records = folder.join("reports/.gamedays/friday");
     for (age, slot, line) in [
         (2, "2026-11-20T14:00", r#"{"v":1,"at":"2026-11-20T14:00:00.100Z","event":"ended","exit":1}"#),
@@ -64,7 +65,7 @@ fn metrics_are_about_runs_findings_and_game_days_and_need_no_login() {
     for shown in ["status 404", "given up", "7 tries failed", "takes none", "a run has ended"] {
         assert!(page.contains(shown), "{shown}: {page}");
     }
-    assert!(room.get("/messages", "").status == 303, "who is not logged in sees none");
+    assert!(room.get("/messages", "").status == 303, "the messages are shown without a login");
     let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
     let address =
         audit.split_once("metrics on ").expect("it says where its metrics are").1.split('"').next().unwrap();
@@ -85,6 +86,7 @@ fn metrics_are_about_runs_findings_and_game_days_and_need_no_login() {
         "firedrill_gameday_last{gameday=\"friday\",state=\"missed\"} 1",
         "firedrill_gameday_last{gameday=\"monday\",state=\"not-held\"} 1",
         "firedrill_gameday_last_not_held{gameday=\"monday\",reason=\"incident\"} 1",
+        // 2026-11-27T14:02:00Z
         "firedrill_schedule_last_look_timestamp_seconds{} 1795788120",
     ] {
         assert!(text.lines().any(|sample| sample.starts_with(line)), "{line}:\n{text}");
@@ -121,7 +123,7 @@ fn dashboard_reads(metrics: &str) {
             .collect();
         assert!(!names.is_empty(), "{query} reads nothing of Firedrill");
         for name in names {
-            // The server leaves out names without samples.
+            // The server leaves out a metric without samples. Then the documentation must have it.
             assert!(
                 known.contains(&name) || page.contains(&format!("`{name}{{")),
                 "the server does not have {name}: {known:?}"
@@ -142,7 +144,7 @@ fn the_rules_are_valid() {
     checked(&["test", "rules", rules.with_file_name("prometheus-rules-test.yml").to_str().unwrap()], "");
 }
 
-/// Runs Prometheus' checker on an input.
+/// Runs Prometheus' checker with these arguments and this standard input, and checks that it finds no error.
 fn checked(words: &[&str], input: &str) {
     use std::io::Write as _;
     let tool = Command::new("promtool")

@@ -139,7 +139,7 @@ fn a_run_is_watched_while_its_log_grows() {
     for stream in &mut more {
         until(stream, "event: state");
     }
-    assert_eq!(room.get("/runs/live/live", &cookie).status, 429, "the seventh of this session");
+    assert_eq!(room.get("/runs/live/live", &cookie).status, 429, "a session has more than six streams");
     drop(more);
 
     live.end(half + 1);

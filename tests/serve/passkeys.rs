@@ -16,6 +16,15 @@ use crate::{
     start,
 };
 
+/// The flag of an authenticator: a person was present.
+const PRESENT: u8 = 1;
+/// The flag of an authenticator: it has verified its owner.
+const VERIFIED: u8 = 4;
+/// The flag of an authenticator: its data has a new key.
+const NEW_KEY: u8 = 0x40;
+/// The flags of a valid login.
+const LOGIN: u8 = PRESENT | VERIFIED;
+
 /// A passkey on the pages of a room.
 struct Device {
     key: Authenticator,
@@ -23,11 +32,13 @@ struct Device {
 }
 
 impl Device {
+    /// Makes a passkey for the pages of a room.
     fn of(room: &Room) -> Self {
         let port = room.address.rsplit_once(':').unwrap().1;
         Self { key: Authenticator::new(), origin: format!("http://localhost:{port}") }
     }
 
+    /// Returns bytes as they stand in forms: in base64url.
     fn text(bytes: &[u8]) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -37,7 +48,7 @@ impl Device {
         let challenge = room.post("/passkeys/challenge", cookie, "").text();
         let client =
             client_data("webauthn.create", &BASE64_URL_SAFE_NO_PAD.decode(&challenge).unwrap(), &self.origin);
-        let (data, key) = (authenticator_data("localhost", 0x45), self.key.public_key());
+        let (data, key) = (authenticator_data("localhost", LOGIN | NEW_KEY), self.key.public_key());
         let form = format!(
             "name=laptop&credential={credential}&challenge={challenge}&client_data={}&authenticator_data={}&public_key={}",
             Self::text(client.as_bytes()),
@@ -66,6 +77,7 @@ impl Device {
     }
 }
 
+/// Returns a new challenge for a login.
 fn challenge(room: &Room) -> String {
     room.post("/login/challenge", "", "").text()
 }
@@ -85,7 +97,7 @@ fn a_passkey_logs_in_its_owner_until_it_is_removed() {
     );
     assert!(device.add(&room, &bob, "Ym9i").text().contains("it is there already"));
     let first = challenge(&room);
-    let signed = device.sign(&first, 5, &device.origin);
+    let signed = device.sign(&first, LOGIN, &device.origin);
     let answer = Device::send(&room, "Ym9i", &first, &signed);
     assert_eq!(answer.status, 303, "{}", answer.text());
     let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap();
@@ -100,18 +112,18 @@ fn a_passkey_logs_in_its_owner_until_it_is_removed() {
     let again = refuses("Ym9i", &first, &signed);
     let next = challenge(&room);
     for (credential, challenge, signed) in [
-        ("bm9ib2R5", next.as_str(), device.sign(&next, 5, &device.origin)),
-        ("Ym9i", &next, device.sign(&next, 1, &device.origin)),
-        ("Ym9i", &next, device.sign(&first, 5, &device.origin)),
-        ("Ym9i", &next, device.sign(&next, 5, "http://localhost:1")),
-        ("Ym9i", &next, Device::of(&room).sign(&next, 5, &device.origin)),
-        // A challenge that the session's page made for another purpose.
-        ("Ym9i", "AAAA", device.sign("AAAA", 5, &device.origin)),
+        ("bm9ib2R5", next.as_str(), device.sign(&next, LOGIN, &device.origin)),
+        ("Ym9i", &next, device.sign(&next, PRESENT, &device.origin)),
+        ("Ym9i", &next, device.sign(&first, LOGIN, &device.origin)),
+        ("Ym9i", &next, device.sign(&next, LOGIN, "http://localhost:1")),
+        ("Ym9i", &next, Device::of(&room).sign(&next, LOGIN, &device.origin)),
+        // The room has not made this challenge.
+        ("Ym9i", "AAAA", device.sign("AAAA", LOGIN, &device.origin)),
     ] {
         assert_eq!(refuses(credential, challenge, &signed), again, "{credential}");
     }
-    // None of these has used it up.
-    assert_eq!(Device::send(&room, "Ym9i", &next, &device.sign(&next, 5, &device.origin)).status, 303);
+    // None of these tries has used the challenge up.
+    assert_eq!(Device::send(&room, "Ym9i", &next, &device.sign(&next, LOGIN, &device.origin)).status, 303);
     assert_eq!(
         room.post("/login/passkey", "", "credential=Ym9i").status,
         400,
@@ -124,7 +136,7 @@ fn a_passkey_logs_in_its_owner_until_it_is_removed() {
     assert!(room.get("/passkeys", &admin).text().contains("laptop"));
     assert_eq!(room.post("/passkeys/1/remove", &admin, "").status, 303);
     let next = challenge(&room);
-    assert_eq!(refuses("Ym9i", &next, &device.sign(&next, 5, &device.origin)), again);
+    assert_eq!(refuses("Ym9i", &next, &device.sign(&next, LOGIN, &device.origin)), again);
     let audit = fs::read_to_string(folder.path().join("room/audit.jsonl")).unwrap();
     for line in [
         "\"what\":\"passkey\",\"on\":\"laptop\",\"outcome\":\"added as number 1, key ",

@@ -71,7 +71,11 @@ fn requests_of_other_pages_change_nothing() {
     }
     assert!(!notes.exists());
     let own = format!("Origin: http://{}", room.address);
-    assert_eq!(room.post_from(&own, &note, &cookie, "text=hello").status, 303, "an older browser");
+    assert_eq!(
+        room.post_from(&own, &note, &cookie, "text=hello").status,
+        303,
+        "an older browser, which sends no Sec-Fetch-Site"
+    );
     assert!(fs::read_to_string(notes).unwrap().contains("hello"));
     let policy = room.get("/", &cookie).header("content-security-policy").unwrap().to_owned();
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
@@ -96,8 +100,8 @@ fn tampering_with_the_audit_log_is_found() {
     let file = folder.path().join("room/audit.jsonl");
     let verify = |head: Option<&str>| {
         let words = ["audit", "verify", "room/audit.jsonl"];
-        let head: Vec<&str> = head.map(|head| vec!["--head", head]).unwrap_or_default();
-        firedrill(folder.path(), &[&words[..], &head].concat())
+        let option: Vec<&str> = head.map(|head| vec!["--head", head]).unwrap_or_default();
+        firedrill(folder.path(), &[&words[..], &option].concat())
     };
     let whole = verify(None);
     assert_eq!(whole.status.code(), Some(0), "{}", said(&whole));
@@ -110,13 +114,14 @@ fn tampering_with_the_audit_log_is_found() {
         fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     };
     let changed = lines[1].replace("made, as admin", "made, as viewer");
-    for (lines, by_itself) in [
-        ([&lines[..1], &[changed.as_str()], &lines[2..]].concat(), true),
-        ([&lines[..1], &lines[2..]].concat(), true),
-        (lines[..lines.len() - 1].to_vec(), false),
+    // A cut at the end is found only by somebody who knows the head from before.
+    for (lines, without_head) in [
+        ([&lines[..1], &[changed.as_str()], &lines[2..]].concat(), 1),
+        ([&lines[..1], &lines[2..]].concat(), 1),
+        (lines[..lines.len() - 1].to_vec(), 0),
     ] {
         write(&lines);
-        assert_eq!(verify(None).status.code(), Some(if by_itself { 1 } else { 0 }));
+        assert_eq!(verify(None).status.code(), Some(without_head));
         let found = verify(Some(&head));
         assert_eq!(found.status.code(), Some(1), "{}", said(&found));
     }
@@ -135,13 +140,14 @@ fn what_a_person_finds_stays_until_somebody_closes_it() {
     }
     assert_eq!(room.post("/runs/nothing/findings", &operator, "text=hello").status, 404);
     let form = "text=the+%3Crunbook%3E+is+old&severity=high";
-    for _twice in 0..2 {
+    // The form is sent twice.
+    for _ in 0..2 {
         let written = room.post(&address, &operator, form);
         let done = format!("/runs/{RUN}?done=finding");
         assert_eq!(written.header("location"), Some(done.as_str()), "{}", written.text());
     }
     let page = room.get(&format!("/runs/{RUN}"), &viewer).text();
-    assert_eq!(page.matches("the &lt;runbook&gt; is old").count(), 1, "a form that is sent twice: {page}");
+    assert_eq!(page.matches("the &lt;runbook&gt; is old").count(), 1, "the finding is there twice: {page}");
     let list = room.get("/findings", &viewer).text();
     assert!(list.contains("high, found by otto") && list.contains("the &lt;runbook&gt; is old"), "{list}");
     let id = list.split("/findings/f-").nth(1).and_then(|rest| rest.get(..8)).expect("a link").to_owned();
@@ -165,7 +171,7 @@ fn what_a_person_finds_stays_until_somebody_closes_it() {
     ] {
         assert_eq!(found[key], wanted, "{key}");
     }
-    assert!(!room.get("/findings", &viewer).text().contains("runbook"), "only the open ones");
+    assert!(!room.get("/findings", &viewer).text().contains("runbook"), "a closed finding is listed");
     let audit = fs::read_to_string(folder.path().join("room/audit.jsonl")).unwrap();
     for part in [
         "\"what\":\"finding\"",

@@ -4,14 +4,11 @@ use serde_json::Value;
 
 use super::*;
 
-/// A condition that keeps a game day from its start: nobody has agreed.
-const NO_GO: &str =
-    "roles = { commander = \"bob\" }\ngo_no_go = { people = 1, of = [\"commander\"], expires = \"1h\" }";
-
+/// Sends a request about game days with a token, and with a key unless that is empty. Returns the status and the answer.
 fn ask(room: &Room, method: &str, path: &str, token: &str, key: &str) -> (u16, Value) {
-    let key = if key.is_empty() { String::new() } else { format!("Idempotency-Key: {key}\r\n") };
+    let header = if key.is_empty() { String::new() } else { format!("Idempotency-Key: {key}\r\n") };
     let answer = room.ask(
-        &format!("{method} /api/v1/gamedays/{path} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{key}"),
+        &format!("{method} /api/v1/gamedays/{path} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{header}"),
         "",
     );
     (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
@@ -19,8 +16,8 @@ fn ask(room: &Room, method: &str, path: &str, token: &str, key: &str) -> (u16, V
 
 #[test]
 fn a_start_with_a_key_happens_once_and_has_an_address() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     gameday(folder, "monday", &format!("{}\n{NO_GO}", once("2030-01-07T14:00")));
     let room = starts(folder);
@@ -53,7 +50,7 @@ fn a_start_with_a_key_happens_once_and_has_an_address() {
         (200, &"not-held".into(), &"no-go".into()),
         "{told}"
     );
-    // With the same key nothing is started again, and the answer has the end of the first start.
+    // With the same key nothing is started again, and the answer tells the end of the first start.
     let output = folder.join("reports/.gamedays/friday/once-build-1/output.txt");
     let said = fs::read_to_string(&output).unwrap();
     assert_eq!(told["started_now"], false);
@@ -77,8 +74,8 @@ fn a_start_with_a_key_happens_once_and_has_an_address() {
 
 #[test]
 fn a_person_starts_a_game_day_from_the_calendar_once_for_each_form() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     let room = starts(folder);
     let (otto, victor) =
@@ -109,8 +106,8 @@ fn a_person_starts_a_game_day_from_the_calendar_once_for_each_form() {
 
 #[test]
 fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     let room = starts(folder);
     let may = token(folder, "release", &["--role", "operator", "--start", "friday"]);
@@ -169,8 +166,8 @@ fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
 
 #[test]
 fn many_requests_with_the_same_key_start_one_program() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     let room = starts(folder);
     let may = token(folder, "release", &["--role", "operator", "--start", "friday"]);
@@ -188,13 +185,13 @@ fn many_requests_with_the_same_key_start_one_program() {
 
 #[test]
 fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
-    // The state after the server and the program were killed before there was a record.
-    let slot = folder.join("reports/.gamedays/friday/once-build-1");
-    fs::create_dir_all(&slot).unwrap();
-    fs::write(slot.join("output.txt"), "").unwrap();
+    // These files are left when the server and the program were killed before the program claimed the start.
+    let unclaimed = folder.join("reports/.gamedays/friday/once-build-1");
+    fs::create_dir_all(&unclaimed).unwrap();
+    fs::write(unclaimed.join("output.txt"), "").unwrap();
     let room = starts(folder);
     let may = token(folder, "release", &["--role", "operator", "--start", "friday"]);
     let (status, told) = ask(&room, "GET", "friday/once-build-1", &may, "");
@@ -203,10 +200,10 @@ fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
     assert_eq!((status, &told["started_now"]), (200, &true.into()), "{told}");
     assert!(record(folder, "friday", "once-build-1").contains("no go"));
     // A program that had claimed the start may have touched hosts, so the start is not repeated.
-    let slot = folder.join("reports/.gamedays/friday/once-build-2");
-    fs::create_dir_all(&slot).unwrap();
+    let claimed = folder.join("reports/.gamedays/friday/once-build-2");
+    fs::create_dir_all(&claimed).unwrap();
     for file in ["output.txt", "record.jsonl"] {
-        fs::write(slot.join(file), "").unwrap();
+        fs::write(claimed.join(file), "").unwrap();
     }
     let (status, told) = ask(&room, "POST", "friday/starts", &may, "build-2");
     let got = (status, &told["state"], &told["started_now"]);
@@ -215,8 +212,8 @@ fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
 
 #[test]
 fn a_control_room_without_the_option_refuses_starts() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     gameday(folder, "friday", &once("2030-01-04T14:00"));
     let room = Room::start(FIREDRILL, folder, &[]);
     let may = token(folder, "release", &["--role", "operator", "--start", "friday"]);
@@ -232,8 +229,8 @@ fn a_control_room_without_the_option_refuses_starts() {
 
 #[test]
 fn a_key_starts_a_game_day_once_also_on_the_command_line() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     certificate(folder);
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     let start = |more: &[&str]| {

@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn records_are_shown_without_control_characters_and_cannot_be_skipped() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let ahead = slot(Timestamp::now() + Duration::from_secs(86_400));
     gameday(folder, "early", &once(&ahead));
     has_record(folder, "early", &ahead, "\"event\":\"ended\",\"exit\":0");
@@ -17,14 +17,15 @@ fn records_are_shown_without_control_characters_and_cannot_be_skipped() {
     assert!(page.contains("early") && page.contains("missed: a \u{fffd}freeze"), "{page}");
     assert!(!page.contains(['\u{202e}', '\u{200b}']), "{page}");
     assert!(!page.contains("/skip\""), "{page}");
+    // The answer repeats 40 characters at most of a slot's name.
     let nowhere = room.post(&format!("/calendar/early/{}/skip", "z".repeat(300)), &admin, "");
     assert!(!nowhere.text().contains(&"z".repeat(41)), "{}", nowhere.text());
 }
 
 #[test]
 fn a_control_room_without_the_option_starts_nothing() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let passed = slot(Timestamp::now() - Duration::from_secs(1800));
     gameday(folder, "passed", &once(&passed));
     looked(folder, Timestamp::now() - Duration::from_secs(3600));
@@ -36,8 +37,8 @@ fn a_control_room_without_the_option_starts_nothing() {
 
 #[test]
 fn people_agree_and_skip_on_the_calendar() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     gameday(
         folder,
         "friday",
@@ -53,8 +54,11 @@ fn people_agree_and_skip_on_the_calendar() {
     assert!(page.contains("0 of 2 agreed; missing: alice (commander), carol (oncall)"), "{page}");
     let form =
         page.split_once("/agree\"").unwrap().0.rsplit_once("action=\"").unwrap().1.replace("&#x2f;", "/");
-    assert!(!room.get("/calendar", &eve).text().contains("/agree\""), "eve is not asked");
-    assert!(!room.get("/calendar", &victor).text().contains("/skip\""), "a viewer looks");
+    assert!(
+        !room.get("/calendar", &eve).text().contains("/agree\""),
+        "eve may agree without a role in the game day"
+    );
+    assert!(!room.get("/calendar", &victor).text().contains("/skip\""), "a viewer may skip");
     assert!(
         room.get("/calendar", &victor).text().replace("&#x2f;", "/").contains("href=\"/calendar/friday\"")
     );
@@ -72,7 +76,7 @@ fn people_agree_and_skip_on_the_calendar() {
     let agreed = room.post(&format!("{form}/agree"), &alice, "");
     assert_eq!((agreed.status, agreed.header("location")), (303, Some("/calendar?done=agree")));
     assert!(room.get("/calendar?done=agree", &alice).text().contains("Your agreement is written"));
-    // The page is not a minute old.
+    // The decision is on the page at once.
     assert!(room.get("/calendar", &eve).text().contains("1 of 2 agreed (alice)"));
     let refused = room.post(&format!("{form}/agree"), &eve, "");
     assert_eq!(refused.status, 409);
@@ -104,9 +108,9 @@ fn people_agree_and_skip_on_the_calendar() {
     assert_eq!(room.post(&format!("{form}/start"), &alice, "").status, 404);
     assert_eq!(room.get(&format!("{form}/skip"), &alice).status, 405);
     let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
-    for told in
+    for part in
         ["\"what\":\"agree\"", "\"what\":\"withdraw\"", "\"what\":\"skip\"", "refused: eve is not asked"]
     {
-        assert!(audit.contains(told), "{told}: {audit}");
+        assert!(audit.contains(part), "{part}: {audit}");
     }
 }

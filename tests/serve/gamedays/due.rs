@@ -17,10 +17,10 @@ fn slot_of_now() -> String {
 
 #[test]
 fn a_slot_is_started_at_its_time_and_an_obstacle_is_recorded() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     certificate(folder);
-    // The slot is the next minute, so that the certificate is gone by then.
+    // The slot is the next minute, so that the certificate is gone by then. A control room does not start without one.
     at_second(15..40);
     let slot = slot(Timestamp::now() + Duration::from_secs(60));
     gameday(folder, "due", &once(&slot));
@@ -37,14 +37,10 @@ fn a_slot_is_started_at_its_time_and_an_obstacle_is_recorded() {
     assert!(soon(|| errors(folder).contains(&told)), "{}", errors(folder));
 }
 
-/// Conditions that are not met: nobody has agreed.
-const NO_GO: &str =
-    "roles = { commander = \"alice\" }\ngo_no_go = { people = 1, of = [\"commander\"], expires = \"1h\" }";
-
 #[test]
 fn a_slot_without_a_record_is_started_although_a_control_room_looked_after_its_time() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let slot = slot_of_now();
     gameday(folder, "due", &format!("{}\n{NO_GO}", once(&slot)));
     looked(folder, Timestamp::now());
@@ -54,23 +50,23 @@ fn a_slot_without_a_record_is_started_although_a_control_room_looked_after_its_t
 
 #[test]
 fn slots_are_started_although_the_clock_was_once_ahead() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let slot = slot_of_now();
     gameday(folder, "due", &format!("{}\n{NO_GO}", once(&slot)));
     looked(folder, Timestamp::now() + Duration::from_secs(86_400));
     let _room = starts(folder);
     assert!(record(folder, "due", &slot).contains("no go"));
     assert!(errors(folder).contains("is in the future"), "{}", errors(folder));
-    // The record may be there before the time of the look.
-    let looked = || fs::read_to_string(folder.join("reports/.gamedays").join(LOOKED)).unwrap();
-    assert!(soon(|| looked().parse::<Timestamp>().unwrap() <= Timestamp::now()), "{}", looked());
+    // The control room may write the record before the time of its look.
+    let last_look = || fs::read_to_string(folder.join("reports/.gamedays").join(LOOKED)).unwrap();
+    assert!(soon(|| last_look().parse::<Timestamp>().unwrap() <= Timestamp::now()), "{}", last_look());
 }
 
 #[test]
 fn due_slots_begin_before_missed_ones_are_recorded() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let (due, passed) = (slot_of_now(), slot(Timestamp::now() - Duration::from_secs(1800)));
     gameday(folder, "a-day", &once(&passed));
     gameday(folder, "z-day", &format!("{}\n{NO_GO}", once(&due)));
@@ -86,11 +82,12 @@ fn due_slots_begin_before_missed_ones_are_recorded() {
 
 #[test]
 fn a_slot_that_has_a_record_or_is_closed_does_not_start() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let slot = slot_of_now();
     gameday(folder, "skipped", &once(&slot));
-    gameday(folder, "closed", &format!("{}\nnot_on = [\"{}\"]", once(&slot), &slot[..10]));
+    let day = &slot[..10];
+    gameday(folder, "closed", &format!("{}\nnot_on = [\"{day}\"]", once(&slot)));
     let file = has_record(folder, "skipped", &slot, "\"event\":\"not-held\",\"why\":\"skipped by eve\"");
     let before = fs::read(&file).unwrap();
     let now = Timestamp::now();
@@ -106,8 +103,8 @@ fn a_slot_that_has_a_record_or_is_closed_does_not_start() {
 
 #[test]
 fn of_two_game_days_with_the_same_name_neither_is_started() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let slot = slot_of_now();
     gameday(folder, "twin", &once(&slot));
     fs::copy(folder.join("gamedays/twin.toml"), folder.join("gamedays/copy.toml")).unwrap();
@@ -128,8 +125,8 @@ fn a_slot_during_an_incident_is_skipped_and_the_page_says_so() {
     let url = crate::alerts::source(Some(
         r#"[{"labels":{"alertname":"Down","zone":"a"},"fingerprint":"1","startsAt":"2026-12-04T12:40:00Z","status":{"state":"active"}}]"#,
     ));
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let slot = slot_of_now();
     let skip = "skip_if = [{ alert = { source = \"am\", name = \"Down\" } }]";
     gameday(folder, "due", &format!("{}\n{skip}\nsources.am.alertmanager.url = \"{url}\"", once(&slot)));
@@ -151,8 +148,8 @@ fn a_slot_during_an_incident_is_skipped_and_the_page_says_so() {
 
 #[test]
 fn a_slot_begins_with_the_draw_that_was_shown_and_the_next_one_is_beyond_the_budget() {
-    let folder = folder();
-    let folder = folder.path();
+    let temp = folder();
+    let folder = temp.path();
     let hosts =
         (1..4).map(|number| format!("[[host]]\nname = \"app{number}\"\naddress = \"127.9.0.{number}\"\n"));
     fs::write(folder.join("scenarios/fleet.toml"), format!("schema = 1\n{}", hosts.collect::<String>()))
@@ -166,7 +163,7 @@ fn a_slot_begins_with_the_draw_that_was_shown_and_the_next_one_is_beyond_the_bud
         );
     }
     fs::write(folder.join("scenarios/ape.toml"), text).unwrap();
-    // Slots of this minute and of the next.
+    // The slots are this minute and the next one.
     let first = slot_of_now();
     let second = slot(Timestamp::now() + Duration::from_secs(60));
     let file = folder.join("gamedays/ape.toml");
@@ -184,8 +181,9 @@ fn a_slot_begins_with_the_draw_that_was_shown_and_the_next_one_is_beyond_the_bud
     assert_eq!((&begun["drawn"]["seed"], &begun["drawn"]["of"]), (&shown["seed"], &shown["of"]));
     assert_eq!(begun["drawn"]["attacks"][0], shown["attacks"][0]["name"]);
     let beyond = record(folder, "ape", &second);
-    let months = |slot: &str| slot[..7].to_owned();
-    if months(&first) == months(&second) {
+    // The budget is one start a month, and the second slot may be in the next month.
+    let month = |slot: &str| slot[..7].to_owned();
+    if month(&first) == month(&second) {
         assert!(beyond.contains("\"reason\":\"budget\"") && beyond.contains(&first), "{beyond}");
     }
 }

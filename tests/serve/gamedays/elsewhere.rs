@@ -54,14 +54,14 @@ fn runs_are_listed_as_on_the_machine_of_the_control_room() {
         let words: Vec<&str> = words.split(' ').collect();
         same(home, &room, &token, &words, &words);
     }
-    let violated = same(
+    let list = same(
         home,
         &room,
         &token,
         &["history", "--verdict", "violated"],
         &["history", "--verdict", "violated"],
     );
-    assert!(violated.contains(later) && !violated.contains(RUN), "{violated}");
+    assert!(list.contains(later) && !list.contains(RUN), "{list}");
     let none = there(&room, &token, &["history", "--scenario", "nothing"]);
     assert!(said(&none).contains("none of the 3 runs in the control room matches"), "{}", said(&none));
     for (token, words, told) in [
