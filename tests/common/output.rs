@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-/// Returns the status and both output streams of a program that has ended, as text.
+/// Returns the status, the standard output and the standard error of a program that has ended, as text.
 pub(crate) fn said(output: &Output) -> String {
     format!(
         "{}\n{}\n{}",

@@ -1,11 +1,11 @@
-//! Runs the tests of a program that has a `main`, because it is also a helper of its tests.
+//! Runs the tests of a test program with its own `main`. Such a program is also a helper that its tests start.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
 };
 
-/// Runs the tests that the arguments select, one after another, or lists them.
+/// Runs the tests that the arguments select, one after another. With `--list` it lists all tests, and none of them is ignored.
 pub(crate) fn run(args: &[&str], tests: &[(&str, fn())]) -> ExitCode {
     if args.contains(&"--list") {
         if !args.contains(&"--ignored") {

@@ -18,7 +18,9 @@ const LONG: Duration = Duration::from_secs(60);
 /// A request that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    /// The request line, such as `POST / HTTP/1.1`.
     pub(crate) line: String,
+    /// The headers by their names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
 }
@@ -29,7 +31,7 @@ impl Request {
     }
 }
 
-/// A status line with headers, and a body.
+/// A status with headers, as they follow `HTTP/1.1`, and a body.
 type Answer = (String, String);
 
 /// The answers to requests.
@@ -41,9 +43,11 @@ struct Answers {
     others: Option<Answer>,
 }
 
+/// A receiver on a port of this machine. Its threads end with the process.
 pub(crate) struct Receiver {
     port: u16,
-    answer: Arc<(Mutex<Answers>, Condvar)>,
+    /// The answers, and the notice that they were changed.
+    answers: Arc<(Mutex<Answers>, Condvar)>,
     came: Queue<Request>,
 }
 
@@ -52,16 +56,16 @@ impl Receiver {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let answer: Arc<(Mutex<Answers>, Condvar)> = Arc::default();
+        let answers: Arc<(Mutex<Answers>, Condvar)> = Arc::default();
         let (tell, came) = channel();
-        let own = Arc::clone(&answer);
+        let of_thread = Arc::clone(&answers);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (answer, tell) = (Arc::clone(&own), tell.clone());
-                thread::spawn(move || serve(&stream, &answer, &tell));
+                let (answers, tell) = (Arc::clone(&of_thread), tell.clone());
+                thread::spawn(move || serve(&stream, &answers, &tell));
             }
         });
-        let receiver = Self { port, answer, came };
+        let receiver = Self { port, answers, came };
         receiver.answers("200 OK", "ok");
         receiver
     }
@@ -72,18 +76,18 @@ impl Receiver {
 
     /// Sets the answer to all further requests, also to those that are held.
     pub(crate) fn answers(&self, head: &str, body: &str) {
-        self.answer.0.lock().unwrap().others = Some((head.to_owned(), body.to_owned()));
-        self.answer.1.notify_all();
+        self.answers.0.lock().unwrap().others = Some((head.to_owned(), body.to_owned()));
+        self.answers.1.notify_all();
     }
 
     /// Holds requests from now on.
     pub(crate) fn holds(&self) {
-        self.answer.0.lock().unwrap().others = None;
+        self.answers.0.lock().unwrap().others = None;
     }
 
     /// Sets the answer to the next request only.
     pub(crate) fn answers_next(&self, head: &str, body: &str) {
-        self.answer.0.lock().unwrap().next.push_back((head.to_owned(), body.to_owned()));
+        self.answers.0.lock().unwrap().next.push_back((head.to_owned(), body.to_owned()));
     }
 
     /// Waits for the next request.
@@ -91,7 +95,7 @@ impl Receiver {
         self.came.recv_timeout(LONG).expect("a request")
     }
 
-    /// Returns the next request that has arrived already.
+    /// Returns the next request if it has arrived already. Does not wait.
     pub(crate) fn came(&self) -> Option<Request> {
         self.came.try_recv().ok()
     }
@@ -102,6 +106,7 @@ impl Receiver {
     }
 }
 
+/// Reads a request, passes it on, and answers it. Waits while requests are held.
 fn serve(mut stream: &TcpStream, (answers, changed): &(Mutex<Answers>, Condvar), tell: &Sender<Request>) {
     let mut lines = BufReader::new(stream);
     let mut head = Vec::new();
@@ -130,9 +135,9 @@ fn serve(mut stream: &TcpStream, (answers, changed): &(Mutex<Answers>, Condvar),
     let _unheard = tell.send(Request { line, headers, body });
     let held = answers.lock().unwrap();
     let mut answers = changed.wait_while(held, |set| set.next.is_empty() && set.others.is_none()).unwrap();
-    let (head, body) = answers.next.pop_front().or_else(|| answers.others.clone()).unwrap();
+    let (status, body) = answers.next.pop_front().or_else(|| answers.others.clone()).unwrap();
     drop(answers);
     let text =
-        format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     let _gone = stream.write_all(text.as_bytes());
 }

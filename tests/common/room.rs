@@ -22,7 +22,9 @@ pub(crate) struct Room {
 /// An answer of a control room.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// The status line and the headers.
     pub(crate) head: String,
+    /// The body, without the lengths of its chunks.
     pub(crate) body: Vec<u8>,
 }
 
@@ -39,16 +41,17 @@ impl Answer {
 }
 
 impl Room {
-    /// Starts a control room in a folder that has `reports`, with its state in `room`.
-    pub(crate) fn start(program: &str, folder: &Path, words: &[&str]) -> Self {
-        let words = if words.contains(&"--listen") {
-            words.to_vec()
+    /// Starts a control room in a folder that has `reports`, with these options and with its state in `room`. It listens
+    /// on a free port of loopback if no option says otherwise.
+    pub(crate) fn start(program: &str, folder: &Path, options: &[&str]) -> Self {
+        let options = if options.contains(&"--listen") {
+            options.to_vec()
         } else {
-            [&["--listen", "127.0.0.1:0"], words].concat()
+            [&["--listen", "127.0.0.1:0"], options].concat()
         };
         let mut child = Command::new(program)
             .arg("serve")
-            .args(words)
+            .args(options)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -56,18 +59,19 @@ impl Room {
             .spawn()
             .unwrap();
         let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = printed.next().expect("it starts").unwrap();
-        let link = printed.next().expect("it prints a link").unwrap();
+        let first = printed.next().expect("a line with the address").unwrap();
+        let link = printed.next().expect("a line with a link").unwrap();
         let address = first.split_once("listens on ").unwrap().1.split(';').next().unwrap().to_owned();
         let link = format!("/login?{}", link.rsplit_once("/login?").unwrap().1);
         Self { child, address, link }
     }
 
-    /// Sends a request, and reads the whole answer.
+    /// Sends a request as [`ask`] does, and reads the whole answer.
     pub(crate) fn ask(&self, head: &str, body: &str) -> Answer {
         ask(&self.address, head, body)
     }
 
+    /// Asks for a page, with a cookie or with an empty one.
     pub(crate) fn get(&self, path: &str, cookie: &str) -> Answer {
         self.ask(&format!("GET {path} HTTP/1.1\r\nCookie: {cookie}\r\n"), "")
     }
@@ -86,7 +90,7 @@ impl Room {
         self.ask(&head, body)
     }
 
-    /// Opens a stream of events. It is sent in chunks, so lengths of chunks are between its lines.
+    /// Opens a stream of events with a cookie. The server sends it in chunks, so lengths of chunks are between its lines.
     pub(crate) fn stream(&self, path: &str, cookie: &str) -> impl BufRead + use<> {
         self.stream_as(path, &format!("Cookie: {cookie}"))
     }
@@ -125,7 +129,8 @@ impl Room {
     }
 }
 
-/// Sends a request to an address, and reads the whole answer.
+/// Sends a request to an address, and reads the whole answer. `head` is the request line and headers; `Host` and
+/// `Connection` are added.
 pub(crate) fn ask(address: &str, head: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -159,7 +164,7 @@ pub(crate) fn until_line(
     loop {
         assert!(Instant::now() < end, "no `{wanted}` came: {lines:?}");
         let mut line = String::new();
-        assert!(stream.read_line(&mut line).unwrap() > 0, "it ends before `{wanted}`: {lines:?}");
+        assert!(stream.read_line(&mut line).unwrap() > 0, "the stream ended before `{wanted}`: {lines:?}");
         lines.push(line.trim_end().to_owned());
         if is_wanted(&line) {
             return lines;

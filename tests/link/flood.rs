@@ -37,7 +37,8 @@ fn is_alone(test: &str) -> bool {
     false
 }
 
-/// Returns the number of connections that this process may open, at most `wanted`. Both ends of each are in this process.
+/// Returns the number of connections that this process may open, at most `wanted`. Both ends of each are in this process. Counts three files for
+/// each, and leaves 300 files for everything else.
 fn room_for(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -50,6 +51,7 @@ fn room_for(wanted: usize) -> usize {
     room.min(wanted)
 }
 
+/// Opens a connection of a stranger.
 async fn open(served: &Served) -> TcpStream {
     TcpStream::connect(served.at).await.unwrap()
 }
@@ -91,6 +93,7 @@ async fn thousands_of_idle_strangers_do_not_lock_people_out() {
             ended += 1;
         }
     }
+    // 100 may be open.
     assert!(ended + 100 >= count, "only {ended} of {count} were closed");
 }
 
@@ -125,7 +128,7 @@ async fn garbage_does_not_stop_the_server() {
         tls.write_all(garbage).await.unwrap();
         let mut rest = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(60), tls.read_to_end(&mut rest)).await;
-        assert!(read.is_ok(), "the connection is closed");
+        assert!(read.is_ok(), "the agent does not close the connection");
     }
     served.agent(&olga).status().await.expect("it serves on");
     assert!(!served.task.is_finished());
@@ -155,6 +158,7 @@ async fn a_person_who_leaves_connections_open_does_not_lock_others_out() {
     let olga = house.person("olga", Role::Viewer);
     house.person("clumsy", Role::Viewer);
     let mut forgotten = Vec::new();
+    // The agent allows 256 connections.
     let count = room_for(300);
     if count < 300 {
         return eprintln!("skipped: the agent's limit of connections cannot be reached with so few files");
@@ -167,7 +171,7 @@ async fn a_person_who_leaves_connections_open_does_not_lock_others_out() {
     }
     served.agent(&olga).status().await.expect("others get in");
     until("the oldest were closed", || forgotten.iter().filter(|bare| bare.is_closed()).count() >= 40).await;
-    assert!(!forgotten.last().unwrap().is_closed(), "the newest was not");
+    assert!(!forgotten.last().unwrap().is_closed(), "the newest connection was closed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,19 +2,33 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+// Types of frames.
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RESET: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 
+// Flags of frames.
+pub(crate) const NO_FLAGS: u8 = 0;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
+/// The number that frames about the whole connection have in place of a stream's.
+pub(crate) const CONNECTION: u32 = 0;
+/// The number of a client's first stream.
+pub(crate) const FIRST: u32 = 1;
+
+// Reasons of a RESET frame.
+pub(crate) const INTERNAL_ERROR: u32 = 2;
+pub(crate) const STREAM_CLOSED: u32 = 5;
+pub(crate) const CANCEL: u32 = 8;
+
 /// The first bytes that a client sends.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// A frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -42,8 +56,14 @@ impl Frame {
         Self::new(HEADERS, flags | END_HEADERS, stream, block)
     }
 
+    /// Returns the frame that resets a stream for a reason.
     pub(crate) fn reset(stream: u32, code: u32) -> Self {
-        Self::new(RESET, 0, stream, code.to_be_bytes())
+        Self::new(RESET, NO_FLAGS, stream, code.to_be_bytes())
+    }
+
+    /// Returns an empty SETTINGS frame, which both sides send first.
+    pub(crate) fn settings() -> Self {
+        Self::new(SETTINGS, NO_FLAGS, CONNECTION, [])
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

@@ -39,6 +39,7 @@ mod recorder;
 
 pub(crate) use recorder::Recorder;
 
+/// The name of the host that most tests ask.
 pub(crate) const HOST: &str = "app-1";
 
 /// An authority with the certificate of one host.
@@ -55,15 +56,18 @@ impl House {
         Self { dir, pki }
     }
 
+    /// Returns the path of the authority's file.
     pub(crate) fn ca(&self) -> PathBuf {
         ca_file(self.dir.path())
     }
 
+    /// Issues a certificate for a person, and returns the person's identity.
     pub(crate) fn person(&self, name: &str, role: Role) -> Arc<Identity> {
         self.pki.issue_person(&PersonAsk::new(name, role, 1)).unwrap();
         self.identity(name)
     }
 
+    /// Issues a certificate that has expired, and returns the person's identity.
     pub(crate) fn expired_person(&self, name: &str, role: Role) -> Arc<Identity> {
         let valid = past();
         self.pki.issue_person(&PersonAsk { valid, ..PersonAsk::new(name, role, 1) }).unwrap();
@@ -108,6 +112,7 @@ impl House {
         seal_by_passkey(text, &self.chain(certificate), signature.answer())
     }
 
+    /// Reads the certificates in a file below the authority's directory.
     fn chain(&self, certificate: &str) -> Vec<CertificateDer<'static>> {
         let file = self.dir.path().join(certificate);
         CertificateDer::pem_file_iter(&file).unwrap().map(Result::unwrap).collect()
@@ -124,14 +129,17 @@ impl House {
             .unwrap()
     }
 
+    /// Returns the server's side of TLS for [`HOST`], with a revocation list or none.
     pub(crate) fn tls(&self, crl: Option<&Path>) -> Tls {
         self.tls_of(&self.dir.path().join("hosts").join(format!("{HOST}.pem")), crl)
     }
 
+    /// Returns the server's side of TLS for the certificate in a file, with a revocation list or none.
     pub(crate) fn tls_of(&self, cert: &Path, crl: Option<&Path>) -> Tls {
         Tls::load(cert, &cert.with_extension("key"), &self.ca(), crl).unwrap()
     }
 
+    /// Starts a server for [`HOST`] without a revocation list.
     pub(crate) async fn serve(&self) -> Served {
         Served::new(self.tls(None), Recorder::new()).await
     }
@@ -161,6 +169,7 @@ pub(crate) fn past() -> Validity {
 
 /// A server that ends with its test.
 pub(crate) struct Served {
+    /// The address at which it listens.
     pub(crate) at: SocketAddr,
     pub(crate) control: Arc<Recorder>,
     pub(crate) tls: Tls,
@@ -182,6 +191,7 @@ impl Served {
         Self { at, control, tls, stop, task }
     }
 
+    /// Returns the client for this server, with a person's identity.
     pub(crate) fn agent(&self, identity: &Arc<Identity>) -> Agent {
         agent(HOST, Reach::Tcp(self.at.to_string()), identity)
     }
@@ -205,6 +215,7 @@ impl Drop for Served {
     }
 }
 
+/// Returns the client for an agent, with a person's identity.
 pub(crate) fn agent(host: &str, reach: Reach, identity: &Arc<Identity>) -> Agent {
     let host = Host {
         name: host.to_owned(),
@@ -240,6 +251,7 @@ pub(crate) fn client_config(house: &House, person: Option<&str>) -> rustls::Clie
     config
 }
 
+/// Issues a host's certificate with a validity.
 pub(crate) fn issued_host(house: &House, name: &str, valid: Validity) -> Issued {
     house.pki.issue_host(&HostAsk { valid, ..HostAsk::new(name, 1) }).unwrap()
 }
@@ -321,7 +333,7 @@ pub(crate) fn bin(seq: u64) -> Bin {
     }
 }
 
-/// Waits until a condition holds, at most a minute.
+/// Waits until a condition holds, at most a minute. `what` names the condition.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = tokio::time::Instant::now() + Duration::from_secs(60);
     while !holds() {

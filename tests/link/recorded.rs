@@ -63,7 +63,7 @@ async fn every_call_that_could_harm_or_heal_is_recorded() {
             line("olga", "arm", "", "refused", "bad-id"),
         ]
     );
-    // People whose certificates are not trusted are recorded when they connect.
+    // A person whose certificate is not trusted is recorded when connecting.
     let other = House::new();
     let stranger = other.person("olga", Role::Operator);
     served.agent(&stranger).status().await.unwrap_err();

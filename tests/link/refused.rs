@@ -14,7 +14,10 @@ use tokio::{
 };
 
 use super::{
-    frames::{ACK, DATA, END_STREAM, Frame, HEADERS, PING, PREFACE, RESET, SETTINGS},
+    frames::{
+        ACK, CANCEL, CONNECTION, DATA, END_STREAM, FIRST, Frame, HEADERS, INTERNAL_ERROR, NO_FLAGS, PING,
+        PREFACE, RESET, STREAM_CLOSED,
+    },
     house::{HOST, House, Served, agent, client_config, prepare, run},
 };
 
@@ -33,7 +36,7 @@ async fn an_answer_ends_after_its_request_so_that_no_stream_is_reset() {
     let tls = tokio_rustls::TlsConnector::from(Arc::new(config));
     let mut tls = tls.connect(HOST.try_into().unwrap(), tcp).await.unwrap();
     tls.write_all(PREFACE).await.unwrap();
-    Frame::new(SETTINGS, 0, 0, []).send(&mut tls).await;
+    Frame::settings().send(&mut tls).await;
     let head = [
         (":method", "POST"),
         (":scheme", "https"),
@@ -41,30 +44,31 @@ async fn an_answer_ends_after_its_request_so_that_no_stream_is_reset() {
         (":path", "/v1/runs/friday-1/prepare"),
         ("content-length", "40000"),
     ];
-    Frame::head(0, 1, &head).send(&mut tls).await;
-    Frame::new(DATA, 0, 1, vec![b' '; 10_000]).send(&mut tls).await;
+    Frame::head(NO_FLAGS, FIRST, &head).send(&mut tls).await;
+    Frame::new(DATA, NO_FLAGS, FIRST, vec![b' '; 10_000]).send(&mut tls).await;
     // The answer comes while the request is still being sent.
     let (mut ended, mut resets, mut said) = (false, 0, Vec::new());
     while !String::from_utf8_lossy(&said).contains("not-allowed") {
         let frame = Frame::read(&mut tls).await.unwrap();
         match (frame.kind, frame.stream) {
-            (DATA, 1) => said.extend(frame.body),
-            (RESET, 1) => resets += 1,
+            (DATA, FIRST) => said.extend(frame.body),
+            (RESET, FIRST) => resets += 1,
             _ => {}
         }
-        ended |= frame.stream == 1 && [DATA, HEADERS].contains(&frame.kind) && frame.flags & END_STREAM != 0;
+        ended |=
+            frame.stream == FIRST && [DATA, HEADERS].contains(&frame.kind) && frame.flags & END_STREAM != 0;
     }
-    assert!(!ended, "it ended before its request, which then has to be reset");
-    Frame::new(DATA, 0, 1, vec![b' '; 15_000]).send(&mut tls).await;
-    Frame::new(DATA, END_STREAM, 1, vec![b' '; 15_000]).send(&mut tls).await;
-    Frame::new(PING, 0, 0, [7; 8]).send(&mut tls).await;
+    assert!(!ended, "the answer ended before its request, which then has to be reset");
+    Frame::new(DATA, NO_FLAGS, FIRST, vec![b' '; 15_000]).send(&mut tls).await;
+    Frame::new(DATA, END_STREAM, FIRST, vec![b' '; 15_000]).send(&mut tls).await;
+    Frame::new(PING, NO_FLAGS, CONNECTION, [7; 8]).send(&mut tls).await;
     let mut answered = false;
     while !(answered && ended) && resets == 0 {
         let frame = Frame::read(&mut tls).await.unwrap();
         match (frame.kind, frame.stream) {
-            (RESET, 1) => resets += 1,
-            (PING, 0) if frame.flags == ACK => answered = true,
-            (DATA, 1) => ended |= frame.flags & END_STREAM != 0,
+            (RESET, FIRST) => resets += 1,
+            (PING, CONNECTION) if frame.flags == ACK => answered = true,
+            (DATA, FIRST) => ended |= frame.flags & END_STREAM != 0,
             _ => {}
         }
     }
@@ -91,9 +95,9 @@ async fn by_hand(house: &House, frames: Vec<Frame>) -> Reach {
         // Without this option the kernel could hold data back, which would be lost when the connection is closed.
         tcp.set_nodelay(true).unwrap();
         let mut tls = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(tcp).await.unwrap();
-        let mut preface = [0; 24];
+        let mut preface = [0; PREFACE.len()];
         tls.read_exact(&mut preface).await.unwrap();
-        Frame::new(SETTINGS, 0, 0, []).send(&mut tls).await;
+        Frame::settings().send(&mut tls).await;
         while Frame::read(&mut tls).await.unwrap().kind != HEADERS {}
         // All frames are written at once, so that the client receives them together.
         let bytes: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
@@ -109,16 +113,18 @@ async fn a_refusal_is_read_even_if_its_stream_breaks() {
     let olga = house.person("olga", Role::Operator);
     let reason = r#"{"code":"not-allowed","title":"policy says no","hint":""}"#;
     let length = reason.len().to_string();
-    let head = |flags| Frame::head(flags, 1, &[(":status", "403"), ("content-length", &length)]);
-    let without_length = |flags| Frame::head(flags, 1, &[(":status", "403")]);
-    let body = |flags, text: &str| Frame::new(DATA, flags, 1, text.as_bytes());
+    let head = || Frame::head(NO_FLAGS, FIRST, &[(":status", "403"), ("content-length", &length)]);
+    let without_length = || Frame::head(NO_FLAGS, FIRST, &[(":status", "403")]);
+    let body = |text: &str| Frame::new(DATA, NO_FLAGS, FIRST, text.as_bytes());
+    let last = |text: &str| Frame::new(DATA, END_STREAM, FIRST, text.as_bytes());
+    let reset = |code| Frame::reset(FIRST, code);
     for (what, frames, code) in [
-        ("reset by an error", vec![head(0), body(0, reason), Frame::reset(1, 2)], "not-allowed"),
-        ("ended, then reset", vec![head(0), body(END_STREAM, reason), Frame::reset(1, 5)], "not-allowed"),
-        ("no length given", vec![without_length(0), body(0, reason), Frame::reset(1, 8)], "not-allowed"),
-        ("cut, and closed", vec![head(0), body(0, reason)], "not-allowed"),
-        ("a part, then reset", vec![head(0), body(0, &reason[..20]), Frame::reset(1, 2)], "unread"),
-        ("no reason at all", vec![head(0), Frame::reset(1, 2)], "unread"),
+        ("reset by an error", vec![head(), body(reason), reset(INTERNAL_ERROR)], "not-allowed"),
+        ("ended, then reset", vec![head(), last(reason), reset(STREAM_CLOSED)], "not-allowed"),
+        ("no length given", vec![without_length(), body(reason), reset(CANCEL)], "not-allowed"),
+        ("cut, and closed", vec![head(), body(reason)], "not-allowed"),
+        ("a part, then reset", vec![head(), body(&reason[..20]), reset(INTERNAL_ERROR)], "unread"),
+        ("no reason at all", vec![head(), reset(INTERNAL_ERROR)], "unread"),
     ] {
         let agent = agent(HOST, by_hand(&house, frames).await, &olga);
         match agent.prepare(&run(), &long()).await {
@@ -156,6 +162,7 @@ async fn slowly(served: &Served) -> Reach {
     Reach::Tcp(here.to_string())
 }
 
+/// Sends [`long`] as a person.
 async fn ask(reach: &Reach, who: &Arc<Identity>) -> Result<(), LinkError> {
     let agent: Agent = agent(HOST, reach.clone(), who);
     agent.prepare(&run(), &long()).await.map(drop)

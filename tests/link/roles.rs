@@ -9,10 +9,11 @@ use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
 
-use super::house::{House, Served, arm, exchange, prepare, probes, renew, run, undo_all};
+use super::house::{House, Recorder, Served, arm, exchange, prepare, probes, renew, run, undo_all};
 
 type Asked = Pin<Box<dyn Future<Output = Result<(), LinkError>>>>;
 
+/// The name of a call, its sort, and the call.
 type Call = (&'static str, Sort, fn(Agent) -> Asked);
 
 /// The sort of a call.
@@ -67,14 +68,16 @@ async fn gone_through(served: &Served, identity: &Arc<Identity>, reason: &str) -
     through
 }
 
+/// Returns the names of the calls of some sorts.
 fn names(sorts: &[Sort]) -> Vec<&'static str> {
     calls().iter().filter(|(_, sort, _)| sorts.contains(sort)).map(|(name, ..)| *name).collect()
 }
 
+/// Starts a server that has an event and a bin, so that no stream waits.
 async fn served(house: &House) -> Served {
     let served = house.serve().await;
     served.control.events.send_replace(1);
-    served.control.bins.send_replace((1, false));
+    served.control.bins.send_replace((1, Recorder::OPEN));
     served
 }
 

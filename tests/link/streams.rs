@@ -36,7 +36,7 @@ async fn events_go_on_after_a_break_without_loss_or_repetition() {
             Some(Err(LinkError::Broken { .. })) => {}
             other => panic!("{other:?}"),
         }
-        assert!(events.next().await.is_none(), "it ends after an error");
+        assert!(events.next().await.is_none(), "the stream goes on after an error");
     }
     assert_eq!(seen, (1..=60).collect::<Vec<u64>>());
 }
@@ -46,11 +46,11 @@ async fn the_end_of_bins_differs_from_a_break() {
     let house = House::new();
     let served = house.serve().await;
     let agent = served.agent(&house.person("olga", Role::Viewer));
-    served.control.bins.send_replace((3, true));
+    served.control.bins.send_replace((3, Recorder::OVER));
     let bins: Vec<_> = agent.bins(&run(), 1).try_collect().await.unwrap();
     assert_eq!(bins.iter().map(|bin| bin.seq).collect::<Vec<_>>(), [2, 3]);
 
-    served.control.bins.send_replace((3, false));
+    served.control.bins.send_replace((3, Recorder::OPEN));
     let mut cut = Box::pin(agent.bins(&run(), 2));
     assert_eq!(cut.next().await.unwrap().unwrap().seq, 3);
     served.stop.cancel();
@@ -81,10 +81,10 @@ async fn renewals_and_healing_do_not_wait_for_slow_calls() {
     let olga = house.person("olga", Role::Operator);
     served.control.blocked.send_replace(true);
     let slow: Vec<_> = (0..40)
-        .map(|n| {
+        .map(|number| {
             let agent = served.agent(&olga);
             tokio::spawn(async move {
-                if n % 2 == 0 {
+                if number % 2 == 0 {
                     agent.doctor().await.map(drop)
                 } else {
                     agent.prepare(&run(), &super::house::prepare()).await.map(drop)
@@ -111,7 +111,7 @@ async fn renewals_and_healing_do_not_wait_for_slow_calls() {
     }
 }
 
-/// Viewers may make these calls as often as they like, so an undo must not wait for them.
+/// Viewers may ask for comparisons as often as they like, so an undo must not wait for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_undo_does_not_wait_for_comparisons() {
     let house = House::new();
@@ -119,10 +119,10 @@ async fn an_undo_does_not_wait_for_comparisons() {
     let olga = house.person("olga", Role::Viewer);
     served.control.endless.send_replace(true);
     let ends: Vec<_> = (0..60)
-        .map(|n| {
+        .map(|number| {
             let agent = served.agent(&olga);
             tokio::spawn(async move {
-                if n % 2 == 0 {
+                if number % 2 == 0 {
                     agent.finish(&run()).await.map(drop)
                 } else {
                     agent.stop_probes(&run()).await.map(drop)
@@ -131,7 +131,7 @@ async fn an_undo_does_not_wait_for_comparisons() {
         })
         .collect();
     let agent = served.agent(&olga);
-    // The loop ends when some calls have waited in vain, because then all places were taken.
+    // The loop ends when the agent has refused some calls. Then all places for such calls were taken.
     let mut at_once = true;
     while at_once && !ends.iter().any(tokio::task::JoinHandle::is_finished) {
         let request = super::house::undo_all();

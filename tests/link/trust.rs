@@ -26,6 +26,7 @@ use super::house::{
     until,
 };
 
+/// Returns the reason why a link was not trusted.
 fn trust<T: std::fmt::Debug>(result: Result<T, LinkError>) -> Trust {
     match result {
         Err(LinkError::Tls { trust, .. }) => trust,
@@ -57,7 +58,7 @@ async fn strangers_are_refused_with_the_reason() {
     let served = house.serve().await;
     assert_eq!(alert(&served, client_config(&house, None)).await, AlertDescription::CertificateRequired);
 
-    // A person of another authority, who has this fleet's authority file.
+    // This person has a certificate of another authority, and this fleet's authority file.
     other.person("olga", Role::Operator);
     let people = other.dir.path().join("people");
     let stranger = firedrill::link::Identity::from_files(
@@ -147,8 +148,8 @@ async fn people_whose_certificate_was_revoked_are_cut_off_and_refused() {
 
     house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
     served.tls.reload().unwrap();
-    assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
-    // The first calls may still use the connection that is being cut, which refuses them.
+    assert!(following.next().await.unwrap().is_err(), "the open stream is not cut");
+    // The first calls may still use the connection that is being cut. It refuses them.
     let end = tokio::time::Instant::now() + Duration::from_secs(60);
     let last = loop {
         let last = mallory.status().await;
@@ -189,10 +190,10 @@ async fn a_new_revocation_list_is_noticed_and_ends_runs_of_revoked_people() {
         served.control.taken().contains(&"distrust mallory: it was revoked".to_owned())
     })
     .await;
-    // On the open stream she still gets the next event, and then nothing more.
+    // On the open stream mallory still gets the next event, and then nothing more.
     served.control.events.send_replace(2);
     following.next().await.unwrap().unwrap();
-    assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
+    assert!(following.next().await.unwrap().is_err(), "the open stream is not cut");
     let took = since.elapsed();
     // The agent looks for changes only ten seconds after its start.
     assert!(took < Duration::from_secs(8), "noticed after {took:?}: only by looking once in a while");
@@ -204,8 +205,9 @@ async fn a_call_that_begins_after_a_list_was_replaced_is_refused() {
     let house = House::new();
     house.pki.write_crl(10).unwrap();
     let served = Served::new(house.tls(Some(&crl_file(house.dir.path()))), Recorder::new()).await;
-    for n in 0..8 {
-        let name = format!("mallory-{n}");
+    // Eight tries, because a race would not show in each.
+    for number in 0..8 {
+        let name = format!("mallory-{number}");
         let mallory = served.agent(&house.person(&name, Role::Operator));
         mallory.arm(&run(), &arm()).await.unwrap();
         served.control.taken();
@@ -269,7 +271,11 @@ async fn an_outdated_revocation_list_stops_harm_and_not_healing() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(trust(served.agent(&mallory).status().await), Trust::CoordinatorRevoked, "it still revokes");
+    assert_eq!(
+        trust(served.agent(&mallory).status().await),
+        Trust::CoordinatorRevoked,
+        "an outdated list revokes nothing"
+    );
     // The agent reads a fresh list without a restart, and the open connection continues.
     house.pki.write_crl(10).unwrap();
     served.tls.reload_if_changed().unwrap();
@@ -377,7 +383,7 @@ async fn a_server_that_is_no_agent_differs_from_an_address_without_a_server() {
     });
     assert!(matches!(trust(agent(HOST, Reach::Tcp(at.clone()), &olga).status().await), Trust::Other(_)));
     talker.await.unwrap();
-    // Held without listening: nobody else can get the port and listen there.
+    // The port is held and nobody listens on it, so no other program can listen there.
     let held = tokio::net::TcpSocket::new_v4().unwrap();
     held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let at = held.local_addr().unwrap().to_string();

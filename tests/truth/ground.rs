@@ -56,17 +56,20 @@ pub(crate) const SHOP: &str = "http://edge1/checkout";
 /// The URL of one app host itself.
 pub(crate) const APP1: &str = "http://app1:8080/checkout";
 
-/// A drill of one attack that takes about ten seconds. Cases set some fields and take the others from [`Drill::new`].
+/// A drill of one attack that takes about ten seconds. A field is the value of the scenario's key with the same name, as it is written in TOML.
+/// Cases set some fields and take the others from [`Drill::new`].
 pub(crate) struct Drill {
     pub(crate) url: &'static str,
     pub(crate) connection: &'static str,
     pub(crate) from: &'static str,
     pub(crate) good: &'static str,
     pub(crate) on: &'static str,
+    /// The kind of the fault and its parameters, as they follow `fault.`.
     pub(crate) fault: &'static str,
     pub(crate) hold: &'static str,
     pub(crate) recovery: &'static str,
     pub(crate) lease: &'static str,
+    /// Further lines of the guard.
     pub(crate) guard: &'static str,
     /// The guard's share of each role.
     pub(crate) share: &'static str,
@@ -142,6 +145,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
+    /// Starts the lab of a case.
     pub(crate) fn new(case: &str) -> Self {
         let ground = Self {
             name: format!("truth-{case}-{}", std::process::id()),
@@ -207,10 +211,11 @@ impl Ground {
             String::from_utf8_lossy(&words).contains("agent.toml") && polls
         };
         let all: Vec<i32> = self.lab().pids(host).unwrap().into_iter().filter(does_work).collect();
-        assert_eq!(all.len(), 1, "one worker on {host}: {all:?}");
+        assert_eq!(all.len(), 1, "{host} does not have exactly one worker: {all:?}");
         all[0]
     }
 
+    /// Returns what the coordinator has written to standard error so far.
     fn said_by_run(&self) -> String {
         fs::read_to_string(self.path("stderr")).unwrap_or_default()
     }
@@ -269,7 +274,7 @@ impl Running<'_> {
             }
             let over = self.child.try_wait().unwrap();
             assert!(over.is_none(), "the run ended with {over:?}: {}", self.ground.said_by_run());
-            assert!(Instant::now() < end, "it did not happen: {}", self.ground.said_by_run());
+            assert!(Instant::now() < end, "the event did not happen: {}", self.ground.said_by_run());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -309,7 +314,8 @@ impl Running<'_> {
         self.standing(|tries| tries.len() - 1)
     }
 
-    /// Returns the report of the try that `which` selects, and the folders of all tries.
+    /// Waits until the coordinator has ended. Returns the report of the try that stands, and the folders of all tries. `which` returns the index of
+    /// that try.
     pub(crate) fn standing(mut self, which: fn(&[PathBuf]) -> usize) -> (Report, Vec<PathBuf>) {
         let code = self.wait();
         let tries = self.tries();
@@ -337,9 +343,13 @@ impl Running<'_> {
 
 /// The files that a run left for people and programs.
 pub(crate) struct Report {
+    /// The exit code of the coordinator; `None` if a signal ended it.
     code: Option<i32>,
+    /// The scorecard of `report.json`.
     pub(crate) card: Value,
+    /// The text of `report.md`.
     pub(crate) pages: String,
+    /// The standard error of the coordinator.
     said: String,
 }
 
@@ -368,7 +378,7 @@ impl Report {
         self
     }
 
-    /// Checks that every host that was touched is as before.
+    /// Checks that a host was touched, and that all touched hosts are as before.
     pub(crate) fn clean(&self) {
         let hosts = self.card["hosts"].as_array().unwrap();
         assert!(!hosts.is_empty(), "no host was touched: {}", self.card);
@@ -378,6 +388,7 @@ impl Report {
     }
 }
 
+/// Returns the standard output and the standard error of a program that has ended, as text.
 pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

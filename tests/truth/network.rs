@@ -15,14 +15,17 @@ pub(crate) const CASES: &[Case] = &[
     ("unreachable", a_host_that_is_cut_off_on_purpose),
 ];
 
-/// Finds out inside a host whether each address answers. No program listens on the port, so a refused connection is an answer.
+/// A port on which no program of the lab listens.
+const CLOSED_PORT: u16 = 9;
+
+/// Finds out inside a host whether each address answers. No program listens on [`CLOSED_PORT`], so a refused connection is an answer.
 pub(crate) fn knock() -> Option<ExitCode> {
     let mut words = std::env::args().skip(1);
     if words.next()? != "__knock" {
         return None;
     }
     for word in words {
-        let at = std::net::SocketAddr::new(word.parse().unwrap(), 9);
+        let at = std::net::SocketAddr::new(word.parse().unwrap(), CLOSED_PORT);
         let tried = std::net::TcpStream::connect_timeout(&at, Duration::from_secs(1));
         let answers = tried.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
         println!("{}", u8::from(answers));
@@ -30,7 +33,7 @@ pub(crate) fn knock() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// The hosts of the lab, each with the last number of its addresses.
+/// The hosts of the lab, each with the last part of its addresses.
 const HOSTS: [(&str, u8); 4] = [("edge1", 10), ("app1", 11), ("app2", 12), ("client1", 20)];
 
 /// Returns the hosts that a host reaches. Checks that it reaches another host in both address families or in none.
@@ -44,13 +47,13 @@ fn reached(lab: &firedrill_lab::Lab, from: &str) -> Vec<&'static str> {
     let answers: Vec<&str> = text.lines().collect();
     assert_eq!(answers.len(), 2 * (HOSTS.len() - 1), "{}", String::from_utf8_lossy(&output.stderr));
     let both = |pair: &[&str]| {
-        assert_eq!(pair[0], pair[1], "both families alike, from {from}: {text}");
+        assert_eq!(pair[0], pair[1], "only one address family answers, from {from}: {text}");
         pair[0] == "1"
     };
     others().zip(answers.chunks(2)).filter(|(_, pair)| both(pair)).map(|((name, _), _)| name).collect()
 }
 
-/// Partitions that many hosts, and returns the hosts that each host reaches during the fault.
+/// Runs a drill on a target with that many hosts. Returns the hosts that each host reaches during the fault, and the report.
 fn parted(
     ground: &Ground,
     (on, hosts): (&'static str, usize),
@@ -98,7 +101,7 @@ fn hosts_in_a_ring_reach_two_neighbours_each(ground: &Ground) {
     assert!(report.pages.contains(ring), "{}", report.pages);
 }
 
-/// The fault cannot be undone, and the report does not wait for an undo.
+/// The fault cannot be undone, so the report must not wait for an undo.
 fn connections_that_are_kept_and_reset_once(ground: &Ground) {
     let fault = r#"net-reset = { local_ports = 8080 }"#;
     let drill = Drill { url: APP1, connection: "reuse", fault, ..Drill::new() };
@@ -115,7 +118,7 @@ fn connections_that_are_reset_throughout(ground: &Ground) {
     assert!(injection["undoing_us"].is_i64(), "it ends with the hold: {injection}");
 }
 
-/// While it is cut off, the host gets no calls. It comes back by itself, and the events that it journaled in the meantime count.
+/// While the host is cut off, it gets no calls. It comes back by itself. The events that it journaled in the meantime count.
 fn a_host_that_is_cut_off_on_purpose(ground: &Ground) {
     let refused = ground.check(&Drill { fault: DOWN, hold: "15s", ..Drill::new() });
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));

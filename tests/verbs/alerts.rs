@@ -46,11 +46,11 @@ fn a_drill_says_whether_people_were_told() {
     let ran = bench.run(SCENARIO, &[]);
     assert_eq!(ran.status.code(), Some(1), "one is violated: {}", said(&ran));
     let folder = run_folders(&bench.reports()).remove(0);
-    let card: Value = serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap();
+    let report: Value = serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap();
     let of = |attack: usize, name: &str| -> Value {
-        let all = card["scorecard"]["attacks"][attack]["objectives"]
+        let all = report["scorecard"]["attacks"][attack]["objectives"]
             .as_array()
-            .unwrap_or_else(|| panic!("{card:#}"));
+            .unwrap_or_else(|| panic!("{report:#}"));
         all.iter().find(|objective| objective["name"] == name).unwrap().clone()
     };
     for (attack, name, verdict, words) in [
@@ -71,7 +71,7 @@ fn a_drill_says_whether_people_were_told() {
     }
     let told = of(0, "told");
     let (low, high) = (told["measured"]["low"].as_f64().unwrap(), told["measured"]["high"].as_f64().unwrap());
-    // The rule waits for 2 s, and it is asked each second.
+    // In µs. The rule waits for 2 s. The source is asked each second, so the bounds are little more than a second apart.
     assert!(low > 1e6 && high < 10e6 && high - low < 1.8e6, "{told:#}");
     let markdown = std::fs::read_to_string(folder.join("report.md")).unwrap();
     assert!(markdown.contains("detected after"), "{markdown}");

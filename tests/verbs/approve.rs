@@ -6,10 +6,10 @@ use std::{
     process::Stdio,
 };
 
-use crate::runs::run_folders;
 use crate::{
-    bench::{Bench, assert_ends, labs, on_a_terminal, scenario, wait},
+    bench::{Bench, assert_ends, labs, on_a_terminal, plain_scenario, scenario, wait},
     output::said,
+    runs::run_folders,
 };
 
 #[test]
@@ -27,8 +27,8 @@ fn approvals_can_be_given_beforehand() {
     let output = bench.run(&asking, &["--approve", "mickey-mouse"]);
     assert_ends(&output, 4, "it is not an approval");
     bench.issue(&["ann", "bob"]);
-    let pki = bench.pki();
-    let pki = pki.to_str().unwrap();
+    let authority = bench.pki();
+    let pki = authority.to_str().unwrap();
     let approve = |name: &str| {
         let words =
             ["approve", "scenario.toml", "--fleet", "fleet.toml", "--seed", "1", "--pki", pki, "--as", name];
@@ -72,11 +72,11 @@ fn a_host_verifies_approvals_by_itself() {
     }
     let bench = Bench::up("verified");
     bench.issue(&["ann"]);
-    let pki = bench.pki();
-    let pki = pki.to_str().unwrap();
+    let authority = bench.pki();
+    let pki = authority.to_str().unwrap();
     policy(&bench, "[policy.approval]\npeople = 1\nkinds = [\"service-*\"]\n");
     // The scenario asks for no approvals.
-    let text = scenario(1, "2s", "", "");
+    let text = plain_scenario(1, "2s");
     let wants = "service-stop: this host wants it approved by 1 person other than the one who runs it, and nobody has";
     assert_ends(&bench.run(&text, &["--plan"]), 0, wants);
     assert_ends(&bench.run(&text, &[]), 4, wants);
@@ -89,7 +89,7 @@ fn a_host_verifies_approvals_by_itself() {
     let own = approve("lab-operator");
     assert_ends(&bench.run(&text, &["--approve", &own]), 4, "lab-operator runs this drill");
     let ann = approve("ann");
-    let longer = scenario(1, "3s", "", "");
+    let longer = plain_scenario(1, "3s");
     assert_ends(&bench.run(&longer, &["--approve", &ann]), 4, "ann approved other faults than this one");
     let forged = fs::read_to_string(bench.folder.path().join(&ann)).unwrap().replace("verbs", "other");
     bench.file("forged.json", &forged);
@@ -107,8 +107,8 @@ fn people_approve_while_a_run_waits() {
     }
     let bench = Bench::up("approve");
     bench.issue(&["ann", "bob", "mallory"]);
-    let pki = bench.pki();
-    let pki = pki.to_str().unwrap();
+    let authority = bench.pki();
+    let pki = authority.to_str().unwrap();
     let text = scenario(1, "1s", "", "approve = { people = 2, expires = \"10m\" }");
     let door = "http = { url = \"http://edge1/checkout\",";
     let text = text.replace(door, &format!("{door} headers = {{ X-Api-Key = \"KEY1\" }},"));
@@ -166,7 +166,7 @@ fn policy(bench: &Bench, text: &str) {
     assert!(set.status.success(), "{}", said(&set));
 }
 
-/// Writes a game day that is never due, with the scenario of that file.
+/// A game day that is never due, with the scenario in `scenario.toml`.
 const GAMEDAY: &str = "schema = 1\nname = \"friday\"\nscenarios = [{ file = \"scenario.toml\", seed = 1 }]\nfleet = \"fleet.toml\"\n\
                        schedule = { once = \"2999-01-01T00:00\", zone = \"UTC\" }\n";
 
@@ -177,8 +177,8 @@ fn a_standing_approval_counts_for_its_game_day_while_its_files_are_the_same() {
     }
     let bench = Bench::up("standing");
     bench.issue(&["ann"]);
-    let pki = bench.pki();
-    let pki = pki.to_str().unwrap();
+    let authority = bench.pki();
+    let pki = authority.to_str().unwrap();
     let lab = format!("--lab={}", bench.lab);
     policy(&bench, "[policy.approval]\npeople = 1\n");
     let asking = scenario(1, "2s", "", "approve = { people = 1, expires = \"1s\" }");
@@ -210,23 +210,23 @@ fn a_standing_approval_counts_for_its_game_day_while_its_files_are_the_same() {
     assert!(said(&output).contains("ann approves stop 1"), "{}", said(&output));
     assert!(said(&output).contains("in force"), "{}", said(&output));
     bench.assert_quiet();
-    // It counts neither for a run that is not of the game day, nor for other files.
+    // The approval counts neither for a run that is not of the game day, nor for other files.
     let given = bench.run(&asking, &["--seed", "1", "--approve", "approvals/friday/ann.json"]);
     assert_ends(&given, 3, "this run is of none");
     bench.file("scenario.toml", &format!("{asking}\n# changed\n"));
     let output = start();
     assert!(said(&output).contains("is to other files of friday"), "{}", said(&output));
     assert!(!said(&output).contains("in force"), "{}", said(&output));
-    // The scenario asks for no approvals, but the hosts do. They are not sent the approval of other files.
-    bench.file("scenario.toml", &scenario(1, "2s", "", ""));
+    // The scenario asks for no approvals, but the hosts do. The run does not send them the approval of other files.
+    bench.file("scenario.toml", &plain_scenario(1, "2s"));
     let output = start();
     assert!(said(&output).contains("is to other files of friday"), "{}", said(&output));
     assert!(said(&output).contains("and nobody has"), "{}", said(&output));
     let given =
-        bench.run(&scenario(1, "2s", "", ""), &["--seed", "1", "--approve", "approvals/friday/ann.json"]);
+        bench.run(&plain_scenario(1, "2s"), &["--seed", "1", "--approve", "approvals/friday/ann.json"]);
     assert_ends(&given, 4, "this run is of none");
     bench.file("scenario.toml", &format!("{asking}\n# changed\n"));
-    // It counts only within its bounds.
+    // The approval counts only within its bounds.
     let other = approve(&["--host", "app*", "--kind", "net-*"]);
     assert_ends(&other, 0, "does not cover service-stop on app1");
     let output = start();
@@ -242,8 +242,8 @@ fn a_game_day_without_a_terminal_waits_for_approvals_in_the_folder_of_its_run() 
     }
     let bench = Bench::up("in-folder");
     bench.issue(&["ann"]);
-    let pki = bench.pki();
-    let pki = pki.to_str().unwrap();
+    let authority = bench.pki();
+    let pki = authority.to_str().unwrap();
     let lab = format!("--lab={}", bench.lab);
     bench.file("scenario.toml", &scenario(1, "1s", "", "approve = { people = 1, expires = \"10m\" }"));
     fs::create_dir(bench.folder.path().join("gamedays")).unwrap();
@@ -252,7 +252,7 @@ fn a_game_day_without_a_terminal_waits_for_approvals_in_the_folder_of_its_run() 
     let mut child = bench.firedrill(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let asked = || bench.logs().first().is_some_and(|log| log.contains("\"approval-asked\""));
     while !asked() {
-        assert!(child.try_wait().unwrap().is_none(), "it asks nobody");
+        assert!(child.try_wait().unwrap().is_none(), "the run ended and asked nobody");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let run = run_folders(&bench.reports()).remove(0);

@@ -2,10 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
-use crate::runs::run_folders;
 use crate::{
-    bench::{Bench, assert_ends, labs, scenario},
+    bench::{Bench, assert_ends, labs, plain_scenario, scenario},
     output::said,
+    runs::run_folders,
 };
 
 #[test]
@@ -18,62 +18,59 @@ fn a_run_and_the_verbs_around_it() {
         assert_ends(&bench.on(verb).output().unwrap(), 0, "app1");
     }
     assert_ends(&bench.on(&["status", "--host", "nobody"]).output().unwrap(), 2, "it has edge1, app1, app2");
-    let text = scenario(1, "2s", "", "");
+    let text = plain_scenario(1, "2s");
     assert_ends(&bench.run(&text, &["--plan"]), 0, "undone");
     assert!(!bench.reports().exists(), "a plan leaves nothing behind");
 
-    let held = bench.run(&text, &["--json"]);
+    let ran = bench.run(&text, &["--json"]);
     let document: serde_json::Value =
-        serde_json::from_slice(&held.stdout).unwrap_or_else(|_| panic!("{}", said(&held)));
+        serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{}", said(&ran)));
     let card = &document["scorecard"];
-    assert_eq!(held.status.code().map(i64::from), card["exit"].as_i64(), "{}", said(&held));
+    assert_eq!(ran.status.code().map(i64::from), card["exit"].as_i64(), "{}", said(&ran));
     assert_eq!(card["hosts"][0]["state"], "clean", "{card}");
-    let progress = String::from_utf8_lossy(&held.stderr).into_owned();
+    let progress = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(progress.contains("baseline, 1 s") && progress.contains("app1 is clean"), "{progress}");
     let folder = run_folders(&bench.reports()).remove(0);
     for file in ["report.html", "report.md", "report.json", "junit.xml"] {
         assert!(folder.join(file).is_file(), "{file}");
     }
-    let file = || fs::read(folder.join("report.json")).unwrap();
-    assert!(held.stdout == file(), "the same document: {}", said(&held));
+    let written = || fs::read(folder.join("report.json")).unwrap();
+    assert!(ran.stdout == written(), "standard output is not report.json: {}", said(&ran));
     let log = folder.join("events.jsonl");
     let folder = folder.to_str().unwrap();
     assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 0, "fault 1-1 in force");
     assert_ends(&bench.on(&["collect", folder]).output().unwrap(), 2, "nothing to collect");
     let again = bench.firedrill(&["report", folder]).output().unwrap();
-    assert_eq!(again.status.code(), held.status.code(), "{}", said(&again));
+    assert_eq!(again.status.code(), ran.status.code(), "{}", said(&again));
 
-    // The log is changed as if the host could not have been asked at the end, so it is asked now.
+    // The log is changed as if the host could not have been asked at the end. `collect` then asks it.
     let text_of_log = fs::read_to_string(&log).unwrap();
     assert!(text_of_log.contains("\"state\":\"clean\""), "{text_of_log}");
     fs::write(&log, text_of_log.replace("\"state\":\"clean\"", "\"state\":\"unproven\"")).unwrap();
     let unproven = bench.firedrill(&["report", folder, "--json"]).output().unwrap();
     assert_ends(&unproven, 6, "unproven");
-    assert!(unproven.stdout == file(), "the same document: {}", said(&unproven));
+    assert!(unproven.stdout == written(), "standard output is not report.json: {}", said(&unproven));
     let collected = bench.on(&["collect", folder, "--json"]).output().unwrap();
-    assert_eq!(collected.status.code(), held.status.code(), "{}", said(&collected));
-    assert!(collected.stdout == file(), "the same document: {}", said(&collected));
-    let card: serde_json::Value = serde_json::from_slice(&collected.stdout).unwrap();
-    assert_eq!(card["scorecard"]["hosts"][0]["state"], "clean", "{card}");
+    assert_eq!(collected.status.code(), ran.status.code(), "{}", said(&collected));
+    assert!(collected.stdout == written(), "standard output is not report.json: {}", said(&collected));
+    let document: serde_json::Value = serde_json::from_slice(&collected.stdout).unwrap();
+    assert_eq!(document["scorecard"]["hosts"][0]["state"], "clean", "{document}");
     assert_ends(&bench.firedrill(&["watch", folder]).output().unwrap(), 0, "collected by lab-operator");
     assert_ends(&bench.on(&["collect", folder]).output().unwrap(), 2, "nothing to collect");
 
-    // Somebody asks the host later for its records of the run.
+    // The host's own audit log has the run, and the certificate of the person who ran it.
     let words =
         ["lab", "exec", "--name", &bench.lab, "app1", "--", "cat", "/var/lib/firedrill/audit/done.jsonl"];
     let record = bench.firedrill(&words).output().unwrap();
-    let serial = fs::read_to_string(bench.pki().join("index.jsonl")).unwrap();
-    let serial = serial.lines().next().and_then(|line| {
+    let index = fs::read_to_string(bench.pki().join("index.jsonl")).unwrap();
+    let serial = index.lines().next().and_then(|line| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         Some(line["serial"].as_str()?.to_owned())
     });
-    let serial = format!("\"who\":\"lab-operator\",\"certificate\":\"{}\"", serial.unwrap());
+    let who = format!("\"who\":\"lab-operator\",\"certificate\":\"{}\"", serial.unwrap());
     let record = said(&record);
     let arm = record.lines().find(|line| line.contains("\"what\":\"arm\""));
-    assert!(
-        arm.is_some_and(|line| line.contains(&serial) && line.contains("drill \\\"verbs\\\"")),
-        "{record}"
-    );
+    assert!(arm.is_some_and(|line| line.contains(&who) && line.contains("drill \\\"verbs\\\"")), "{record}");
     for told in ["\"to\":\"in-force\"", "\"to\":\"undone\"", "\"what\":\"prepare\""] {
         assert!(record.contains(told), "no {told} in {record}");
     }

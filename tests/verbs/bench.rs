@@ -15,6 +15,7 @@ use crate::runs::run_folders;
 
 pub(crate) const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
 
+/// The fleet of most tests.
 pub(crate) const FLEET: &str = r#"
 schema = 1
 [defaults]
@@ -36,8 +37,13 @@ roles = ["app"]
 addresses = ["10.78.1.12"]
 "#;
 
-/// Returns a scenario with a number of short attacks on app1, one after another. `more` goes to the top level, `attack`
-/// to each attack.
+/// Returns [`scenario`] without further lines.
+pub(crate) fn plain_scenario(attacks: usize, hold: &str) -> String {
+    scenario(attacks, hold, "", "")
+}
+
+/// Returns a scenario with a number of short attacks on app1, one after another. The lines of `more` go to the top level,
+/// and those of `attack` to each attack.
 pub(crate) fn scenario(attacks: usize, hold: &str, more: &str, attack: &str) -> String {
     let mut text = format!(
         r#"
@@ -99,12 +105,14 @@ impl Bench {
         Self::with(name, FLEET)
     }
 
+    /// Writes a file in the scratch folder.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, text).unwrap();
         path
     }
 
+    /// Returns the command of a verb, in the scratch folder.
     pub(crate) fn firedrill(&self, words: &[&str]) -> Command {
         let mut command = Command::new(FIREDRILL);
         command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
@@ -118,9 +126,10 @@ impl Bench {
         command
     }
 
-    pub(crate) fn run(&self, text: &str, words: &[&str]) -> Output {
+    /// Runs a scenario on the lab with further options, up to its end.
+    pub(crate) fn run(&self, text: &str, options: &[&str]) -> Output {
         self.file("scenario.toml", text);
-        self.on(&[&["run", "scenario.toml"], words].concat()).output().unwrap()
+        self.on(&[&["run", "scenario.toml"], options].concat()).output().unwrap()
     }
 
     /// Starts a run in the background and waits until its log shows that a fault is in force.
@@ -128,16 +137,17 @@ impl Bench {
         self.until_in_force_with(text, &[])
     }
 
-    /// Does the same as [`Self::until_in_force`], with these options.
-    pub(crate) fn until_in_force_with(&self, text: &str, words: &[&str]) -> (Child, PathBuf) {
-        self.until_log(text, words, "\"to\":\"in-force\"")
+    /// Does the same as [`Self::until_in_force`], with further options.
+    pub(crate) fn until_in_force_with(&self, text: &str, options: &[&str]) -> (Child, PathBuf) {
+        self.until_log(text, options, "\"to\":\"in-force\"")
     }
 
-    /// Runs a scenario until its log has a text.
-    pub(crate) fn until_log(&self, text: &str, words: &[&str], wanted: &str) -> (Child, PathBuf) {
+    /// Starts a run in the background with further options, and waits until its log has a text. Returns the process and the
+    /// run's folder.
+    pub(crate) fn until_log(&self, text: &str, options: &[&str], wanted: &str) -> (Child, PathBuf) {
         self.file("scenario.toml", text);
         let mut child = self
-            .on(&[&["run", "scenario.toml"], words].concat())
+            .on(&[&["run", "scenario.toml"], options].concat())
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.folder.path().join("stderr")).unwrap())
             .spawn()
@@ -170,10 +180,12 @@ impl Bench {
         }
     }
 
+    /// Returns what the run in the background has written to standard error so far.
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
     }
 
+    /// Returns the directory of the runs.
     pub(crate) fn reports(&self) -> PathBuf {
         self.folder.path().join("reports")
     }
@@ -184,6 +196,7 @@ impl Bench {
         files.filter(|file| !file.file_name().as_encoded_bytes().starts_with(b".")).count()
     }
 
+    /// Returns the logs of all runs, in no particular order.
     pub(crate) fn logs(&self) -> Vec<String> {
         let runs = run_folders(&self.reports()).into_iter();
         runs.filter_map(|run| fs::read_to_string(run.join("events.jsonl")).ok()).collect()
@@ -202,10 +215,7 @@ impl Bench {
     pub(crate) fn assert_untouched(&self) {
         let logs = self.logs();
         assert!(!logs.is_empty(), "a refused run has a log");
-        assert!(
-            !logs.iter().any(|log| log.contains("\"event\":\"armed\"")),
-            "nothing was touched: {logs:#?}"
-        );
+        assert!(!logs.iter().any(|log| log.contains("\"event\":\"armed\"")), "a fault was armed: {logs:#?}");
     }
 
     /// Checks that no fault is in force on any host.
@@ -224,6 +234,7 @@ impl Drop for Bench {
     }
 }
 
+/// Checks the exit code of a program, and that its output has these words.
 #[track_caller]
 pub(crate) fn assert_ends(output: &Output, code: i32, words: &str) {
     let said = said(output);
@@ -233,17 +244,19 @@ pub(crate) fn assert_ends(output: &Output, code: i32, words: &str) {
     assert!(flat.contains(words), "no `{words}` in {said}");
 }
 
+/// Sends a signal to a process.
 pub(crate) fn end(child: &mut Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
+/// Waits until a process has ended, at most two minutes.
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let end = Instant::now() + Duration::from_secs(120);
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        assert!(Instant::now() < end, "it does not end");
+        assert!(Instant::now() < end, "the process does not end");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -269,7 +282,7 @@ pub(crate) fn labs() -> bool {
     }
 }
 
-/// Whether the programs that a lab runs are on this machine. If not, prints which.
+/// Whether the programs that a lab runs are on this machine. If not, prints those that are missing.
 pub(crate) fn programs(names: &[&str]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let there = |name: &&&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());

@@ -11,7 +11,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    bench::{Bench, assert_ends, end, labs, on_a_terminal, scenario, wait},
+    bench::{Bench, assert_ends, end, labs, on_a_terminal, plain_scenario, scenario, wait},
     output::said,
     runs::run_folders,
 };
@@ -27,7 +27,7 @@ pub(crate) fn until(bench: &Bench, run: &Path, text: &str) -> String {
     until_so(bench, run, text, |log| log.contains(text))
 }
 
-/// Waits until the complete lines of a run's log fulfil a condition, and returns them.
+/// Waits until the complete lines of a run's log fulfil a condition, and returns them. `wanted` names the condition.
 fn until_so(bench: &Bench, run: &Path, wanted: &str, is_so: impl Fn(&str) -> bool) -> String {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
@@ -41,7 +41,7 @@ fn until_so(bench: &Bench, run: &Path, wanted: &str, is_so: impl Fn(&str) -> boo
     }
 }
 
-/// Returns the names of the records, and of phases and attacks beside them.
+/// Returns a name for each record of a log: its phase or else its event, and the number of its attack if it has one.
 pub(crate) fn records(log: &str) -> Vec<String> {
     let record = |line: &str| {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -84,7 +84,7 @@ fn a_run_pauses_skips_and_goes_on() {
     assert_ends(&tell(&bench, &["skip", "--attack", "2"], &run), 0, "it skips attack 2, \"stop 2\"");
     until(&bench, &run, "skipped by ann");
     until(&bench, &run, "\"event\":\"paused\",\"attack\":2");
-    assert!(child.try_wait().unwrap().is_none(), "it still pauses");
+    assert!(child.try_wait().unwrap().is_none(), "the run goes on by itself");
     assert_ends(&tell(&bench, &["resume"], &run), 0, "it goes on with attack 3, \"stop 3\"");
     assert_eq!(wait(&mut child).code(), Some(3), "{}", bench.stderr());
     assert_eq!(run_folders(&bench.reports()).len(), 1, "it is not tried again: a person skipped an attack");
@@ -123,9 +123,9 @@ fn a_pause_ends_a_baseline_and_a_halt_ends_a_pause() {
         return;
     }
     let bench = Bench::up("interrupted");
-    let long = scenario(2, "1s", "", "").replace("baseline = \"1s\"", "baseline = \"10m\"");
+    let long = plain_scenario(2, "1s").replace("baseline = \"1s\"", "baseline = \"10m\"");
     let (mut child, run) = bench.until_log(&long, &[], "\"phase\":\"baseline\"");
-    // The folder names it too.
+    // The path of its folder names a run, too.
     let folder = ["pause", run.to_str().unwrap(), "--by", "bob"];
     let paused = bench.firedrill(&folder).output().unwrap();
     assert_ends(&paused, 0, "it pauses before attack 1, \"stop 1\", for at most 30m");
@@ -160,7 +160,7 @@ fn a_skip_ends_the_wait_for_approvals() {
         shown += &String::from_utf8_lossy(&some[..read]);
     }
     let run = run_folders(&bench.reports()).remove(0);
-    // A pause comes after the approval, for which people are waited for as long as the scenario says.
+    // The pause would begin after the approval. The run waits for the approval as long as the scenario says.
     assert_ends(&tell(&bench, &["pause"], &run), 0, "it pauses before attack 1");
     assert_ends(&tell(&bench, &["skip"], &run), 0, "it skips attack 1, \"stop 1\"");
     // The terminal's other side has to be read, or the run waits for it.

@@ -4,16 +4,18 @@ use std::{
     fs,
     io::Read as _,
     os::unix::process::ExitStatusExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
 
-use crate::runs::run_folders;
 use crate::{
-    bench::{Bench, FLEET, assert_ends, end, labs, limit_files, on_a_terminal, scenario, wait},
+    bench::{
+        Bench, FLEET, assert_ends, end, labs, limit_files, on_a_terminal, plain_scenario, scenario, wait,
+    },
     output::said,
+    runs::run_folders,
 };
 
 #[test]
@@ -22,11 +24,12 @@ fn a_revoked_operators_run_is_ended_at_once() {
         return;
     }
     let bench = Bench::up("revoked");
-    let pki = bench.pki();
+    let authority = bench.pki();
+    // Runs a verb of `firedrill pki`, and opens the revocation list that it has made.
     let pki = |words: &[&str]| {
-        let dir = ["pki", "--dir", pki.to_str().unwrap()];
+        let dir = ["pki", "--dir", authority.to_str().unwrap()];
         assert_ends(&bench.firedrill(&[&dir[..], words].concat()).output().unwrap(), 0, "");
-        fs::File::open(pki.join("crl.pem")).unwrap()
+        fs::File::open(authority.join("crl.pem")).unwrap()
     };
     let put = |host: &str, list: fs::File| {
         let put = "cat > /etc/firedrill/new && mv /etc/firedrill/new /etc/firedrill/crl.pem";
@@ -54,7 +57,7 @@ fn a_revoked_operators_run_is_ended_at_once() {
     let took = since.elapsed();
     assert!(
         took < Duration::from_secs(30),
-        "{took:?}, which its hold or lease would have taken: {}",
+        "the end took {took:?}, as long as the hold or the lease would have taken: {}",
         bench.stderr()
     );
     for told in
@@ -72,7 +75,7 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
         return;
     }
     let bench = Bench::up("signals");
-    let text = scenario(2, "40s", "", "");
+    let text = plain_scenario(2, "40s");
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let (mut child, folder) = bench.until_in_force(&text);
         end(&mut child, signal);
@@ -111,17 +114,18 @@ fn signals_heal_and_a_dead_coordinator_is_collected() {
     bench.assert_quiet();
 }
 
-/// The coordinator has hosts that the undo does not reach. It has to learn of the undo all the same, and to renew no lease any more.
+/// The undo does not reach all hosts of the run. The coordinator must learn of the undo all the same, and renew no lease any more.
 #[test]
 fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     if !labs() {
         return;
     }
     let bench = Bench::up("apart");
-    let text = scenario(1, "60s", "", "").replace("[\"coordinator\"]", "[\"coordinator\", \"edge1\"]");
+    let text = plain_scenario(1, "60s").replace("[\"coordinator\"]", "[\"coordinator\", \"edge1\"]");
     let runs = |bench: &Bench| run_folders(&bench.reports()).len();
 
-    // It learns from the events of a host that only measures.
+    // The coordinator learns of the undo from the events of a host that only measures. Its bell on this machine is removed,
+    // so that it cannot learn of the undo there.
     let (mut child, folder) = bench.until_in_force(&text);
     let run = folder.file_name().unwrap().to_str().unwrap();
     for folder in
@@ -136,13 +140,12 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     bench.assert_quiet();
     fs::rename(bench.reports(), bench.folder.path().join("first")).unwrap();
 
-    // It learns on its own machine, although no host is in reach of the undo.
+    // The coordinator learns of the undo on its own machine, although the undo reaches no host.
     let (mut child, folder) = bench.until_in_force(&text);
     assert_eq!(runs(&bench), 1);
     let run = folder.file_name().unwrap().to_str().unwrap();
     bench.file("nowhere.toml", &FLEET.replace("10.78.1", "127.78.1"));
-    let pki = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let pki = pki.join(format!("firedrill-lab-{}-{}/pki", nix::unistd::geteuid(), bench.lab));
+    let pki = bench.pki();
     let words = ["undo", "--run", run, "--fleet", "nowhere.toml", "--pki", pki.to_str().unwrap()];
     let undo = bench.firedrill(&words).output().unwrap();
     assert_ends(&undo, 6, "on this machine, was notified and ends it");
@@ -154,7 +157,7 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
     assert!(bench.logs()[0].contains("undid the run on this machine"), "{}", bench.stderr());
     bench.assert_quiet();
-    // The undo of everything by another fleet does not concern it; see `socket.rs`.
+    // The run is over, so no coordinator is notified any more.
     assert_ends(&bench.firedrill(&words).output().unwrap(), 6, "only if no running coordinator renews it");
 }
 
@@ -164,7 +167,7 @@ fn a_terminal_that_is_closed_heals() {
         return;
     }
     let bench = Bench::up("closed");
-    bench.file("scenario.toml", &scenario(1, "40s", "", ""));
+    bench.file("scenario.toml", &plain_scenario(1, "40s"));
     let mut command = bench.on(&["run", "scenario.toml"]);
     let (mut window, mut child) = on_a_terminal(&mut command);
     let (mut shown, mut some) = (String::new(), [0; 4096]);
@@ -186,7 +189,7 @@ fn a_log_that_cannot_be_written_heals_first() {
         return;
     }
     let bench = Bench::up("disk");
-    bench.file("scenario.toml", &scenario(1, "40s", "", ""));
+    bench.file("scenario.toml", &plain_scenario(1, "40s"));
     // A limit on the size of files has the effect of a full disk, and needs no right to mount one.
     let mut command = bench.on(&["run", "scenario.toml", "--json"]);
     let limited = limit_files(&mut command, 9 * 1024);

@@ -1,9 +1,9 @@
-//! Runs that are halted, that pause and that skip an attack from the control room's page.
+//! People halt runs, let them pause, and skip attacks on the control room's page.
 
 use std::time::{Duration, Instant};
 
 use crate::{
-    bench::{Bench, FIREDRILL, assert_ends, labs, scenario, wait},
+    bench::{Bench, FIREDRILL, assert_ends, labs, plain_scenario, wait},
     room::{Room, until, until_line},
 };
 
@@ -13,7 +13,7 @@ fn a_run_is_halted_from_the_page() {
         return;
     }
     let bench = Bench::up("page");
-    let (mut child, folder) = bench.until_in_force(&scenario(2, "60s", "", ""));
+    let (mut child, folder) = bench.until_in_force(&plain_scenario(2, "60s"));
     let run = folder.file_name().unwrap().to_str().unwrap().to_owned();
     let room = Room::start(FIREDRILL, bench.folder.path(), &[]);
     let admin = room.login(&room.link);
@@ -28,7 +28,7 @@ fn a_run_is_halted_from_the_page() {
     let text = room.get(&page, &viewer).text();
     assert!(text.contains("service-stop") && text.contains("in force"), "{text}");
     assert_eq!(room.post(&format!("{page}/halt"), &viewer, "").status, 403);
-    assert!(child.try_wait().unwrap().is_none(), "a viewer halts nothing");
+    assert!(child.try_wait().unwrap().is_none(), "a viewer has halted the run");
 
     let mut watched = room.stream(&format!("{page}/live"), &viewer);
     until(&mut watched, "event: state");
@@ -64,12 +64,12 @@ fn a_run_pauses_and_skips_from_the_page() {
         return;
     }
     let bench = Bench::up("steered");
-    // All that takes time comes before the fault, during which the pause is asked for.
+    // The pause has to be asked for while the fault holds, so everything else that takes time comes before the fault.
     std::fs::create_dir_all(bench.reports()).unwrap();
     let room = Room::start(FIREDRILL, bench.folder.path(), &[]);
     let admin = room.login(&room.link);
     let viewer = room.invite(&admin, "vera", "viewer");
-    let (mut child, folder) = bench.until_in_force(&scenario(2, "15s", "", ""));
+    let (mut child, folder) = bench.until_in_force(&plain_scenario(2, "15s"));
     let run = folder.file_name().unwrap().to_str().unwrap().to_owned();
     let page = format!("/runs/{run}");
     assert!(!room.get(&page, &viewer).text().contains("/pause"), "a viewer is shown no form");

@@ -21,6 +21,7 @@ fn fleet(roles: [&str; 3]) -> String {
     text
 }
 
+/// Returns a scenario that stops the database of the leader, whom `pick_by` finds.
 fn scenario(pick_by: &str) -> String {
     format!(
         "schema = 1\nname = \"leader\"\nhypothesis = \"The followers answer without their leader.\"\n\
@@ -32,6 +33,7 @@ fn scenario(pick_by: &str) -> String {
     )
 }
 
+/// The leader is the host whose server says so.
 const BY_PROBE: &str = "{ tcp = { address = \"{host}:6379\", expect = \"role:master\" } }";
 
 #[test]
@@ -48,7 +50,11 @@ fn the_host_that_says_that_it_is_the_leader_is_hit_and_no_other() {
     let log = bench.logs().remove(0);
     let armed: Vec<&str> = log.lines().filter(|line| line.contains("\"event\":\"armed\"")).collect();
     assert!(armed.len() == 1 && armed[0].contains("\"host\":\"d2\""), "{armed:?}");
-    assert_eq!(log.matches("\"event\":\"leader-asked\"").count(), 2, "before the baseline, and after it");
+    assert_eq!(
+        log.matches("\"event\":\"leader-asked\"").count(),
+        2,
+        "the leader is not asked for once before the baseline and once after it"
+    );
     let card = bench.card();
     assert_eq!((card["verdict"].as_str(), card["planned"].as_u64()), (Some("held"), Some(1)), "{card}");
     assert_eq!(card["attacks"][0]["course"]["spared"], "the leader was d2");
@@ -59,7 +65,7 @@ fn the_host_that_says_that_it_is_the_leader_is_hit_and_no_other() {
         assert!(report.contains("the leader was d2"), "{file}");
     }
     fs::remove_dir_all(bench.reports()).unwrap();
-    // A program names another host by its address.
+    // A program names the leader, by its address.
     let program = "{ command = [\"sh\", \"-c\", \"echo 10.78.3.13\"] }";
     assert_ends(&bench.run(&scenario(program), &[]), 0, "d3");
     let log = bench.logs().remove(0);

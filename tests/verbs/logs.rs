@@ -100,7 +100,7 @@ fn errors_in_a_log_violate_and_a_quiet_log_holds() {
     let lines = fault["lines"].as_array().unwrap();
     assert_eq!(lines.len(), 3, "{log:#}");
     assert!(lines.iter().all(|line| line["text"] == "ERROR password=***"), "{lines:?}");
-    assert!(!bench.logs().concat().contains("hunter2"), "no secret leaves the host");
+    assert!(!bench.logs().concat().contains("hunter2"), "a secret has left the host");
     let folder = run_folders(&bench.reports()).remove(0);
     for page in ["report.html", "report.md"] {
         let page = std::fs::read_to_string(folder.join(page)).unwrap();
@@ -116,7 +116,7 @@ fn while_nobody_reads_a_log_it_is_unknown() {
     }
     let bench = Bench::with("unread", FLEET);
     let (mut run, _) = bench.until_in_force(&[SCENARIO, &stop("idle", "8s")].concat());
-    // A host of a lab has its own pids.
+    // A host of a lab has its own pids, so this kills only the agent of app2.
     let kill = "for one in /proc/[0-9]*; do if tr '\\0' ' ' <$one/cmdline | grep -q '[a]gent.toml'; then kill -9 ${one#/proc/}; fi; done";
     let killed = bench
         .firedrill(&["lab", "exec", "--name", &bench.lab, "app2", "--", "sh", "-c", kill])

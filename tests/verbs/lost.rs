@@ -1,5 +1,5 @@
-//! Writes that a store acknowledges and loses, in a lab: a Redis master that is cut off goes on to acknowledge while a watcher makes its replica
-//! the master. Without the watcher nothing is lost.
+//! Writes that a store acknowledges and loses, in a lab. A Redis master that is cut off goes on to acknowledge writes, while a watcher makes its
+//! replica the master. Without the watcher nothing is lost.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::{
     between::{records, tell, until},
 };
 
-/// Makes this host the master when the other one was not there three times, and the other one its replica when that is there again.
+/// Makes this host the master after the other one did not answer three times. Makes the other one its replica when that answers again.
 const WATCHER: &str = "import socket, time
 def ask(host, words):
     with socket.create_connection((host, 6379), 0.5) as server:
@@ -30,7 +30,12 @@ while True:
     time.sleep(0.2)
 ";
 
-/// A fleet of a master and a replica.
+/// For [`fleet`]: the replica has the watcher.
+const WATCHED: bool = true;
+/// For [`fleet`]: no host has the watcher.
+const UNWATCHED: bool = false;
+
+/// Returns a fleet of a master and a replica.
 fn fleet(watched: bool) -> String {
     let server = |number: u8, more: &str| {
         format!(
@@ -83,7 +88,7 @@ fn a_master_that_is_cut_off_loses_what_it_acknowledged_where_another_one_is_made
     if !labs() || !programs(&["redis-server", "python3"]) {
         return;
     }
-    let bench = Bench::with("lost", &fleet(true));
+    let bench = Bench::with("lost", &fleet(WATCHED));
     let plan = bench.run(SCENARIO, &["--plan"]);
     assert_ends(&plan, 0, "writes to redis d1:6379, d2:6379, in keys that stay");
     assert_ends(&plan, 0, "no acknowledged write lost, at most 0 ghosts");
@@ -97,7 +102,7 @@ fn a_master_that_is_cut_off_loses_what_it_acknowledged_where_another_one_is_made
         all.iter().find(|one| one["moment"] == moment).unwrap()["counts"].clone()
     });
     assert_eq!((before["lost"].as_u64(), before["ghost"].as_u64()), (Some(0), Some(0)), "{before}");
-    // Some seconds of 40 writes a second.
+    // At least two seconds of 40 writes a second.
     let lost = after["lost"].as_u64().unwrap() + after["lost_late"].as_u64().unwrap();
     assert!(lost >= 80, "{after}");
     assert_eq!(after["foreign"], 0, "{after}");
@@ -113,10 +118,10 @@ fn a_master_that_is_cut_off_alone_loses_nothing_and_a_pause_in_its_baseline_is_h
     if !labs() || !programs(&["redis-server"]) {
         return;
     }
-    let bench = Bench::with("kept", &fleet(false));
+    let bench = Bench::with("kept", &fleet(UNWATCHED));
     let (mut child, run) = bench.until_log(SCENARIO, &[], "\"phase\":\"baseline\"");
     assert_ends(&tell(&bench, &["pause"], &run), 0, "it pauses before attack 1");
-    // The wish cuts the baseline short; reading records back takes ten seconds, in which it could be taken back.
+    // The wish cuts the baseline short. Reading records back takes ten seconds, and meanwhile the wish is taken back.
     assert_ends(&tell(&bench, &["resume"], &run), 0, "");
     until(&bench, &run, "\"event\":\"resumed\"");
     assert_eq!(wait(&mut child).code(), Some(0), "{}", bench.stderr());

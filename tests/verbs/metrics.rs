@@ -56,7 +56,7 @@ fn a_prometheus_says_held_and_violated_and_its_silence_is_unknown() {
     }
     let (verdict, why) = of("exporter-up");
     assert!(verdict == "violated" && why.contains("not above 0.5; the worst is 0 at"), "{why}");
-    // The exporter's own figures end with it: what is no longer scraped is not well.
+    // The exporter's own figures end with it. A figure that is no longer scraped is unknown, and never held.
     let (verdict, why) = of("load");
     assert!(
         verdict == "unknown"
@@ -66,7 +66,7 @@ fn a_prometheus_says_held_and_violated_and_its_silence_is_unknown() {
     );
     for (name, verdict, why) in &objectives(&card, 1) {
         assert_eq!(verdict, "unknown", "{name}: {why}");
-        // What was not answered in time is asked for again, and Prometheus has nothing for it.
+        // A question without an answer in time is asked again, and then Prometheus may have nothing for that time.
         let reasons = ["the source did not answer", "it was reset", "samples stale", "samples empty"];
         let told = reasons.iter().any(|wanted| why.contains(wanted));
         assert!(told, "{name}: {why}");

@@ -3,15 +3,15 @@
 use rustix::process::Signal;
 
 use crate::{
-    bench::{Bench, assert_ends, end, labs, scenario, wait},
+    bench::{Bench, assert_ends, end, labs, plain_scenario, wait},
     output::said,
     receiver::Receiver,
 };
 
 const OPTIONS: [&str; 2] = ["--notify", "channels.toml"];
 
-/// Makes a lab with a channel that cannot be reached from inside.
-fn bench(name: &str) -> Bench {
+/// Makes a lab, and a channel to which nothing can be delivered yet.
+fn with_channel(name: &str) -> Bench {
     let bench = Bench::up(name);
     bench.file(
         "channels.toml",
@@ -22,7 +22,7 @@ fn bench(name: &str) -> Bench {
     bench
 }
 
-/// Delivers from outside of the lab, and returns the messages that come.
+/// Lets the channel be up, and delivers a number of messages. Returns them, and checks that no further one comes.
 fn delivered(bench: &Bench, number: usize) -> Vec<serde_json::Value> {
     let receiver = Receiver::start();
     bench.file("url", &receiver.url("/s3cretpath"));
@@ -32,10 +32,11 @@ fn delivered(bench: &Bench, number: usize) -> Vec<serde_json::Value> {
         "ops: Firedrill: drill \"verbs\"",
     );
     let all = (0..number).map(|_| receiver.next().json()).collect();
-    assert!(receiver.is_quiet());
+    assert!(receiver.is_quiet(), "more than {number} messages were delivered");
     all
 }
 
+/// Returns the kinds of messages, in their order.
 fn kinds(messages: &[serde_json::Value]) -> Vec<&str> {
     messages.iter().filter_map(|message| message["what"].as_str()).collect()
 }
@@ -45,8 +46,8 @@ fn a_channel_that_is_down_changes_no_run_and_is_told_later() {
     if !labs() {
         return;
     }
-    let bench = bench("told");
-    let ended = bench.run(&scenario(1, "2s", "", ""), &OPTIONS);
+    let bench = with_channel("told");
+    let ended = bench.run(&plain_scenario(1, "2s"), &OPTIONS);
     assert!(said(&ended).contains("3 messages for channels are not delivered yet"), "{}", said(&ended));
     let exit = bench.card()["exit"].as_i64();
     assert_eq!(ended.status.code().map(i64::from), exit, "as the report says: {}", said(&ended));
@@ -69,8 +70,8 @@ fn the_end_of_a_run_whose_program_was_killed_is_told_by_whoever_collects_it() {
     if !labs() {
         return;
     }
-    let bench = bench("killed");
-    let (mut child, folder) = bench.until_in_force_with(&scenario(1, "40s", "", ""), &OPTIONS);
+    let bench = with_channel("killed");
+    let (mut child, folder) = bench.until_in_force_with(&plain_scenario(1, "40s"), &OPTIONS);
     end(&mut child, Signal::KILL);
     assert!(wait(&mut child).code().is_none());
     let collect = ["collect", folder.to_str().unwrap(), "--notify", "channels.toml"];
@@ -89,9 +90,9 @@ fn a_run_that_somebody_halts_tells_so() {
     if !labs() {
         return;
     }
-    let bench = bench("halts");
-    let (mut child, _) = bench.until_in_force_with(&scenario(1, "40s", "", ""), &OPTIONS);
-    // The fault is in force, and a message about it was sent, before the run is halted.
+    let bench = with_channel("halts");
+    let (mut child, _) = bench.until_in_force_with(&plain_scenario(1, "40s"), &OPTIONS);
+    // The run is halted only after the message about the fault was made.
     while bench.pending() < 2 {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }

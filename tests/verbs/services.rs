@@ -11,19 +11,21 @@ use crate::{
 
 const FLEET: &str = include_str!("../right/lab-fleet.toml");
 
-/// Makes a lab that is not up yet, and the files that its services read.
-fn bench(name: &str, fleet: &str) -> Bench {
+/// Makes a lab that is not up yet, and the file that its services read.
+fn with_page(name: &str, fleet: &str) -> Bench {
     let bench = Bench::new(name, fleet);
     bench.file("page.txt", "two\nlines\n");
     bench
 }
 
 impl Bench {
+    /// Runs a verb of `firedrill lab` on this lab.
     fn lab(&self, words: &[&str]) -> std::process::Output {
         let named = [&["lab", words[0], "--name", self.lab.as_str()][..], &words[1..]].concat();
         self.firedrill(&named).output().unwrap()
     }
 
+    /// Returns the directory of this lab.
     fn of_lab(&self) -> PathBuf {
         self.pki().parent().unwrap().to_owned()
     }
@@ -34,7 +36,7 @@ fn services_of_a_fleet_come_up_ready_and_go_without_a_trace() {
     if !labs() {
         return;
     }
-    let bench = bench("services", FLEET);
+    let bench = with_page("services", FLEET);
     assert_ends(&bench.firedrill(&["check", "fleet.toml"]).output().unwrap(), 0, "a fleet of 2 hosts");
     let up = bench.lab(&["up", "--fleet", "fleet.toml"]);
     assert_ends(&up, 0, "db1: store is ready after");
@@ -72,7 +74,7 @@ fn a_lab_whose_services_cannot_run_says_why_and_is_gone() {
         ("source", FLEET.replace("page.txt", "gone.txt"), "gone.txt could not be read"),
         ("wrong", FLEET.replace("argv = [\"sh\"", "agrv = [\"sh\""), "did you mean `argv`?"),
     ] {
-        let bench = bench(name, &fleet);
+        let bench = with_page(name, &fleet);
         let up = bench.lab(&["up", "--fleet", "fleet.toml"]);
         assert_ends(&up, 2, wanted);
         assert_ends(&bench.lab(&["status"]), 2, "no lab named");

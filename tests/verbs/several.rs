@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    bench::{Bench, assert_ends, labs, scenario, wait},
+    bench::{Bench, assert_ends, labs, plain_scenario, scenario, wait},
     output::said,
 };
 
@@ -41,14 +41,14 @@ fn several_runs_on_one_fleet() {
         assert!(text(&refused).contains(part), "{}", said(&refused));
     }
     // A run on the same host begins and ends while the other run's fault is in force.
-    let slow = scenario(1, "3s", "", "").replace("name = \"verbs\"", "name = \"slow\"").replace(
+    let slow = plain_scenario(1, "3s").replace("name = \"verbs\"", "name = \"slow\"").replace(
         "service-stop = { service = \"checkout\" }",
         "net-slow = { to = \"edge1\", delay = \"20ms\" }",
     );
     assert_ends(&bench.run(&slow, &[]), 4, "it has faults for app1 too");
     let beside = bench.run(&slow, &["--beside-others"]);
     assert_ne!(beside.status.code(), Some(6), "{}", said(&beside));
-    assert!(first.try_wait().unwrap().is_none(), "the first one still runs, or nothing was tried");
+    assert!(first.try_wait().unwrap().is_none(), "the first run has ended, so nothing ran beside it");
     assert_eq!(wait(&mut first).code(), Some(0), "{}", bench.stderr());
     let ends: Vec<String> = bench
         .logs()
@@ -61,7 +61,7 @@ fn several_runs_on_one_fleet() {
     let told = bench.logs().iter().filter(|log| log.contains("it has faults for app1 too")).count();
     assert_eq!(told, 2, "the log of the refused run, and the note of the one beside");
 
-    // Both start at once, and one of them is refused: by the claim of the other, or by the guard.
+    // Both start at once, and one of them is refused: by the claim of the other, or beside others by the guard.
     for (flags, wanted) in [
         (&[][..], "is going on, expected to end before "),
         (&["--beside-others"][..], "keep (1 of the 2 hosts"),

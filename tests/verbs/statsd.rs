@@ -10,6 +10,7 @@ use crate::{
 const FLEET: &str = include_str!("../right/statsd-fleet.toml");
 const SCENARIO: &str = include_str!("../right/statsd.toml");
 
+/// Starts a lab with the senders. Prints a message and returns `None` if this machine cannot.
 fn up(name: &str) -> Option<Bench> {
     (labs() && programs(&["bash"])).then(|| Bench::with(name, FLEET))
 }
@@ -39,10 +40,10 @@ fn packets_say_held_and_violated_and_the_silence_of_a_sender_is_unknown() {
     }
     let beat: &Value = &all.iter().find(|objective| objective["name"] == "beat").unwrap()["metric"];
     assert!(beat["samples"].as_u64().unwrap() >= 8 && beat["asks"] == "rate(watch.beat[1s])", "{beat:#}");
-    let notes: Vec<String> = bench.logs();
+    let logs = bench.logs();
     assert!(
-        notes.iter().any(|log| log.contains("events and service checks of DogStatsD were skipped")),
-        "{notes:?}"
+        logs.iter().any(|log| log.contains("events and service checks of DogStatsD were skipped")),
+        "{logs:?}"
     );
 }
 

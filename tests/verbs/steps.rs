@@ -10,27 +10,30 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    bench::{Bench, assert_ends, end, labs, scenario, wait},
+    bench::{Bench, assert_ends, end, labs, plain_scenario, wait},
     output::said,
 };
 
 /// Returns a drill of one attack with these steps before it and after it.
 fn with_steps(before: &str, after: &str) -> String {
-    let attack = scenario(1, "1s", "", "");
+    let attack = plain_scenario(1, "1s");
     attack.replacen("[[attack]]", &format!("{before}\n[[attack]]"), 1) + after
 }
 
+/// Returns a step that a person takes and puts back by hand.
 fn by_hand(timeout: &str) -> String {
     format!(
         "[[attack]]\nname = \"cable\"\nmanual = \"Pull the cable of sw3.\"\nundo = \"Plug it in again.\"\ntimeout = \"{timeout}\"\n"
     )
 }
 
+/// Tells a run, as ann, what became of a step.
 fn says(bench: &Bench, run: &Path, words: &[&str]) -> Output {
     let run = run.file_name().unwrap().to_str().unwrap();
     bench.firedrill(&[&["step", run, "--by", "ann"], words].concat()).output().unwrap()
 }
 
+/// Waits until a condition holds, at most a minute.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !is_so() {
@@ -39,11 +42,12 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Returns the log of a run.
 fn log(run: &Path) -> String {
     fs::read_to_string(run.join("events.jsonl")).unwrap_or_default()
 }
 
-/// Whether a process runs. One that has ended does not, even if its parent has not waited for it.
+/// Whether a process runs. A process that has ended does not run, even if its parent has not waited for it.
 fn runs(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
@@ -52,11 +56,13 @@ fn runs(pid: &str) -> bool {
 /// A command that starts a process in the background, and runs for a long time. Both write their pids.
 const LONG: &str = "sleep 1000 & echo $! > inner; echo $$ > outer.new; mv outer.new outer; sleep 1000; true";
 
-fn numbers(folder: &Path) -> [String; 2] {
+/// Waits until [`LONG`] runs, and returns the pids of both processes.
+fn pids_of_long(folder: &Path) -> [String; 2] {
     until("the command runs", || folder.join("outer").exists());
     ["inner", "outer"].map(|name| fs::read_to_string(folder.join(name)).unwrap().trim().to_owned())
 }
 
+/// Returns a step that runs [`LONG`].
 fn command(timeout: &str) -> String {
     format!("[[attack]]\nname = \"long\"\ncommand = [\"sh\", \"-c\", '{LONG}']\ntimeout = \"{timeout}\"\n")
 }
@@ -140,8 +146,9 @@ fn a_program_ends_with_its_time_with_the_run_and_with_its_coordinator() {
     }
     let bench = Bench::up("programs");
     let folder: PathBuf = bench.folder.path().to_owned();
+    // Waits until both processes have ended, and prepares the next run.
     let ended = |what: &str| {
-        let pids = numbers(&folder);
+        let pids = pids_of_long(&folder);
         until(what, || !pids.iter().any(|pid| runs(pid)));
         fs::remove_file(folder.join("outer")).unwrap();
         fs::remove_dir_all(bench.reports()).unwrap();
@@ -153,7 +160,7 @@ fn a_program_ends_with_its_time_with_the_run_and_with_its_coordinator() {
     for (signal, code) in [(Signal::INT, Some(5)), (Signal::KILL, None)] {
         let (mut child, run) =
             bench.until_log(&with_steps(&command("10m"), ""), &[], "\"event\":\"step-began\"");
-        assert!(numbers(&folder).iter().all(|pid| runs(pid)));
+        assert!(pids_of_long(&folder).iter().all(|pid| runs(pid)));
         end(&mut child, signal);
         assert_eq!(wait(&mut child).code(), code, "{}", bench.stderr());
         if signal == Signal::INT {
@@ -184,7 +191,7 @@ fn what_nobody_says_was_put_back_is_not_held() {
     until("it says what it waits for", || {
         bench.stderr().contains("a person is to put back step 1, \"cable\": Plug it in again.")
     });
-    assert!(child.try_wait().unwrap().is_none(), "it still waits");
+    assert!(child.try_wait().unwrap().is_none(), "the run does not wait for the person");
     end(&mut child, Signal::INT);
     assert_eq!(wait(&mut child).code(), Some(6), "{}", bench.stderr());
     let report = bench.firedrill(&["report", run.to_str().unwrap()]).output().unwrap();
@@ -202,6 +209,7 @@ fn of_a_program_that_did_not_end_by_itself_nobody_knows() {
     let file = bench.folder.path().join("no-interpreter");
     fs::write(&file, "#!/no/such/interpreter\n").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    // This program is killed from outside while a process of its group is left.
     let keeper = "echo $$ > inner; kill -KILL $PPID; sleep 1000; true";
     let all = [
         ("signal", "[\"sh\", \"-c\", 'kill -TERM $$']".to_owned(), "signal 15 ended it"),

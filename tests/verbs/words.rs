@@ -5,10 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::runs::run_folders;
 use crate::{
-    bench::{FIREDRILL, FLEET, assert_ends, scenario},
+    bench::{FIREDRILL, FLEET, assert_ends, plain_scenario},
     output::said,
+    runs::run_folders,
 };
 
 #[test]
@@ -54,6 +54,7 @@ fn a_reader_that_goes_away_and_a_full_disk_are_no_bugs() {
 fn what_is_asked_wrongly_is_answered_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let fleet = folder.path().join("fleet.toml");
+    // Two hosts of this fleet have the same name.
     fs::write(&fleet, FLEET.replace("app2", "app1")).unwrap();
     let firedrill = |words: &[&str]| {
         Command::new(FIREDRILL)
@@ -79,10 +80,11 @@ fn what_is_asked_wrongly_is_answered_with_what_to_do() {
         assert_ends(&firedrill(&[&["pki", "--dir", pki], words].concat()), 0, "");
     }
     assert_ends(&firedrill(&["doctor", "--fleet", "fleet.toml", "--pki", pki]), 2, "app1");
+    // No agent listens at these addresses.
     let closed = FLEET.replace("addresses = [\"10.78.1.1", "addresses = [\"127.78.1.1");
     fs::write(folder.path().join("closed.toml"), closed).unwrap();
     assert_ends(&firedrill(&["status", "--fleet", "closed.toml", "--pki", pki]), 3, "cannot reach the agent");
-    fs::write(folder.path().join("scenario.toml"), scenario(1, "5s", "", "")).unwrap();
+    fs::write(folder.path().join("scenario.toml"), plain_scenario(1, "5s")).unwrap();
     let run = ["run", "scenario.toml", "--fleet", "closed.toml", "--pki", pki];
     assert_ends(&firedrill(&run), 4, "refused, and nothing was touched");
     let refused = run_folders(&folder.path().join("reports")).remove(0);

@@ -33,8 +33,9 @@ use super::{HOST, bin, event};
 
 /// Records the calls and answers them.
 pub(crate) struct Recorder {
+    /// The calls since they were taken.
     pub(crate) calls: Mutex<Vec<String>>,
-    /// Records of requests.
+    /// The records for the audit log.
     pub(crate) requests: Mutex<Vec<Request>>,
     /// The findings of `doctor`.
     pub(crate) findings: Mutex<Vec<Finding>>,
@@ -42,16 +43,22 @@ pub(crate) struct Recorder {
     held_by: Mutex<Vec<Caller>>,
     /// The number of the newest event.
     pub(crate) events: watch::Sender<u64>,
-    /// The number of the newest bin, and whether the stream of bins has ended.
+    /// The number of the newest bin, and whether the stream of bins is [`Self::OVER`] or [`Self::OPEN`].
     pub(crate) bins: watch::Sender<(u64, bool)>,
     /// Calls of `doctor` and `prepare` block while this is true.
     pub(crate) blocked: watch::Sender<bool>,
     /// Calls of `finish` and `stop_probes` block while this is true.
     pub(crate) endless: watch::Sender<bool>,
+    /// Number of renewals.
     pub(crate) renewals: AtomicU64,
 }
 
 impl Recorder {
+    /// The stream of bins has ended.
+    pub(crate) const OVER: bool = true;
+    /// More bins can come.
+    pub(crate) const OPEN: bool = false;
+
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             calls: Mutex::default(),
@@ -59,7 +66,7 @@ impl Recorder {
             findings: Mutex::default(),
             held_by: Mutex::default(),
             events: watch::Sender::new(0),
-            bins: watch::Sender::new((0, false)),
+            bins: watch::Sender::new((0, Self::OPEN)),
             blocked: watch::Sender::new(false),
             endless: watch::Sender::new(false),
             renewals: AtomicU64::new(0),
@@ -70,6 +77,7 @@ impl Recorder {
         self.calls.lock().unwrap().push(call.into());
     }
 
+    /// Returns the calls since the last time.
     pub(crate) fn taken(&self) -> Vec<String> {
         std::mem::take(&mut self.calls.lock().unwrap())
     }
