@@ -9,6 +9,11 @@ use firedrill::{
 };
 use proptest::prelude::*;
 
+/// For reports: without colours.
+const PLAIN: bool = false;
+/// The width of reports, in columns.
+const WIDTH: usize = 110;
+
 /// Reads a text as a scenario and as a fleet.
 fn read(text: &[u8]) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -35,17 +40,17 @@ fn read_calendar(text: &[u8]) {
     std::fs::write(&file, day).expect("written");
     let now = "2026-11-26T12:00:00Z".parse().expect("a time");
     let mut sink = Sink::default();
-    let read = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
-    assert_eq!(read.is_none(), sink.failed());
-    if let Some(day) = read {
+    let day = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
+    assert_eq!(day.is_none(), sink.failed());
+    if let Some(day) = day {
         day.schedule.next(now, 60).iter().for_each(|slot| _ = day.why_closed(slot));
     }
     check(&sink.into_report());
 }
 
-/// Checks that the places of a report can be shown.
+/// Checks that a report can be shown with its places. The library that renders it writes the text here if it cannot.
 fn check(report: &Report) {
-    assert!(!report.render(false, 110).contains("Failed to read contents"));
+    assert!(!report.render(PLAIN, WIDTH).contains("Failed to read contents"));
     for item in report.items() {
         assert!(item.line.is_none_or(|line| line > 0));
     }
@@ -77,12 +82,15 @@ fn exchanged(text: &str, a: prop::sample::Index, b: prop::sample::Index) -> Stri
     lines.join("\n")
 }
 
+/// Returns the text of a file of this repository.
 fn text_of(seed: &str) -> String {
     std::fs::read_to_string(seed).expect("read")
 }
 
+/// The valid files from which others are made.
 const SEEDS: [&str; 4] =
     ["scenarios/demo.toml", "scenarios/ci-gate.toml", "scenarios/network-block.toml", "scenarios/fleet.toml"];
+/// The calendars from which others are made.
 const CALENDARS: [&str; 2] = ["gamedays/holidays.ics", "tests/wrong/holidays.ics"];
 
 proptest! {
@@ -137,9 +145,9 @@ mod gameday {
         let _ = firedrill_gameday::is_gameday(&file);
         let mut sink = Sink::default();
         let now = "2026-11-26T12:00:00Z".parse().expect("a time");
-        let read = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
-        assert_eq!(read.is_none(), sink.failed());
-        if let Some(gameday) = read {
+        let gameday = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
+        assert_eq!(gameday.is_none(), sink.failed());
+        if let Some(gameday) = gameday {
             gameday.schedule.next(now, 20).iter().for_each(|slot| _ = gameday.why_closed(slot));
         }
         check(&sink.into_report());

@@ -34,12 +34,27 @@ use output::said;
 const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
 
 const TESTS: &[(&str, fn())] = &[
-    ("every_host_is_reached_through_a_bastion_that_drops_newcomers", every_host_is_reached),
-    ("a_refused_link_is_tried_again_and_undo_tries_longest", turned_away_is_tried_again),
-    ("a_link_that_is_being_opened_outlives_the_call_that_waited_for_it", a_link_on_its_way_outlives_a_call),
-    ("all_valid_hosts_are_healed_despite_an_invalid_entry", one_wrong_entry),
-    ("valid_entries_of_a_command_are_used_too", a_command_is_salvaged),
-    ("with_few_open_files_hosts_are_asked_in_turns_and_a_run_is_refused", few_open_files),
+    (
+        "every_host_is_reached_through_a_bastion_that_drops_newcomers",
+        every_host_is_reached_through_a_bastion_that_drops_newcomers,
+    ),
+    (
+        "a_refused_link_is_tried_again_and_undo_tries_longest",
+        a_refused_link_is_tried_again_and_undo_tries_longest,
+    ),
+    (
+        "a_link_that_is_being_opened_outlives_the_call_that_waited_for_it",
+        a_link_that_is_being_opened_outlives_the_call_that_waited_for_it,
+    ),
+    (
+        "all_valid_hosts_are_healed_despite_an_invalid_entry",
+        all_valid_hosts_are_healed_despite_an_invalid_entry,
+    ),
+    ("valid_entries_of_a_command_are_used_too", valid_entries_of_a_command_are_used_too),
+    (
+        "with_few_open_files_hosts_are_asked_in_turns_and_a_run_is_refused",
+        with_few_open_files_hosts_are_asked_in_turns_and_a_run_is_refused,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -65,6 +80,7 @@ fn through(gate: &str, address: &str) -> ExitCode {
         }
         let _ = near.shutdown(Shutdown::Write);
     });
+    // Like ssh, it ends with 255 if the bastion closes the connection at once.
     let (mut buffer, mut heard) = ([0; 8192], false);
     while let Ok(count @ 1..) = far.read(&mut buffer) {
         heard = true;
@@ -86,6 +102,7 @@ struct Fleet {
 }
 
 impl Fleet {
+    /// Starts the agents of a number of hosts, and issues the person's certificate.
     fn new(hosts: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let (runtime, house) = (runtime.unwrap(), House::new());
@@ -100,6 +117,7 @@ impl Fleet {
         Self { agents, house, runtime }
     }
 
+    /// Writes a file in the authority's directory.
     fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.house.dir.path().join(name);
         fs::write(&path, text).unwrap();
@@ -122,6 +140,7 @@ impl Fleet {
         self.file("fleet.toml", &format!("schema = 1\n[defaults]\n{}\n{}", gate.connect(), self.hosts()))
     }
 
+    /// Returns the command of a verb, with the person's certificate.
     fn firedrill(&self, words: &[&str]) -> Command {
         let mut command = Command::new(FIREDRILL);
         command.args(words).args(["--pki", self.house.dir.path().to_str().unwrap()]);
@@ -154,7 +173,7 @@ fn rows_of_all(mut command: Command) -> Vec<Value> {
     rows(&output, 0)
 }
 
-fn every_host_is_reached() {
+fn every_host_is_reached_through_a_bastion_that_drops_newcomers() {
     let fleet = Fleet::new(25);
     let gate = Gate::sshd();
     let file = fleet.behind(&gate);
@@ -181,9 +200,10 @@ fn every_host_is_reached() {
     assert!(output.status.code() == Some(2) && said(&output).contains("nonzero"), "{}", said(&output));
 }
 
-fn turned_away_is_tried_again() {
+fn a_refused_link_is_tried_again_and_undo_tries_longest() {
     let fleet = Fleet::new(4);
-    // The gate drops every host twice, and one of them more often than a person waits for a table.
+    // The gate drops the connections to each host twice. Those to the third host it drops six times: `status` gives up
+    // before, because a person waits for its table, and `undo` does not.
     let often = fleet.agents[2].1.at.to_string();
     let gate = Gate::dropping(move |address, before| before < if address == often { 6 } else { 2 });
     let file = fleet.behind(&gate);
@@ -200,7 +220,7 @@ fn turned_away_is_tried_again() {
     assert_eq!(fleet.calls(3), ["undo by olga may_harm=true"]);
 }
 
-fn a_link_on_its_way_outlives_a_call() {
+fn a_link_that_is_being_opened_outlives_the_call_that_waited_for_it() {
     let fleet = Fleet::new(1);
     // The login takes longer than the wait of a renewal.
     let gate = Gate::slow(Duration::from_millis(1500));
@@ -220,7 +240,7 @@ fn a_link_on_its_way_outlives_a_call() {
     });
 }
 
-fn one_wrong_entry() {
+fn all_valid_hosts_are_healed_despite_an_invalid_entry() {
     let fleet = Fleet::new(3);
     let gate = Gate::slow(Duration::ZERO);
     let wrong = r#"
@@ -238,7 +258,7 @@ name = "odd"
 address = "10.0.0.12"
 connect = ["/no/such/program"]
 "#;
-    // The same private address behind two bastions means two hosts.
+    // Two hosts behind different bastions may have the same private address.
     let (name, served) = &fleet.agents[0];
     let twin = format!(
         "[[host]]\nname = \"{name}-twin\"\naddress = \"10.1.0.0\"\nagent = \"{}\"\n{}\n",
@@ -258,6 +278,7 @@ connect = ["/no/such/program"]
         let run = |words: &[&str]| fleet.firedrill(&[words, &["--fleet", file]].concat()).output().unwrap();
         // Verbs other than `undo`, `status` and `release` refuse the whole fleet file.
         assert_eq!(run(&["doctor"]).status.code(), Some(2));
+        // Calls from before do not count.
         (1..=3).for_each(|host| drop(fleet.calls(host)));
         let undo = run(&["undo", "--all", "--json"]);
         let found = rows(&undo, 6);
@@ -271,7 +292,7 @@ connect = ["/no/such/program"]
                 found.iter().find(|row| row["host"] == name).unwrap_or_else(|| panic!("{}", said(&undo)));
             assert!(row["error"].as_str().unwrap().contains(why), "{row}");
         }
-        assert!(said(&undo).contains("adress"), "the error is shown: {}", said(&undo));
+        assert!(said(&undo).contains("adress"), "the wrong key is not shown: {}", said(&undo));
         rows(&run(&["status", "--json"]), 3);
         rows(&run(&["release", "--json"]), 3);
         // If a person names only valid hosts, the invalid ones do not matter.
@@ -283,7 +304,7 @@ connect = ["/no/such/program"]
     }
 }
 
-fn a_command_is_salvaged() {
+fn valid_entries_of_a_command_are_used_too() {
     let fleet = Fleet::new(2);
     let host = |(name, served): &(String, Served)| {
         format!(
@@ -308,7 +329,7 @@ fn a_command_is_salvaged() {
     }
 }
 
-fn few_open_files() {
+fn with_few_open_files_hosts_are_asked_in_turns_and_a_run_is_refused() {
     let fleet = Fleet::new(25);
     let gate = Gate::slow(Duration::ZERO);
     let file = fleet.behind(&gate);
@@ -319,6 +340,7 @@ fn few_open_files() {
         command.args(["--fleet", file.to_str().unwrap()]).current_dir(fleet.house.dir.path());
         command.output().unwrap()
     };
+    // 60 files are too few for links to all hosts at once.
     let status = limited(&["status", "--json"], 60);
     assert_eq!(rows(&status, 0).len(), 25);
     assert!(said(&status).contains("in turns") && said(&status).contains("ulimit -Hn"), "{}", said(&status));
@@ -345,5 +367,5 @@ hold = "5s"
     let run = limited(&["run", "files.toml"], 310);
     let text = said(&run);
     assert!(run.status.code() == Some(4) && text.contains("links to 25 hosts need"), "{text}");
-    assert!(fleet.calls(1).iter().all(|call| call == "status"), "no host was asked to prepare");
+    assert!(fleet.calls(1).iter().all(|call| call == "status"), "a host was asked to prepare");
 }

@@ -8,10 +8,16 @@ use std::{
 
 use firedrill::reference::anchor;
 
+/// For reports: without colours.
+const PLAIN: bool = false;
+/// The width of reports, in columns.
+const WIDTH: usize = 110;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Returns the pages of the documentation.
 fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<PathBuf> =
         ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|name| root().join(name)).to_vec();
@@ -123,7 +129,7 @@ fn the_fleet_of_the_page_on_labs_is_valid() {
     fs::write(&file, fleet).expect("written");
     let mut sink = firedrill::diagnostic::Sink::default();
     let read = firedrill::fleet::Fleet::load(&firedrill::fleet::FleetSource::File(file), &mut sink);
-    assert!(!sink.failed(), "{}", sink.into_report().render(false, 110));
+    assert!(!sink.failed(), "{}", sink.into_report().render(PLAIN, WIDTH));
     assert_eq!(read.expect("a fleet").services.len(), 3);
 }
 
@@ -142,6 +148,6 @@ fn the_tutorials_files_pass_check() {
     let fleet = firedrill::fleet::FleetSource::File(file("fleet.toml", fleet.to_owned()));
     for (name, text) in [("shop-crash.toml", scenario.to_owned()), ("gate.toml", format!("{scenario}{ci}"))] {
         let found = firedrill::plan::inspect(&file(name, text), Some(&fleet), &[], Some(1));
-        assert!(!found.report.failed(), "{}", found.report.render(false, 110));
+        assert!(!found.report.failed(), "{}", found.report.render(PLAIN, WIDTH));
     }
 }

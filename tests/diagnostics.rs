@@ -14,25 +14,33 @@ use firedrill::{
     plan::{Inspection, inspect},
 };
 
+/// For reports: without colours.
+const PLAIN: bool = false;
+/// The width of reports, in columns.
+const WIDTH: usize = 110;
+
+/// Checks a scenario, with a fleet or without one.
 fn check(file: &str, fleet: Option<&str>) -> Inspection {
     let fleet = fleet.map(|file| FleetSource::File(file.into()));
     inspect(Path::new(file), fleet.as_ref(), &[], Some(1))
 }
 
+/// Returns the messages about an invalid file.
 fn rendered(file: &str, fleet: Option<&str>) -> String {
     let found = check(file, fleet);
-    assert!(found.report.failed() && found.plan.is_none(), "{file} is wrong");
-    found.report.render(false, 110)
+    assert!(found.report.failed() && found.plan.is_none(), "no error is found in {file}");
+    found.report.render(PLAIN, WIDTH)
 }
 
 /// Returns the warnings about a file without errors.
 fn asked(file: &str, fleet: Option<&str>) -> String {
     let found = check(file, fleet);
-    let text = found.report.render(false, 110);
+    let text = found.report.render(PLAIN, WIDTH);
     assert!(!found.report.failed() && !found.report.is_empty(), "{text}");
     text
 }
 
+/// Makes a test for each file: a function of the first list returns the messages, which a golden file has.
 macro_rules! golden {
     ($how:ident: $($name:ident: $file:literal, $fleet:expr;)*) => {$(
         #[test]
@@ -112,8 +120,8 @@ fn secrets_of_a_file_are_not_repeated() {
     ];
     for file in ["tests/wrong/secrets.toml", cut.to_str().expect("text")] {
         let found = check(file, FLEET);
-        let output =
-            found.report.render(false, 110) + &serde_json::to_string(&found.report.items()).expect("prints");
+        let output = found.report.render(PLAIN, WIDTH)
+            + &serde_json::to_string(&found.report.items()).expect("prints");
         assert!(found.report.failed(), "{output}");
         for secret in secrets {
             assert!(!output.contains(secret), "{secret} of {file} in {output}");
@@ -130,7 +138,7 @@ fn machines_get_lines_and_columns() {
 #[test]
 fn checks_that_were_left_out_are_listed() {
     let found = check("scenarios/demo.toml", None);
-    assert!(found.plan.is_none() && !found.report.failed(), "{}", found.report.render(false, 110));
+    assert!(found.plan.is_none() && !found.report.failed(), "{}", found.report.render(PLAIN, WIDTH));
     assert!(found.unchecked.iter().any(|what| what.contains("blast radius")), "{:?}", found.unchecked);
     assert!(check("scenarios/demo.toml", FLEET).unchecked.is_empty());
 }
@@ -157,7 +165,7 @@ fn values_of_parameters_are_typed() {
         [("hold", "90", "it is a duration"), ("hodl", "90s", "did you mean `hold`?")]
     {
         let found = with(name, value);
-        let text = found.report.render(false, 110);
+        let text = found.report.render(PLAIN, WIDTH);
         assert!(found.plan.is_none() && text.contains(message), "{text}");
     }
 }

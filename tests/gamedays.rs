@@ -26,8 +26,14 @@ use firedrill::{
 use firedrill_judge::testing::{Drill, RUN};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// The example of a game day.
 const FRIDAY: &str = "gamedays/friday.toml";
+/// For reports: without colours.
+const PLAIN: bool = false;
+/// The width of reports, in columns.
+const WIDTH: usize = 110;
 
+/// Runs the program in a folder, on a machine with this time zone and without settings of a person.
 fn firedrill_in(folder: &Path, zone: &str, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
     command
@@ -40,14 +46,17 @@ fn firedrill_in(folder: &Path, zone: &str, words: &[&str]) -> Output {
     command.args(words).output().unwrap()
 }
 
+/// Runs the program in this repository.
 fn firedrill(words: &[&str]) -> Output {
     firedrill_in(Path::new(ROOT), "Asia/Tokyo", words)
 }
 
+/// Returns the standard output.
 fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
+/// Returns the standard error.
 fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
@@ -57,10 +66,11 @@ fn rendered(file: &str) -> String {
     let mut sink = Sink::default();
     let now = "2026-11-26T12:00:00Z".parse().unwrap();
     let read = firedrill_gameday::read(Path::new(file), &firedrill_gameday::zones(), now, &mut sink);
-    assert!(read.is_none(), "{file} is wrong");
-    sink.into_report().render(false, 110)
+    assert!(read.is_none(), "no error is found in {file}");
+    sink.into_report().render(PLAIN, WIDTH)
 }
 
+/// Makes a test for each invalid game day, whose messages a golden file has.
 macro_rules! golden {
     ($($name:ident: $file:literal;)*) => {$(
         #[test]
@@ -133,7 +143,11 @@ fn the_list_is_the_same_in_every_zone() {
         let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
         rows.filter(|line| line.starts_with("friday ")).collect::<Vec<_>>()
     };
-    assert_eq!((rows(&folder).len(), rows(&folder)), (10, rows(&out(&output))), "the folder is found");
+    assert_eq!(
+        (rows(&folder).len(), rows(&folder)),
+        (10, rows(&out(&output))),
+        "the list without a file differs"
+    );
     let json = firedrill(&["gameday", "list", "--from", "2026-11-26", "--json", FRIDAY]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     insta::assert_json_snapshot!("list-json", json);
@@ -141,8 +155,8 @@ fn the_list_is_the_same_in_every_zone() {
 
 #[test]
 fn show_has_people_scenarios_and_slots() {
-    let reports = tempfile::tempdir().unwrap();
-    let reports = reports.path().to_str().unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let reports = temp.path().to_str().unwrap();
     let output =
         firedrill(&["gameday", "show", FRIDAY, "--from", "2027-03-20", "--next", "3", "--reports", reports]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
@@ -236,7 +250,7 @@ fn an_overlap_of_fixed_game_days_is_an_error_and_of_repeated_slots_a_warning() {
     assert!(said.contains("warning: `often` may still run when it is due again, on app2"), "{said}");
 }
 
-/// Returns the date of a day in the next weeks.
+/// Returns the date of the day in 20 days.
 fn soon() -> String {
     let now = std::time::SystemTime::now() + std::time::Duration::from_secs(20 * 86_400);
     let days = now.duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -266,7 +280,7 @@ fn a_calendar_is_complete_and_keeps_its_identifiers() {
     let file = sink.add_source("calendar.ics", text.as_str());
     let zones = firedrill_gameday::zones();
     let events = firedrill_gameday::calendar::events(&text, file, "it", &zones, &mut sink);
-    assert!(!sink.failed(), "{}", sink.into_report().render(false, 110));
+    assert!(!sink.failed(), "{}", sink.into_report().render(PLAIN, WIDTH));
     // Of ten slots, one is in a freeze, two are in the range of dates, and one is on Good Friday.
     assert_eq!(events.len(), 6, "{text}");
     let identifiers = |text: &str| -> BTreeSet<String> {
@@ -311,7 +325,7 @@ fn examples_of_the_page_are_valid_and_have_every_key() {
         let mut sink = Sink::default();
         let now = "2026-11-26T12:00:00Z".parse().unwrap();
         let read = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
-        assert!(read.is_some(), "{text}\n{}", sink.into_report().render(false, 110));
+        assert!(read.is_some(), "{text}\n{}", sink.into_report().render(PLAIN, WIDTH));
         keys(&toml::from_str(text).unwrap(), &mut used);
     }
     let schema = firedrill_gameday::own_schema();
@@ -328,7 +342,7 @@ fn examples_of_the_page_are_valid_and_have_every_key() {
     }
 }
 
-/// Adds all keys of a value.
+/// Adds to `found` all keys of a value, also those of inner tables.
 fn keys(value: &toml::Value, found: &mut BTreeSet<String>) {
     match value {
         toml::Value::Table(table) => table.iter().for_each(|(key, inner)| {

@@ -13,7 +13,7 @@ use std::{
 
 use firedrill_judge::testing::{Drill, RUN};
 
-/// Three runs of one plan, of which the last fails, and a folder without a log.
+/// Makes a folder with three runs of one plan, of which the last violates its objective, and a run's folder without a log.
 fn runs() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (day, bad) in [(6, 0), (13, 1), (20, 40)] {
@@ -26,7 +26,7 @@ fn runs() -> tempfile::TempDir {
     folder
 }
 
-/// Writes a run in which `bad` of a hundred requests fail in each second of the fault.
+/// Writes the run of a day in November 2026. `bad` of a hundred requests fail in each second of its fault.
 fn run(folder: &Path, day: u32, bad: u64, ticket: &str) {
     let id = of_day(day);
     Drill::users(bad).write(&folder.join("reports").join(&id), &id, |plan, wall| {
@@ -46,6 +46,7 @@ fn command(folder: &Path) -> Command {
     command
 }
 
+/// Runs the program in a folder.
 fn firedrill(folder: &Path, words: &[&str]) -> Output {
     command(folder).args(words).output().unwrap()
 }
@@ -57,12 +58,16 @@ fn said(folder: &Path, words: &[&str]) -> String {
     format!("{}{}exit code {}\n", text(&output.stdout), text(&output.stderr), output.status.code().unwrap())
 }
 
+/// Returns the JSON that a command prints.
 fn json(folder: &Path, words: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&firedrill(folder, words).stdout).unwrap()
 }
 
+/// The run of [`runs`] in which no request failed.
 const GOOD: &str = "20261106-1402-friday-7f3a";
+/// The run of [`runs`] in which few requests failed.
 const FAIR: &str = "20261113-1402-friday-7f3a";
+/// The run of [`runs`] that violates its objective: that of the 20th, whose id the helpers of tests have, too.
 const BAD: &str = RUN;
 
 #[test]
@@ -238,6 +243,7 @@ fn a_finding_is_opened_assigned_shown_and_closed() {
     let here = folder.path();
     insta::assert_snapshot!("findings", said(here, &["findings"]));
     let listed = json(here, &["findings", "--json"]);
+    // The beginning of an id is enough for `set`.
     let id = listed["findings"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(json(here, &["history", "--json"])["open_findings"][0], id.as_str());
     let set = [
@@ -272,12 +278,15 @@ fn a_finding_is_opened_assigned_shown_and_closed() {
         "{page}"
     );
     firedrill(here, &["report", GOOD]);
-    assert!(!read(&format!("{GOOD}/report.md")).contains(&id), "that run was before it");
-    // Another plan of the same scenario, in which it holds.
+    assert!(
+        !read(&format!("{GOOD}/report.md")).contains(&id),
+        "the report of an earlier run has the finding"
+    );
+    // In a run of another plan of the same scenario the objective holds.
     run(here, 25, 0, "OPS-8");
     let closed = said(here, &["findings", "--all"]);
     assert!(closed.contains("closed 2026-11-25") && closed.contains("0 open of 1"), "{closed}");
-    assert!(said(here, &["history"]).ends_with("why\nexit code 0\n"), "nothing is open");
+    assert!(said(here, &["history"]).ends_with("why\nexit code 0\n"), "a closed finding is still mentioned");
     assert!(read("findings.toml").contains("ticket = \"OPS-7\""));
 }
 
@@ -290,7 +299,7 @@ fn the_page_about_all_runs_is_written_only_into_a_directory_of_reports() {
     assert!(fs::read_to_string(here.join("reports/index.html")).unwrap().contains("1 open finding"));
     let both = said(here, &["report", GOOD, "--index"]);
     assert!(both.ends_with("exit code 2\n"), "{both}");
-    // A run's folder that was copied to another place.
+    // A run's folder was copied to another place.
     let desk = here.join("desk");
     fs::create_dir_all(desk.join(GOOD)).unwrap();
     fs::copy(here.join("reports").join(GOOD).join("events.jsonl"), desk.join(GOOD).join("events.jsonl"))
@@ -337,6 +346,6 @@ fn a_note_is_written_and_shown_also_in_reports() {
     assert_eq!(
         json(here, &["note", BAD, "--json"])["notes"].as_array().unwrap().len(),
         1,
-        "nothing was added"
+        "a refused note was written"
     );
 }

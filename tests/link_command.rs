@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         }
         ["--complain", ..] => {
             eprintln!("olga@bastion: Permission denied (publickey).");
+            // ssh ends with this code after an error of its own.
             return ExitCode::from(255);
         }
         _ => {}
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     own_main::run(&plain, TESTS)
 }
 
+/// Joins the standard streams to a TCP connection.
 fn pipe(address: &str) {
     let mut near = TcpStream::connect(address).unwrap();
     let mut far = near.try_clone().unwrap();
@@ -64,6 +66,7 @@ fn pipe(address: &str) {
     }
 }
 
+/// Returns the way to an agent through this program, with these arguments.
 fn itself(args: &[&str]) -> Reach {
     let program = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
     Reach::Command(std::iter::once(program).chain(args.iter().map(|&arg| arg.to_owned())).collect())
@@ -140,7 +143,7 @@ fn programs_end_with_their_agent() {
         let mut events = Box::pin(agent.events(0));
         served.control.events.send_replace(1);
         events.next().await.unwrap().unwrap();
-        assert_eq!(children().len(), 2, "one for commands, one for streams");
+        assert_eq!(children().len(), 2, "there are not two programs: one for commands, one for streams");
         drop((agent, events));
         until("no program is left", || children().is_empty()).await;
     });

@@ -18,7 +18,7 @@ use std::{
 use firedrill::log::Writer;
 use firedrill_judge::testing::Drill;
 
-/// Writes the folder of a run.
+/// Writes a run into a folder of its own.
 fn run(home: &Path, drill: &Drill) {
     fs::create_dir_all(home).unwrap();
     let mut writer = Writer::create(&home.join("events.jsonl")).unwrap();
@@ -27,6 +27,7 @@ fn run(home: &Path, drill: &Drill) {
     }
 }
 
+/// Runs `firedrill report`.
 fn report(folder: &Path, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
     command.arg("report").args(words).current_dir(folder).output().unwrap()
@@ -93,7 +94,7 @@ impl Drop for Gateway {
 impl Gateway {
     /// Starts the program; `None` if it is not installed.
     fn start() -> Option<Self> {
-        // A port that is free now, of an address that nothing else uses: nobody can get it before the program.
+        // The port is free now. No other program uses this address, so nobody gets the port before the Pushgateway.
         let port = TcpListener::bind((GATEWAY, 0)).unwrap().local_addr().unwrap().port();
         let mut command = Command::new("prometheus-pushgateway");
         command
@@ -113,6 +114,7 @@ impl Gateway {
         Some(gateway)
     }
 
+    /// Asks for a page; `None` if the Pushgateway does not answer.
     fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect((GATEWAY, self.port)).ok()?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: push\r\nConnection: close\r\n\r\n").ok()?;

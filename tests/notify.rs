@@ -22,7 +22,9 @@ use serde_json::Value;
 
 use receiver::{Receiver, Request};
 
+/// The key in the file `key`.
 const KEY: &str = "k3y-of-the-signature";
+/// The part of a webhook's URL that must stay secret.
 const SECRET: &str = "s3cretpath";
 
 /// Makes a folder with a scenario whose host has no agent, certificates, and a file of channels.
@@ -68,13 +70,14 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Starts the drill, which is refused, because its host has no agent.
+/// Starts the drill. It is refused, because its host has no agent.
 fn drill(folder: &Path) -> Child {
     let words = "run app1.toml --fleet fleet.toml --pki pki --as alice --notify channels.toml";
     let words: Vec<&str> = words.split(' ').collect();
     firedrill(folder, &words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
+/// Returns all messages of the spool.
 fn list(folder: &Path) -> Vec<Value> {
     let output = firedrill(folder, &["notify", "list", "--json"]).output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)))
@@ -129,7 +132,7 @@ fn a_test_message_is_delivered_and_signed() {
     assert!(!is_signed(&changed));
     let mut later = request;
     later.headers.insert("firedrill-time".to_owned(), "1".to_owned());
-    assert!(!is_signed(&later), "the time is signed, too");
+    assert!(!is_signed(&later), "the signature does not cover the time");
     assert_eq!(states(folder.path()), [("test".to_owned(), "delivered".to_owned())]);
 }
 
@@ -224,7 +227,8 @@ fn each_kind_reaches_its_receiver() {
     ));
     let home = folder.path();
     fs::write(home.join("url"), http.url("/services/T/B/X")).unwrap();
-    let mut tested = Vec::from(["webhook".to_owned()]); // by the other tests
+    // The other tests use webhooks.
+    let mut tested = Vec::from(["webhook".to_owned()]);
     let mut test = |channel: &str| {
         tested.extend(kinds(home, channel));
         let output = firedrill(home, &["notify", "test", channel]).output().unwrap();
@@ -262,7 +266,7 @@ fn each_kind_reaches_its_receiver() {
     );
     test("counters");
     assert_eq!(datagram(), "firedrill.events:1|c|#what:test");
-    assert!(datagram().starts_with("_e{41,"), "an event");
+    assert!(datagram().starts_with("_e{41,"), "the second packet is not an event of DogStatsD");
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
         tcp.accept().unwrap().0.read_to_string(&mut text).unwrap();
@@ -284,7 +288,7 @@ fn each_kind_reaches_its_receiver() {
     no_secrets_in(&home.join("reports"));
     let untested: Vec<_> =
         Channel::KINDS.iter().filter(|kind| !tested.iter().any(|tested| tested == *kind)).collect();
-    assert!(untested.is_empty(), "no receiver here for {untested:?}");
+    assert!(untested.is_empty(), "this test has no receiver for {untested:?}");
 }
 
 /// Returns the kinds of a channel.

@@ -5,6 +5,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 use firedrill::{fleet::FleetSource, plan::inspect};
 use firedrill_wire::Fault;
 
+/// For reports: without colours.
+const PLAIN: bool = false;
+/// The width of reports, in columns.
+const WIDTH: usize = 110;
+
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/faults");
 
 fn read(file: &str) -> String {
@@ -18,14 +23,14 @@ fn each_kind_has_a_page_and_each_page_a_kind() {
     let pages = entries.filter_map(|name| name.to_str()?.strip_suffix(".md").map(str::to_owned));
     let pages: BTreeSet<String> = pages.filter(|name| name != "README").collect();
     let kinds: BTreeSet<String> = Fault::KINDS.into_iter().map(str::to_owned).collect();
-    assert_eq!(pages, kinds, "docs/faults has a page NAME.md for each kind");
+    assert_eq!(pages, kinds, "docs/faults must have a page NAME.md for each kind, and no other");
 }
 
 #[test]
 fn pages_have_the_same_sections() {
     for kind in Fault::KINDS {
         let page = read(&format!("{FOLDER}/{kind}.md"));
-        assert!(page.starts_with(&format!("# {kind}\n")), "{kind}: the title");
+        assert!(page.starts_with(&format!("# {kind}\n")), "{kind}: another title");
         for heading in ["In a scenario", "Parameters", "What to watch for", "How it ends", "How to see it"] {
             assert!(page.contains(&format!("\n## {heading}\n")), "{kind}: no section `{heading}`");
         }
@@ -64,7 +69,7 @@ fn examples_pass_check() {
             let file = folder.path().join(format!("{kind}-{number}.toml"));
             fs::write(&file, text).expect("written");
             let found = inspect(&file, Some(&fleet), &[], Some(1));
-            assert!(!found.report.failed(), "{kind}: {}", found.report.render(false, 110));
+            assert!(!found.report.failed(), "{kind}: {}", found.report.render(PLAIN, WIDTH));
         }
     }
 }

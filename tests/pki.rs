@@ -11,12 +11,14 @@ use firedrill::{
     pki::{Entry, Pki},
 };
 
+/// The command line of `firedrill pki` as a program of its own.
 #[derive(Parser)]
 struct Typed {
     #[command(flatten)]
     args: pki::Args,
 }
 
+/// Runs a verb as a person types it.
 fn typed(dir: &Path, line: &str) -> Result<(), String> {
     let words = ["pki", "--dir", dir.to_str().unwrap()].into_iter().chain(line.split_whitespace());
     let typed = Typed::try_parse_from(words).map_err(|error| error.to_string())?;
@@ -25,8 +27,8 @@ fn typed(dir: &Path, line: &str) -> Result<(), String> {
 
 #[test]
 fn an_authority_issues_and_revokes_certificates() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = &dir.path().join("pki");
+    let temp = tempfile::tempdir().unwrap();
+    let dir = &temp.path().join("pki");
     assert!(typed(dir, "list").unwrap_err().contains("firedrill pki init"));
     typed(dir, "init").unwrap();
     assert!(typed(dir, "init").unwrap_err().contains("never overwritten"));
@@ -48,8 +50,9 @@ fn an_authority_issues_and_revokes_certificates() {
     typed(dir, "list").unwrap();
     typed(dir, "list --json").unwrap();
 
-    let uris: Vec<Entry> = Pki::open(dir).unwrap().list().unwrap();
-    let uris: Vec<_> = uris.iter().map(|entry| (entry.uri.as_str(), entry.revoked.is_some())).collect();
+    let entries: Vec<Entry> = Pki::open(dir).unwrap().list().unwrap();
+    // Each with whether it was revoked.
+    let uris: Vec<_> = entries.iter().map(|entry| (entry.uri.as_str(), entry.revoked.is_some())).collect();
     assert_eq!(
         uris,
         [
@@ -71,7 +74,7 @@ fn a_key_of_another_authority_signs_nothing() {
     }
     let (own, other) =
         (std::fs::read(one.join("ca.pem")).unwrap(), std::fs::read(two.join("ca.pem")).unwrap());
-    // The certificate is that of the other authority, and the key that of this one.
+    // Now the directory has the certificate of the other authority, and the key of its own.
     std::fs::write(one.join("ca.pem"), &other).unwrap();
     for line in ["issue host app-1", "issue person alice", "crl", "list", "revoke person alice"] {
         let error = typed(&one, line).unwrap_err();
@@ -81,7 +84,7 @@ fn a_key_of_another_authority_signs_nothing() {
         );
     }
     assert!(!one.join("hosts/app-1.pem").exists() && !one.join("crl.pem").exists());
-    // With both certificates, as while one authority replaces another, the one that fits the key signs.
+    // With both certificates, as while one authority replaces another, the certificate that fits the key signs.
     std::fs::write(one.join("ca.pem"), [other, own].concat()).unwrap();
     let (name, place) = Pki::open(&one).unwrap().signs_as().unwrap();
     assert!(name.starts_with("Firedrill CA") && place == Some(2), "{name} {place:?}");

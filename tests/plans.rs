@@ -8,13 +8,20 @@ use firedrill::{
 };
 use firedrill_wire::{Fault, RefusalCode, Span, fault::Direction};
 
+/// For reports: without colours.
+const PLAIN: bool = false;
+/// The width of reports and plans, in columns.
+const WIDTH: usize = 110;
+
+/// Returns the plan of a scenario on a fleet, with parameters and a seed.
 fn plan_of(scenario: &str, fleet: &str, params: &[(&str, &str)], seed: u64) -> Plan {
     let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let fleet = FleetSource::File(fleet.into());
     let options = Options { scenario: scenario.into(), fleet, params, seed: Some(seed) };
-    load(&options).unwrap_or_else(|report| panic!("{scenario}:\n{}", report.render(false, 110)))
+    load(&options).unwrap_or_else(|report| panic!("{scenario}:\n{}", report.render(PLAIN, WIDTH)))
 }
 
+/// Returns the scenarios of the library.
 fn library() -> Vec<String> {
     let mut files: Vec<String> = std::fs::read_dir("scenarios")
         .expect("the library")
@@ -35,7 +42,7 @@ fn every_scenario_of_the_library_has_the_same_plan_each_time() {
         assert_eq!(plan.digest(), plan_of(&file, "scenarios/fleet.toml", &[], 7).digest(), "{file}");
         let json = serde_json::to_string(&plan).expect("prints");
         assert_eq!(serde_json::from_str::<Plan>(&json).expect("reads its own text"), plan, "{file}");
-        let text = print::text(&plan, &[], 110);
+        let text = print::text(&plan, &[], WIDTH);
         for attack in &plan.attacks {
             assert!(text.contains(&attack.name), "{text}");
         }
@@ -88,7 +95,7 @@ fn the_demo_takes_less_than_two_minutes() {
     let Fault::NetSlow(slow) = &plan.attacks[3].injections[0].fault else { panic!("{plan:?}") };
     assert_eq!(slow.to, block.to, "peers of every kind become addresses");
     assert_eq!(plan.probes[0].names["edge1"].len(), 2);
-    insta::assert_snapshot!("demo-plan", print::text(&plan, &[], 110));
+    insta::assert_snapshot!("demo-plan", print::text(&plan, &[], WIDTH));
 }
 
 #[test]
@@ -97,7 +104,11 @@ fn a_partition_is_a_block_on_each_host_and_the_plan_names_the_sides() {
     let both = &plan.attacks[0];
     assert_eq!(both.means, ["no packet passes between app3, app4 | edge1, app1, app2"]);
     let hosts: Vec<&str> = both.injections.iter().map(|injection| injection.host.as_str()).collect();
-    assert_eq!(hosts, ["edge1", "app1", "app2", "app3", "app4"], "the client is no part of it");
+    assert_eq!(
+        hosts,
+        ["edge1", "app1", "app2", "app3", "app4"],
+        "other hosts than those of the sides are blocked"
+    );
     let to = |attack: &firedrill::plan::model::Attack, at: usize| match &attack.injections[at].fault {
         Fault::NetBlock(block) => (block.to.to_vec().join(" "), block.direction),
         other => panic!("{other:?}"),
@@ -109,7 +120,7 @@ fn a_partition_is_a_block_on_each_host_and_the_plan_names_the_sides() {
     let one_way = &plan.attacks[1];
     assert_eq!(to(one_way, 0), (fremont, Direction::In));
     assert_eq!(to(one_way, 3).1, Direction::Out);
-    insta::assert_snapshot!("partition-plan", print::text(&plan, &[], 110));
+    insta::assert_snapshot!("partition-plan", print::text(&plan, &[], WIDTH));
 }
 
 #[test]
@@ -130,7 +141,7 @@ fn zones_are_isolated_one_after_another() {
 #[test]
 fn the_examples_of_the_language_are_read() {
     let found = firedrill::plan::inspect(Path::new("tests/right/ci-checkout.toml"), None, &[], Some(1));
-    assert!(found.report.is_empty(), "{}", found.report.render(false, 110));
+    assert!(found.report.is_empty(), "{}", found.report.render(PLAIN, WIDTH));
 }
 
 #[test]
@@ -156,7 +167,7 @@ fn a_command_gives_the_same_fleet_as_a_file() {
     };
     assert_eq!(load(&options).expect("a plan").hosts, hosts);
     std::fs::write(&file, "{ \"host\": [ { \"nam\": 1 } ] }").expect("written");
-    let report = load(&options).expect_err("not a fleet").render(false, 110);
+    let report = load(&options).expect_err("not a fleet").render(PLAIN, WIDTH);
     assert!(report.contains("unknown field `nam`") && report.contains("cat"), "{report}");
 }
 
@@ -197,7 +208,7 @@ fn answers_of_agents_are_printed() {
     });
     let answer = |host: &str, answer| (host.to_owned(), 0, PreparedOne { id: id("r-1-1"), answer });
     let text =
-        print::text(&plan, &[answer("app1", ready), answer("app2", forever), answer("app3", refused)], 110);
+        print::text(&plan, &[answer("app1", ready), answer("app2", forever), answer("app3", refused)], WIDTH);
     insta::assert_snapshot!("answers", text);
 }
 

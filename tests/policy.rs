@@ -38,6 +38,7 @@ fn new_run() -> RunId {
     format!("r{}", NEXT.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
 }
 
+/// Returns an HTTP probe of a URL, with further keys of its JSON.
 fn probes(url: &str, more: &str) -> StartProbes {
     let text =
         format!(r#"{{"name":"p","rate":20.0,"timeout":"1s","kind":{{"http":{{"url":"{url}"{more}}}}}}}"#);
@@ -45,6 +46,7 @@ fn probes(url: &str, more: &str) -> StartProbes {
     StartProbes { probes: vec![spec], at_most: Span::secs(60), environment: None, vantage: None }
 }
 
+/// Returns an exchange of packets with the agent's port of a host.
 fn to_host(host: &str) -> Exchange {
     let (every, within) = (Span::millis(5), Span::secs(2));
     Exchange { to: model(host).addresses[0], way: Way::Connect(7790), count: 2, every, within }
@@ -55,7 +57,7 @@ async fn block(agent: &Agent, environment: Option<&str>) -> Result<(), Problem> 
     prepare(agent, environment, r#"{"net-block":{"to":"10.77.1.200"}}"#).await
 }
 
-/// Returns a host's answer to a fault.
+/// Returns a host's answer to a fault, in a scenario for an environment.
 async fn prepare(agent: &Agent, environment: Option<&str>, fault: &str) -> Result<(), Problem> {
     let fault = serde_json::from_str(fault).unwrap();
     let injection = PrepareOne { id: "i1".parse().unwrap(), fault, hold: Span::secs(5), proof: Vec::new() };
@@ -104,7 +106,7 @@ fn secrets_come_from_listed_directories_only(world: &World) {
         let tls = probes("https://10.77.1.10/", r#","ca_file":"/etc/firedrill/ca.pem""#);
         let said = refused(agent.start_probes(&run(), &tls).await, "bad-probe");
         assert!(said.contains("/etc/ssl/certs"), "{said}");
-        assert!(requests.try_recv().is_err(), "nothing was sent");
+        assert!(requests.try_recv().is_err(), "a refused probe has sent a request");
 
         let listed = probes(&url, r#","bearer":{"secret_file":"/etc/firedrill/secrets/token"}"#);
         agent.start_probes(&run(), &listed).await.unwrap();
@@ -181,6 +183,7 @@ fn a_halt_is_for_probes_and_exchanges_too(world: &World) {
     });
 }
 
+/// Returns a request to prepare no faults at all.
 fn prepare_nothing() -> Prepare {
     Prepare {
         plan_digest: "d".to_owned(),

@@ -9,6 +9,11 @@ use firedrill::{
 };
 use serde_json::Value;
 
+/// For reports: without colours.
+const PLAIN: bool = false;
+/// The width of reports, in columns.
+const WIDTH: usize = 110;
+
 /// Compares a page with the one made from the source. `INSTA_UPDATE=always` writes it, like other golden files.
 fn same(file: &str, page: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -52,7 +57,11 @@ fn the_page_on_channels_agrees_with_the_source() {
 fn the_example_of_channels_is_valid_and_uses_every_key() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/notify/src/reference/channels.toml");
     let mut sink = firedrill::diagnostic::Sink::default();
-    assert!(firedrill_notify::read(&file, &mut sink).is_some(), "{}", sink.into_report().render(false, 110));
+    assert!(
+        firedrill_notify::read(&file, &mut sink).is_some(),
+        "{}",
+        sink.into_report().render(PLAIN, WIDTH)
+    );
     let (schema, mut found) = (firedrill_notify::schema(), BTreeSet::new());
     let example: Value = toml::from_str(firedrill_notify::EXAMPLE).expect("TOML");
     used(&schema, &example, &schema, "", &mut found);
@@ -71,7 +80,7 @@ fn the_examples_pass_check() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/plan/src/reference");
     let fleet = FleetSource::File(folder.join("fleet.toml"));
     let found = inspect(&folder.join("scenario.toml"), Some(&fleet), &[], Some(1));
-    assert!(!found.report.failed(), "{}", found.report.render(false, 110));
+    assert!(!found.report.failed(), "{}", found.report.render(PLAIN, WIDTH));
 }
 
 #[test]
@@ -85,7 +94,7 @@ fn every_part_of_the_example_files_is_in_a_page() {
     }
 }
 
-/// Collects the keys that a value uses, each with its table.
+/// Adds to `found` the keys that a value uses, each with its table. `name` is the table's name in the schema `root`.
 fn used(schema: &Value, value: &Value, root: &Value, name: &str, found: &mut BTreeSet<String>) {
     if let Some(path) = schema["$ref"].as_str() {
         let inner = root.pointer(path.trim_start_matches('#')).expect("refers to something");

@@ -64,6 +64,7 @@ fn fits(schema: &Value, value: &Value, root: &Value) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a value is of a type of JSON Schema.
 fn is(kind: &Value, value: &Value) -> bool {
     match kind.as_str().expect("a type") {
         "object" => value.is_object(),
@@ -77,16 +78,18 @@ fn is(kind: &Value, value: &Value) -> bool {
     }
 }
 
+/// Reads a TOML file as JSON.
 fn toml(path: &std::path::Path) -> Value {
     let text = std::fs::read_to_string(path).expect("read");
     toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Returns the TOML files of a directory.
 fn files(directory: &str) -> Vec<std::path::PathBuf> {
     let entries =
         std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
     let files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
-    assert!(!files.is_empty());
+    assert!(!files.is_empty(), "{directory} has no files");
     files
 }
 

@@ -36,22 +36,25 @@ fn a_report_of_any_log_is_harmless() {
         .replace(&format!("\"name\":\"{name}\""), &format!("\"name\":\"{name}{EVIL}\""))
         .replace("\"detail\":\"", &format!("\"detail\":\"{EVIL}"))
         .replace("\"operator\":\"", &format!("\"operator\":\"{EVIL}"));
-    assert!(evil.matches("u202e").count() > 3, "the log has such texts");
+    assert!(evil.matches("u202e").count() > 3, "the log has too few of these texts");
     fs::write(folder.path().join("events.jsonl"), evil).unwrap();
     let run = folder.path().to_str().unwrap();
     for words in [&["report", run][..], &["report", run, "--format", "markdown"], &["watch", run]] {
         let output = firedrill(folder.path(), words);
-        assert!(output.stdout.len() + output.stderr.len() > 100, "{words:?} says something");
+        assert!(output.stdout.len() + output.stderr.len() > 100, "{words:?} prints next to nothing");
         assert_eq!((odd(&output.stdout), odd(&output.stderr)), (None, None), "{words:?}");
     }
     for file in ["report.html", "report.md", "report.json", "junit.xml"] {
         let text = fs::read(folder.path().join(file)).unwrap();
-        // Tabs are allowed, because the page has code for drawing, which is not text for people.
+        // Tabs are allowed, because the page has code for drawing. Code is not text for people.
         assert_eq!(odd(&text).filter(|c| *c != '\t'), None, "{file}");
         // They are replaced by visible signs. An escape would bring them back for whoever decodes the file.
         let escapes = ["\\u001b", "\\u0000", "\\u202e", "&#27;", "&#x1b;"];
         let text = String::from_utf8(text).unwrap().to_lowercase();
-        assert!(escapes.iter().all(|escape| !text.contains(escape)), "none is escaped in {file}");
+        assert!(
+            escapes.iter().all(|escape| !text.contains(escape)),
+            "{file} has an escape of such a character"
+        );
     }
 }
 

@@ -67,8 +67,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut args = Arguments::from_args();
-    // Cases run in parallel, because each waits far more than it computes.
-    args.test_threads.get_or_insert(8);
+    args.test_threads.get_or_insert(THREADS);
     let trial = |&(name, case): &Case| {
         Trial::test(name, move || {
             tried(name, case);
@@ -78,6 +77,8 @@ fn main() -> ExitCode {
     libtest_mimic::run(&args, CASES.iter().chain(network::CASES).map(trial).collect()).exit_code()
 }
 
+/// Number of cases that run at once. They run in parallel, because each waits far more than it computes.
+const THREADS: usize = 8;
 /// Maximum number of tries of a case.
 const TRIES: usize = 3;
 /// The reason of `unknown` if the machine is too busy for the requests of a drill.
@@ -95,17 +96,18 @@ fn tried(name: &'static str, case: fn(&Ground)) {
     }
 }
 
-/// Whether a case failed because the machine was busy. A wrong `held` or `violated` is a failure in any case.
+/// Whether a case failed because the machine was busy. A wrong `held` or `violated` is a failure in any case. `said` is the message of
+/// `assert_eq!`, in which `left` is the verdict of the run.
 fn too_busy(said: &str) -> bool {
-    let left = |word: &str| {
+    let verdict_is = |word: &str| {
         [format!("left: String(\"{word}\")"), format!("left: Some(\"{word}\")")]
             .iter()
             .any(|text| said.contains(text))
     };
-    said.contains(BUSY) && !left("held") && !left("violated")
+    said.contains(BUSY) && !verdict_is("held") && !verdict_is("violated")
 }
 
-/// Adds another attack to the same drill.
+/// Returns the text of another attack of the same drill, with further lines.
 macro_rules! then {
     ($name:literal, $more:literal) => {
         concat!(
@@ -149,6 +151,7 @@ fn a_rule_that_no_packet_met(ground: &Ground) {
     ground.start(&drill).report().expect("unknown", 3, "was never exercised, nothing met it").clean();
 }
 
+/// A fault whose rule no packet meets.
 const IDLE: &str = r#"net-block = { to = "client", protocol = "udp" }"#;
 
 fn a_rule_that_only_the_trial_met(ground: &Ground) {
@@ -170,8 +173,10 @@ fn a_fault_that_somebody_lifted(ground: &Ground) {
     assert_eq!(tries.len(), 1, "a person's stop is final: {tries:?}");
 }
 
+/// Lets the coordinator try again after `unknown`.
 const AGAIN: &str = "[ci]\nretry_unknown = 1\n";
 
+/// Undoes a run, as another person's command would.
 fn undo(ground: &Ground, run: &str) {
     let undone = ground.firedrill(&["undo", "--run", run, &by_lab(ground.lab().name())]);
     assert!(undone.status.success(), "{}", said(&undone));
@@ -219,10 +224,14 @@ fn a_system_that_is_ill_before_the_first_attack(ground: &Ground) {
     let attack = &report.card["attacks"][0];
     assert_eq!(attack["causes"][0]["phase"], "baseline", "{attack}");
     let counted = &attack["causes"][0]["causes"]["refused"];
-    assert!(report.pages.contains(&format!("(refused {counted})")), "one count: {counted}, {}", report.pages);
+    assert!(
+        report.pages.contains(&format!("(refused {counted})")),
+        "the report has another count than {counted}: {}",
+        report.pages
+    );
     let junit = std::fs::read_to_string(tries[0].join("junit.xml")).unwrap();
     assert!(junit.contains("did not hold: objective users"), "{junit}");
-    assert_eq!(report.card["hosts"].as_array().map(Vec::len), Some(0), "nothing was touched");
+    assert_eq!(report.card["hosts"].as_array().map(Vec::len), Some(0), "a host was touched");
 }
 
 fn a_system_that_is_ill_before_a_later_attack(ground: &Ground) {
@@ -269,7 +278,7 @@ fn a_vantage_that_is_attacked_is_no_witness(ground: &Ground) {
     let refused = ground.check(&blind);
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     assert!(said(&refused).contains("hits every vantage of probe `buy`"), "{}", said(&refused));
-    // Beside another vantage, an attacked one is shown but does not count, however bad its figures are.
+    // Beside another vantage, an attacked vantage is shown, but does not count, however bad its figures are.
     let drill = Drill { from: r#"["app1", "coordinator"]"#, url: SHOP, ..blind };
     let report = ground.start(&drill).report();
     report.expect("held", 0, "One failure, held").clean();
@@ -320,7 +329,11 @@ fn a_violated_attack_may_be_the_last(ground: &Ground) {
     let more = concat!("on_violated = \"stop\"\n", then!("next", ""));
     let report = ground.start(&Drill { url: APP1, good: "90%", more, ..Drill::new() }).report();
     report.expect("violated", 1, "the scenario says to stop").clean();
-    assert!(report.card["attacks"][1]["verdict"].is_null(), "not run, so nothing is known: {}", report.card);
+    assert!(
+        report.card["attacks"][1]["verdict"].is_null(),
+        "an attack that was not run has a verdict: {}",
+        report.card
+    );
 }
 
 fn what_stays_unknown_is_tried_again_and_stays_unknown(ground: &Ground) {
@@ -335,6 +348,7 @@ fn a_try_that_is_refused_leaves_the_one_before(ground: &Ground) {
     run.until(|event| matches!(event, Event::AttackEnded { .. }));
     // Without edge1 the next baseline cannot hold.
     ground.lab().cut("edge1").unwrap();
+    // The first try stands.
     let (report, tries) = run.standing(|_| 0);
     report.expect("unknown", 3, "was never exercised").clean();
     assert_eq!(tries.len(), 2, "{tries:?}");

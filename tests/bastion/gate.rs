@@ -16,12 +16,14 @@ use firedrill::plan::model::Reach;
 /// drops for that address, and the number of connections that have not logged in.
 type Drops = Box<dyn Fn(&str, u32, usize) -> bool + Send + Sync>;
 
+/// Numbers of connections.
 #[derive(Default)]
 struct Counts {
     /// Connections that have not logged in.
     unknown: usize,
     /// Maximum of `unknown` so far.
     most: usize,
+    /// Connections that were not dropped.
     opened: u32,
     dropped: u32,
     /// Drops by the wanted address.
@@ -74,6 +76,7 @@ impl Gate {
         format!("connect = [{:?}, \"--bastion\", \"{}\", \"%h:%p\"]", own, self.at)
     }
 
+    /// Returns the way to an agent through the gate.
     pub(crate) fn reach(&self, address: &str) -> Reach {
         let own = std::env::current_exe().unwrap().display().to_string();
         Reach::Command(vec![own, "--bastion".to_owned(), self.at.clone(), address.to_owned()])
@@ -84,10 +87,12 @@ impl Gate {
         self.counts.lock().unwrap().most
     }
 
+    /// Returns the number of connections that were dropped.
     pub(crate) fn dropped(&self) -> u32 {
         self.counts.lock().unwrap().dropped
     }
 
+    /// Returns the number of connections that were not dropped.
     pub(crate) fn opened(&self) -> u32 {
         self.counts.lock().unwrap().opened
     }
@@ -98,7 +103,7 @@ impl Gate {
     }
 }
 
-/// Serves a connection.
+/// Serves a connection: reads the wanted address, drops the connection or waits for the login, and passes bytes on.
 fn enter(near: TcpStream, login: Duration, drops: &Drops, counts: &Mutex<Counts>) {
     let mut address = String::new();
     let mut from = BufReader::new(near.try_clone().unwrap());

@@ -20,12 +20,16 @@ pub(crate) const SHORT: Span = Span::secs(3);
 /// A hold that is longer than any test, so that no fault ends because its hold is over.
 const HOLD: Span = Span::secs(300);
 
+/// A run with a number of injections. The renewals end when this is dropped.
 pub(crate) struct Drill {
     pub(crate) agent: Agent,
     pub(crate) run: RunId,
+    /// The ids of the injections. Other calls name an injection by its index here.
     pub(crate) ids: Vec<InjectionId>,
     fingerprints: Vec<String>,
-    boot: (u64, String),
+    /// The host's boot id when the faults were prepared.
+    boot_id: String,
+    /// The task that renews the lease.
     renewing: Option<JoinHandle<()>>,
     lease: Span,
 }
@@ -47,16 +51,17 @@ async fn again<T>(ask: impl AsyncFn() -> Result<T, LinkError>) -> Result<T, Link
 }
 
 impl Drill {
+    /// Begins a run on a host, and prepares these faults.
     pub(crate) async fn prepare(world: &World, host: &Host<'_>, faults: &[Fault]) -> Self {
         let run = world.new_run();
         let ids: Vec<InjectionId> =
-            (0..faults.len()).map(|n| format!("{run}-{n}").parse().unwrap()).collect();
+            (0..faults.len()).map(|index| format!("{run}-{index}").parse().unwrap()).collect();
         let mut drill = Self {
             agent: host.agent(),
             run,
             ids,
             fingerprints: Vec::new(),
-            boot: (0, String::new()),
+            boot_id: String::new(),
             renewing: None,
             lease: LEASE,
         };
@@ -69,6 +74,7 @@ impl Drill {
         self
     }
 
+    /// Prepares the same faults once more.
     pub(crate) async fn prepare_again(&mut self, faults: &[Fault]) -> Result<(), LinkError> {
         let injection = |(id, fault): (&InjectionId, &Fault)| PrepareOne {
             id: id.clone(),
@@ -85,7 +91,7 @@ impl Drill {
             approvals: Vec::new(),
         };
         let answer = self.agent.prepare(&self.run, &ask).await?;
-        self.boot = (answer.clock.boot_us, answer.clock.boot_id);
+        self.boot_id = answer.clock.boot_id;
         let fingerprint = |answer| match answer {
             Prepared::Ready { fingerprint, .. } => fingerprint,
             Prepared::Refused(problem) => panic!("{problem:?}"),
@@ -107,7 +113,7 @@ impl Drill {
         };
         let arm = Arm {
             plan_digest: DIGEST.into(),
-            boot_id: self.boot.1.clone(),
+            boot_id: self.boot_id.clone(),
             lease: self.lease,
             about: About::default(),
             injections: which.iter().map(injection).collect(),
@@ -157,11 +163,13 @@ impl Drill {
         open.into_iter().find(|open| open.id == self.ids[at]).map(|open| open.state)
     }
 
+    /// Waits until an injection is in a state.
     pub(crate) async fn wait(&self, at: usize, state: State) {
         wait(&format!("{} to be {state:?}", self.ids[at]), async || self.state(at).await == Some(state))
             .await;
     }
 
+    /// Undoes an injection.
     pub(crate) async fn undo(&self, at: usize) -> UndoAnswer {
         let scope = UndoScope::Injection(self.ids[at].clone());
         self.agent.undo(&Undo { scope, halt: false }).await.unwrap()

@@ -54,6 +54,7 @@ undo_pause_most = \"400ms\"
 undo_budget = \"8s\"
 ";
 
+/// The lab, and a coordinator's side in it.
 pub(crate) struct World {
     lab: Lab,
     identity: Arc<Identity>,
@@ -63,10 +64,12 @@ pub(crate) struct World {
     known: Mutex<BTreeMap<usize, Snapshot>>,
     /// Notified when a host is free again.
     back: Condvar,
+    /// Number of runs so far.
     runs: AtomicU32,
     pub(crate) runtime: tokio::runtime::Runtime,
 }
 
+/// Returns the host with a number, as a plan has it.
 fn model(number: usize) -> model::Host {
     let address: IpAddr = format!("10.77.1.{}", number + 10).parse().unwrap();
     let second: IpAddr = format!("fd77:1::{}", number + 10).parse().unwrap();
@@ -106,6 +109,7 @@ impl World {
         Self { lab, identity, free, known, back, runs: AtomicU32::new(0), runtime }
     }
 
+    /// Takes the lab down.
     pub(crate) fn down(self) {
         let Self { lab, runtime, .. } = self;
         drop(runtime);
@@ -124,6 +128,7 @@ impl World {
     }
 }
 
+/// A host of the lab. Other tests can use it when this is dropped.
 pub(crate) struct Host<'w> {
     world: &'w World,
     number: usize,
@@ -142,12 +147,16 @@ impl Drop for Host<'_> {
     }
 }
 
-/// The processes of an agent.
+/// A process of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     Worker,
     Guardian,
     Helper,
+}
+
+impl Who {
+    pub(crate) const ALL: &'static [Self] = &[Self::Worker, Self::Guardian, Self::Helper];
 }
 
 /// The agent's processes. Descriptors (pidfds) hold them, so that a signal never hits another process.
@@ -206,6 +215,7 @@ impl Host<'_> {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Returns the host's state, as the observer in it sees it.
     pub(crate) fn look(&self) -> Look {
         serde_json::from_str(&self.inside(&["look"])).unwrap()
     }
@@ -276,7 +286,7 @@ impl Host<'_> {
             "{}",
             self.story()
         );
-        assert!(end.compared > 10);
+        assert!(end.compared > 10, "the agent compared next to nothing");
         after.unwrap()
     }
 
@@ -315,6 +325,7 @@ impl Host<'_> {
         self.healed().await;
     }
 
+    /// Returns the pid, in the host, of a service; `None` if it is down.
     fn service(&self, name: &str) -> Option<i32> {
         let status = self.status();
         let host = status.hosts.iter().find(|host| host.name == self.model.name)?;
@@ -339,6 +350,7 @@ impl Host<'_> {
 
     /// Returns the agent's processes; `None` if it does not have exactly three.
     fn find(&self) -> Option<Processes> {
+        const SERVES: &[u8] = b"agent\0serve\0";
         let agents: Vec<(i32, i32, usize)> = self
             .world
             .lab
@@ -347,7 +359,7 @@ impl Host<'_> {
             .into_iter()
             .filter_map(|pid| {
                 let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-                let is_agent = words.windows(12).any(|part| part == b"agent\0serve\0");
+                let is_agent = words.windows(SERVES.len()).any(|part| part == SERVES);
                 let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
                 let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
                 let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.count();
@@ -372,7 +384,7 @@ impl Host<'_> {
     }
 }
 
-/// Returns the states of an injection in the journal, in order, and the changes by others.
+/// Returns the states of an injection in the journal, in order, and what others had changed when it was undone.
 pub(crate) fn states(look: &Look, id: &InjectionId) -> (Vec<State>, Vec<String>) {
     let changes = look.events.iter().filter_map(|event| match &event.what {
         What::Changed { injection, to, foreign, .. } if injection == id => Some((*to, foreign.clone())),

@@ -25,6 +25,8 @@ use serde::{Deserialize, Serialize};
 
 /// The hidden first argument that selects these roles.
 pub(crate) const INSIDE: &str = "__inside";
+/// The argument of `reached` in place of a pid: any process of the agent may be at the place.
+pub(crate) const ANY: &str = "-";
 
 /// The state of a host, seen from inside it but not by its agent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,6 +35,7 @@ pub(crate) struct Look {
     pub(crate) events: Vec<AgentEvent>,
 }
 
+/// Takes the role that the arguments select; `None` if they select none.
 pub(crate) fn dispatch() -> Option<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -42,6 +45,7 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
     }
 }
 
+/// Takes a role: `words` is its name and its arguments.
 fn run(words: &[&str]) -> ExitCode {
     let config = || Config::load(Path::new(DEFAULT_FILE)).unwrap();
     match words {
@@ -66,7 +70,7 @@ fn run(words: &[&str]) -> ExitCode {
             println!("{pid}");
         }
         ["reached-or", millis] => {
-            reached(&config(), "-", Duration::from_millis(millis.parse().unwrap()));
+            reached(&config(), ANY, Duration::from_millis(millis.parse().unwrap()));
         }
         ["go-on"] => fs::remove_file(config().paths.run.join("crash-point")).unwrap(),
         ["control", service, letter] => {
@@ -123,6 +127,7 @@ fn look(config: &Config) -> Look {
 /// Makes a cable from the host to itself, with addresses, and with routes that the kernel does not make by itself. Its
 /// interface can go down while the agent is reached over another one. It is made once in each boot.
 fn spare() {
+    const UP: bool = true;
     let mut socket = Socket::open(libc::NETLINK_ROUTE).unwrap();
     // The hardware addresses are the same in every boot, like those of real cards.
     let card = |name: &str, last: u8| Link::named(name).hardware_address([2, 0, 0, 0x99, 0, last]);
@@ -131,7 +136,7 @@ fn spare() {
     }
     let index = |name: &str| nix::net::if_::if_nametoindex(name).unwrap();
     for name in ["spare0", "spare1"] {
-        link::set(index(name), name, true).unwrap();
+        link::set(index(name), name, UP).unwrap();
     }
     for (own, prefix) in [("10.99.1.1", 24), ("fd99::1", 64)] {
         let own = Address { link: index("spare0"), address: own.parse().unwrap(), prefix };
@@ -143,8 +148,19 @@ fn spare() {
     }
 }
 
-/// Makes a table as an administrator would, without an owner.
+/// Makes an nftables table as an administrator would, without an owner.
 fn table() {
+    const UNSPECIFIED: u8 = 0;
+    const INET: u8 = 1;
+    /// The subsystem of nftables in nfnetlink.
+    const NFTABLES: u16 = 10;
+    const BATCH_BEGIN: u16 = 0x10;
+    const BATCH_END: u16 = 0x11;
+    const NEW_TABLE: u16 = NFTABLES << 8;
+    /// The attribute with the table's name.
+    const NAME: u16 = 1;
+    /// The position of the table's message, which the kernel has to acknowledge.
+    const ACKNOWLEDGED: usize = 1;
     // Each message begins with the address family: unspecified for the batch, `inet` for the table.
     let message = |kind, family, resource: u16, attrs: &Attrs| Request {
         kind,
@@ -152,19 +168,19 @@ fn table() {
         body: attrs.after(&[&[family, 0][..], &resource.to_be_bytes()].concat()).unwrap(),
     };
     let batch = [
-        message(0x10, 0, 10, &Attrs::new()),
-        message(0x0a00, 1, 0, &Attrs::new().text(1, "by_hand")),
-        message(0x11, 0, 10, &Attrs::new()),
+        message(BATCH_BEGIN, UNSPECIFIED, NFTABLES, &Attrs::new()),
+        message(NEW_TABLE, INET, 0, &Attrs::new().text(NAME, "by_hand")),
+        message(BATCH_END, UNSPECIFIED, NFTABLES, &Attrs::new()),
     ];
     let mut socket = Socket::open(libc::NETLINK_NETFILTER).unwrap();
-    for (_, answer) in socket.batch("make a table", &batch, 1).unwrap() {
+    for (_, answer) in socket.batch("make a table", &batch, ACKNOWLEDGED).unwrap() {
         answer.unwrap();
     }
 }
 
 /// Adds an address as an administrator would.
 fn address() {
-    // The address is for the loopback interface.
-    let own = Address { link: 1, address: [10, 99, 0, 1].into(), prefix: 32 };
+    const LOOPBACK: u32 = 1;
+    let own = Address { link: LOOPBACK, address: [10, 99, 0, 1].into(), prefix: 32 };
     own.add(&mut Socket::open(libc::NETLINK_ROUTE).unwrap(), "add an address").unwrap();
 }

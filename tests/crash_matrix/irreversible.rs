@@ -7,6 +7,7 @@ use super::{
     Case,
     drill::{Drill, fault},
     host::{Host, Who, World, states, wait},
+    inside::ANY,
 };
 
 const KINDS: [(&str, &str); 3] = [
@@ -15,7 +16,6 @@ const KINDS: [(&str, &str); 3] = [
     ("process-kill", r#"{"process-kill":{"match":{"service":"victim"}}}"#),
 ];
 const REBOOT: &str = r#"{"host-reboot":{"back_within":"30s"}}"#;
-const ALL: &[Who] = &[Who::Worker, Who::Guardian, Who::Helper];
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -30,7 +30,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Kills all processes of the agent after the fault was carried out.
+/// Kills all processes of the agent after the fault was carried out: at a place in its code, or when the fault is in force.
 async fn once(world: &World, host: &Host<'_>, json: &str, place: Option<&str>) {
     let before = host.quiet().await;
     let pid = host.victim();
@@ -41,7 +41,7 @@ async fn once(world: &World, host: &Host<'_>, json: &str, place: Option<&str>) {
     }
     drill.begin(&[0], Span::millis(50)).await;
     if place.is_some() {
-        host.inside(&["reached", "-"]);
+        host.inside(&["reached", ANY]);
     }
     let mut new = None;
     wait("the service to be up again", async || {
@@ -49,16 +49,17 @@ async fn once(world: &World, host: &Host<'_>, json: &str, place: Option<&str>) {
         new.is_some() && new != pid
     })
     .await;
-    processes.signal(ALL, Signal::KILL);
+    processes.signal(Who::ALL, Signal::KILL);
     if place.is_some() {
         host.inside(&["go-on"]);
     }
     let after = host.clean(&before, &drill.run).await;
-    assert_eq!(host.victim(), new, "it was done once");
+    assert_eq!(host.victim(), new, "the fault was carried out again");
     let (states, _) = states(&after, &drill.ids[0]);
     assert_eq!(states, [State::Armed, State::Injecting, State::Done], "{}", host.story());
 }
 
+/// The fault ends all processes of the agent by itself.
 async fn reboot(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let boots = host.boots();
@@ -69,8 +70,8 @@ async fn reboot(world: &World, host: &Host<'_>) {
     host.healed().await;
     let after = host.clean(&before, &drill.run).await;
     assert_ne!(after.snapshot.boot_id, before.snapshot.boot_id);
-    // A further start of the agent does not carry it out again either.
-    host.processes().await.signal(ALL, Signal::KILL);
+    // Another start of the agent does not carry the fault out again either.
+    host.processes().await.signal(Who::ALL, Signal::KILL);
     let after = host.clean(&before, &drill.run).await;
     assert_eq!(host.boots(), boots + 1);
     assert_eq!(

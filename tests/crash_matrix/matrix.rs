@@ -14,6 +14,7 @@ use super::{
     Case,
     drill::{Drill, SHORT, fault},
     host::{Host, Who, World, states, wait},
+    inside::ANY,
     irreversible,
 };
 
@@ -34,6 +35,12 @@ pub(crate) const KINDS: [(&str, &str); 9] = [
     ("net-flap", r#"{"net-flap":{"interface":"spare0","down":"10m","up":"100ms"}}"#),
     ("net-dns", r#"{"net-dns":{"zones":".","how":"nxdomain","to":["10.77.0.99","fd77::99"]}}"#),
 ];
+
+/// Returns the fault of a kind in [`KINDS`].
+pub(crate) fn of_kind(kind: &str) -> Fault {
+    let (_, json) = KINDS.iter().find(|(name, _)| *name == kind).unwrap();
+    fault(json)
+}
 
 /// Kinds without cells, each with the kind whose cells count for it, and the reason. [`every_kind_has_a_cell`] checks them.
 const LIKE: [(&str, &str, &str); 7] = [
@@ -97,28 +104,32 @@ enum Death {
     LinkCut,
 }
 
+const WORKER_KILLED: (&str, Death) = ("worker_killed", Death::Of(&[Who::Worker], Signal::KILL));
+const GUARDIAN_KILLED: (&str, Death) = ("guardian_killed", Death::Of(&[Who::Guardian], Signal::KILL));
+const BOTH_KILLED: (&str, Death) = ("both_killed", Death::Of(&[Who::Worker, Who::Guardian], Signal::KILL));
+const ALL_KILLED: (&str, Death) = ("all_three_killed", Death::Of(Who::ALL, Signal::KILL));
+
+/// The deaths of most moments, each with its name.
 const DEATHS: [(&str, Death); 8] = [
-    ("worker_killed", Death::Of(&[Who::Worker], Signal::KILL)),
+    WORKER_KILLED,
     ("worker_stopped", Death::Of(&[Who::Worker], Signal::STOP)),
-    ("guardian_killed", Death::Of(&[Who::Guardian], Signal::KILL)),
+    GUARDIAN_KILLED,
     ("guardian_stopped", Death::Of(&[Who::Guardian], Signal::STOP)),
-    ("both_killed", Death::Of(&[Who::Worker, Who::Guardian], Signal::KILL)),
+    BOTH_KILLED,
     ("both_stopped", Death::Of(&[Who::Worker, Who::Guardian], Signal::STOP)),
     ("coordinator_gone", Death::Coordinator),
     ("link_cut", Death::LinkCut),
 ];
 /// The deaths while staged: only those after which the remaining processes act at once. Otherwise they would wait for
 /// the start, which ends this moment.
-const DEATHS_WHILE_STAGED: [(&str, Death); 4] = [DEATHS[0], DEATHS[2], DEATHS[4], ALL_KILLED];
+const DEATHS_WHILE_STAGED: [(&str, Death); 4] = [WORKER_KILLED, GUARDIAN_KILLED, BOTH_KILLED, ALL_KILLED];
 /// Kinds that make kernel objects before their start (staging).
 const STAGING: [&str; 5] = ["net-block", "host-isolate", "net-slow", "net-throttle", "net-dns"];
-const ALL_KILLED: (&str, Death) =
-    ("all_three_killed", Death::Of(&[Who::Worker, Who::Guardian, Who::Helper], Signal::KILL));
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (kind, json) in KINDS {
-        assert_eq!(fault(json).kind(), kind, "the cell's name and its fault");
+        assert_eq!(fault(json).kind(), kind, "the name of a cell is not the kind of its fault");
         let mut add = |moment: Moment, (name, death): (&str, Death)| {
             let case = move |world: &World, host: &Host<'_>| {
                 world.runtime.block_on(dies(world, host, fault(json), moment, death));
@@ -135,8 +146,8 @@ pub(crate) fn cases() -> Vec<Case> {
         if STAGING.contains(&kind) {
             DEATHS_WHILE_STAGED.into_iter().for_each(|death| add(Staged, death));
         }
-        add(BeforeInject, DEATHS[0]);
-        add(PutBack, DEATHS[0]);
+        add(BeforeInject, WORKER_KILLED);
+        add(PutBack, WORKER_KILLED);
     }
     every_kind_has_a_cell(&cases);
     cases
@@ -168,7 +179,7 @@ fn every_kind_has_a_cell(cases: &[Case]) {
     }
     let unknown = LIKE.iter().map(|(kind, ..)| *kind).chain(WITHOUT.iter().map(|(kind, _)| *kind));
     let unknown: Vec<_> = unknown.filter(|kind| !Fault::KINDS.contains(kind)).collect();
-    assert!(unknown.is_empty(), "no kinds of faults: {unknown:?}");
+    assert!(unknown.is_empty(), "`LIKE` or `WITHOUT` has kinds that do not exist: {unknown:?}");
 }
 
 /// Lets a death happen at a moment, and checks that the host is as before.
@@ -191,7 +202,7 @@ async fn dies(world: &World, host: &Host<'_>, fault: Fault, moment: Moment, deat
             let ahead = if moment == Staged { STAGED_AHEAD } else { Span::millis(50) };
             drill.begin(&[0], ahead).await;
         }
-        host.inside(&["reached", "-"]);
+        host.inside(&["reached", ANY]);
     };
     match moment.place() {
         Some(place) => wait_for_place(&mut drill, place).await,

@@ -12,7 +12,7 @@ use super::{
     drill::{Drill, fault},
     host::{Host, World, states},
     inside::Look,
-    matrix::KINDS,
+    matrix::of_kind,
 };
 
 /// Two blocks whose peers overlap, so that the same packet meets both.
@@ -31,10 +31,10 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let orders: [(&str, &'static [usize]); 3] =
         [("first_first", &[0, 1]), ("last_first", &[1, 0]), ("together", &[])];
-    let stop = fault(KINDS[0].1);
+    let stop = of_kind("service-stop");
     let pairs = [
         ("two_blocks", BLOCKS.map(fault)),
-        ("unit_and_block", [stop, fault(BLOCKS[0])]),
+        ("service_and_block", [stop, fault(BLOCKS[0])]),
         ("slow_and_lossy", SHAPES.map(fault)),
         ("slow_and_block", [fault(SHAPES[0]), fault(BLOCKS[0])]),
     ];
@@ -52,11 +52,13 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
+/// Returns what differs between now and before, by whomever it was changed.
 fn differences(before: &Look, host: &Host<'_>) -> Vec<String> {
     let difference = compare(&before.snapshot, &host.look().snapshot, &[]);
     [difference.ours, difference.foreign].concat()
 }
 
+/// Undoes two faults one after another in an order. If the order is empty, one call undoes both.
 async fn put_back_in(world: &World, host: &Host<'_>, faults: &[Fault], order: &[usize]) {
     let before = host.quiet().await;
     let mut drill = Drill::prepare(world, host, faults).await;
@@ -66,9 +68,16 @@ async fn put_back_in(world: &World, host: &Host<'_>, faults: &[Fault], order: &[
         drill.undo(at).await;
         let left = differences(&before, host);
         if done == 0 {
-            assert!(!left.is_empty() && left.len() < both.len(), "one is put back: {left:?} of {both:?}");
+            assert!(
+                !left.is_empty() && left.len() < both.len(),
+                "not exactly one fault is put back: {left:?} of {both:?}"
+            );
             assert!(left.iter().all(|line| both.contains(line)), "{left:?} of {both:?}");
-            assert_eq!(drill.state(1 - at).await, Some(State::InForce), "the other is left alone");
+            assert_eq!(
+                drill.state(1 - at).await,
+                Some(State::InForce),
+                "the undo of one fault has touched the other"
+            );
         }
     }
     if order.is_empty() {
@@ -81,6 +90,7 @@ async fn put_back_in(world: &World, host: &Host<'_>, faults: &[Fault], order: &[
     }
 }
 
+/// Changes the host by hand after a drill, and checks that the comparisons find the change.
 async fn dirt(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let mut drill = Drill::prepare(world, host, &[fault(BLOCKS[0])]).await;

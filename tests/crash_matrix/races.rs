@@ -15,10 +15,18 @@ use super::{
     Case,
     drill::{Drill, SHORT, fault},
     host::{Host, Processes, VICTIM, Who, World, states, wait},
-    matrix::KINDS,
+    inside::ANY,
+    matrix::{KINDS, of_kind},
 };
 
-const ALL: &[Who] = &[Who::Worker, Who::Guardian, Who::Helper];
+/// The start of the agent after the machine id has changed.
+#[derive(Clone, Copy)]
+enum Start {
+    /// In the same boot.
+    SameBoot,
+    /// In the next boot.
+    NextBoot,
+}
 
 pub(crate) fn cases() -> Vec<Case> {
     let case = |name: &str, test: fn(&World, &Host<'_>)| Case::new(format!("races::{name}"), test);
@@ -28,8 +36,12 @@ pub(crate) fn cases() -> Vec<Case> {
         case("agent_paused_across_the_start", |w, h| w.runtime.block_on(paused_across_start(w, h))),
         case("halt_between_two_attacks", |w, h| w.runtime.block_on(halt_between(w, h))),
         case("administrator_stops_the_unit", |w, h| w.runtime.block_on(administrator(w, h))),
-        case("another_machine_id_in_the_hold", |w, h| w.runtime.block_on(another_machine_id(w, h, false))),
-        case("another_machine_id_and_boot", |w, h| w.runtime.block_on(another_machine_id(w, h, true))),
+        case("another_machine_id_in_the_hold", |w, h| {
+            w.runtime.block_on(another_machine_id(w, h, Start::SameBoot));
+        }),
+        case("another_machine_id_and_boot", |w, h| {
+            w.runtime.block_on(another_machine_id(w, h, Start::NextBoot));
+        }),
         case("whole_agent_stopped_and_continued", |w, h| w.runtime.block_on(frozen(w, h))),
     ];
     for (kind, json) in KINDS {
@@ -53,28 +65,28 @@ fn refused(result: Result<impl std::fmt::Debug, LinkError>) -> String {
 
 /// Kills all processes of the agent, and waits until new ones serve.
 async fn restart(host: &Host<'_>) {
-    host.processes().await.signal(ALL, Signal::KILL);
+    host.processes().await.signal(Who::ALL, Signal::KILL);
     host.healed().await;
 }
 
 async fn undo_overtakes_arm(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
-    let stop = [fault(KINDS[0].1), fault(KINDS[2].1)];
-    let mut drill = Drill::prepare(world, host, &stop).await;
+    let faults = [of_kind("service-stop"), of_kind("net-block")];
+    let mut drill = Drill::prepare(world, host, &faults).await;
     assert!(drill.undo(0).await.injections.is_empty());
     assert_eq!(refused(drill.arm(&[0], Span::millis(100)).await), "tombstone");
     // Arming is all or nothing: an injection that was not undone is not armed together with one that was.
     assert_eq!(refused(drill.arm(&[1, 0], Span::millis(100)).await), "tombstone");
     restart(host).await;
-    drill.prepare_again(&stop).await.unwrap();
+    drill.prepare_again(&faults).await.unwrap();
     assert_eq!(refused(drill.arm(&[0], Span::millis(100)).await), "tombstone", "after a restart");
     drill.in_force(&[1]).await;
-    // Now the undo of the whole run.
+    // Now the whole run is undone.
     let whole = Undo { scope: UndoScope::Run(drill.run.clone()), halt: false };
     assert_eq!(drill.agent.undo(&whole).await.unwrap().stuck, [""; 0]);
-    assert_eq!(refused(drill.prepare_again(&stop).await), "tombstone");
+    assert_eq!(refused(drill.prepare_again(&faults).await), "tombstone");
     restart(host).await;
-    assert_eq!(refused(drill.prepare_again(&stop).await), "tombstone", "after a restart");
+    assert_eq!(refused(drill.prepare_again(&faults).await), "tombstone", "after a restart");
     let after = host.clean(&before, &drill.run).await;
     assert_eq!(states(&after, &drill.ids[0]).0, []);
     assert_eq!(states(&after, &drill.ids[1]).0.last(), Some(&State::Undone));
@@ -82,7 +94,7 @@ async fn undo_overtakes_arm(world: &World, host: &Host<'_>) {
 
 async fn cut_before_start(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
-    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await.with_lease(SHORT);
+    let mut drill = Drill::prepare(world, host, &[of_kind("service-stop")]).await.with_lease(SHORT);
     drill.arm(&[0], Span::millis(400)).await.unwrap();
     host.lab().cut(host.name()).unwrap();
     wait("the injection to be disarmed", async || {
@@ -98,21 +110,21 @@ async fn cut_before_start(world: &World, host: &Host<'_>) {
 async fn paused_across_start(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let processes = host.processes().await;
-    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
+    let mut drill = Drill::prepare(world, host, &[of_kind("service-stop")]).await;
     let ahead = Span::secs(4);
     drill.begin(&[0], ahead).await;
     let begun = Instant::now();
-    processes.signal(ALL, Signal::STOP);
+    processes.signal(Who::ALL, Signal::STOP);
     // The wait passes the start and the time by which a start may be late (`start_tolerance` in host.rs, 6 s).
     wait("the start to be long over", async || begun.elapsed() > ahead.0 + Duration::from_secs(7)).await;
-    processes.signal(ALL, Signal::CONT);
+    processes.signal(Who::ALL, Signal::CONT);
     let after = host.clean(&before, &drill.run).await;
     assert_eq!(states(&after, &drill.ids[0]).0, [State::Armed, State::Disarmed], "{}", host.story());
 }
 
 async fn halt_between(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
-    let attacks = [fault(KINDS[0].1), fault(KINDS[2].1)];
+    let attacks = [of_kind("service-stop"), of_kind("net-block")];
     let mut drill = Drill::prepare(world, host, &attacks).await;
     drill.in_force(&[0]).await;
     let halt = Undo { scope: UndoScope::Injection(drill.ids[0].clone()), halt: true };
@@ -132,36 +144,38 @@ async fn halt_between(world: &World, host: &Host<'_>) {
 
 async fn administrator(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
-    let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
+    let mut drill = Drill::prepare(world, host, &[of_kind("service-stop")]).await;
     drill.in_force(&[0]).await;
     // The administrator's stop changes the mark that the agent has set.
     host.inside(&["control", VICTIM, "d"]);
     let answer = drill.undo(0).await;
     assert_eq!(answer.stuck, [""; 0]);
     host.healed().await;
-    assert_eq!(host.victim(), None, "it stays stopped");
+    assert_eq!(host.victim(), None, "the undo has started what the administrator stopped");
     let (states, foreign) = states(&host.look(), &drill.ids[0]);
     assert_eq!(states.last(), Some(&State::Undone));
     assert!(foreign.iter().any(|line| line.contains(VICTIM)), "{foreign:?}\n{}", host.story());
     let end = drill.agent.finish(&drill.run).await.unwrap();
-    assert!(end.state == HostState::Dirty || !end.foreign.is_empty(), "the end reports it: {end:?}");
-    // The administrator starts it again.
+    assert!(
+        end.state == HostState::Dirty || !end.foreign.is_empty(),
+        "the agent does not report the change: {end:?}"
+    );
+    // The administrator starts the service again.
     host.inside(&["control", VICTIM, "u"]);
     host.clean(&before, &drill.run).await;
 }
 
 /// In the same boot the next agent undoes all effects; in another boot, those that outlive a boot. This does not depend on the machine id, so
 /// a clone of the machine does the same.
-async fn another_machine_id(world: &World, host: &Host<'_>, booted: bool) {
+async fn another_machine_id(world: &World, host: &Host<'_>, start: Start) {
     let before = host.quiet().await;
-    let mut drill =
-        Drill::prepare(world, host, &[KINDS[0], KINDS[2], KINDS[6]].map(|(_, json)| fault(json))).await;
+    let faults = ["service-stop", "net-block", "net-down"].map(of_kind);
+    let mut drill = Drill::prepare(world, host, &faults).await;
     drill.in_force(&[0, 1, 2]).await;
     host.inside(&["machine-id", "0123456789abcdef0123456789abcdef"]);
-    if booted {
-        host.power_cycle().await;
-    } else {
-        restart(host).await;
+    match start {
+        Start::SameBoot => restart(host).await,
+        Start::NextBoot => host.power_cycle().await,
     }
     let after = host.clean(&before, &drill.run).await;
     for id in &drill.ids {
@@ -174,13 +188,12 @@ async fn another_machine_id(world: &World, host: &Host<'_>, booted: bool) {
 async fn frozen(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let processes = host.processes().await;
-    let mut drill = Drill::prepare(world, host, &[KINDS[1], KINDS[2], KINDS[4]].map(|(_, json)| fault(json)))
-        .await
-        .with_lease(SHORT);
+    let faults = ["process-pause", "net-block", "net-slow"].map(of_kind);
+    let mut drill = Drill::prepare(world, host, &faults).await.with_lease(SHORT);
     drill.in_force(&[0, 1, 2]).await;
-    processes.signal(ALL, Signal::STOP);
+    processes.signal(Who::ALL, Signal::STOP);
     tokio::time::sleep(Duration::from(SHORT) * 2).await;
-    processes.signal(ALL, Signal::CONT);
+    processes.signal(Who::ALL, Signal::CONT);
     host.clean(&before, &drill.run).await;
 }
 
@@ -194,7 +207,7 @@ async fn killed_again_and_again(world: &World, host: &Host<'_>, json: &str) {
     host.inside(&["stop-at", "before-undo before-recovery"]);
     let (agent, scope) = (drill.agent.clone(), UndoScope::Run(drill.run.clone()));
     tokio::spawn(async move { agent.undo(&Undo { scope, halt: false }).await });
-    let mut last = host.inside(&["reached", "-"]);
+    let mut last = host.inside(&["reached", ANY]);
     let mut next = async |processes: &Processes, who: Who| {
         processes.signal(&[who], Signal::KILL);
         last = host.inside(&["reached", last.trim()]);

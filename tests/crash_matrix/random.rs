@@ -15,13 +15,15 @@ use super::{
     Case,
     drill::{Drill, SHORT, fault},
     host::{Host, Who, World, states, wait},
+    inside::ANY,
     matrix::KINDS,
 };
 
 /// The death: the processes that are killed or stopped, or the connection or power that is cut.
 #[derive(Clone, Copy, Debug)]
 enum Death {
-    /// Processes of the agent, one after another.
+    /// The first processes of the list, as many as the number says, one after another. Each has its signal, and the pause before it in
+    /// milliseconds.
     Of([(Who, Signal, u64); 3], usize),
     Coordinator,
     LinkCut,
@@ -29,6 +31,7 @@ enum Death {
     Power,
 }
 
+/// The plan of a trial.
 #[derive(Debug)]
 struct Plan {
     faults: Vec<&'static str>,
@@ -67,9 +70,10 @@ impl Plan {
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let first = rng.usize(..KINDS.len());
         let mut faults = vec![KINDS[first].1];
-        // Only a fault that stops or pauses the service and a fault on packets are combined.
+        // A fault on the service is combined only with a fault on packets or interfaces. The first two kinds are on the service.
         let second = rng.usize(..KINDS.len());
-        if (first < 2) != (second < 2) {
+        let is_on_service = |kind: usize| kind < 2;
+        if is_on_service(first) != is_on_service(second) {
             faults.push(KINDS[second].1);
         }
         let mut whom = [Who::Guardian, Who::Worker, Who::Helper];
@@ -101,6 +105,7 @@ impl Plan {
     }
 }
 
+/// Makes the trial with that number, and checks that the host is as before.
 async fn trial(world: &World, host: &Host<'_>, seed: u64) {
     let plan = Plan::of(seed);
     println!("trial {seed}: {plan:?}");
@@ -121,9 +126,9 @@ async fn trial(world: &World, host: &Host<'_>, seed: u64) {
             }
             // The answer to this call is lost with the agent.
             tokio::spawn(async move { agent.undo(&Undo { scope, halt: false }).await });
-            host.inside(&["reached", "-"]);
+            host.inside(&["reached", ANY]);
         }
-        // A fault that stages nothing never comes to this place.
+        // A fault that stages nothing never comes to the place `staged`, so the wait has an end.
         Some(_) => {
             host.inside(&["reached-or", &(plan.ahead + 1500).to_string()]);
         }

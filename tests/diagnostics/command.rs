@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+/// Runs `firedrill check`, with a fleet in the environment or without one. Returns the exit code and all output.
 fn check(words: &[&str], fleet: Option<&str>) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
     command
@@ -13,7 +14,7 @@ fn check(words: &[&str], fleet: Option<&str>) -> (Option<i32>, String) {
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
-/// Runs the commands of the guide.
+/// The guide has these commands.
 #[test]
 fn all_files_of_the_library_at_once() {
     let mut files: Vec<String> = std::fs::read_dir("scenarios")
@@ -112,6 +113,7 @@ fn a_fault_with_more_peers_than_an_agent_accepts_is_reported_before_the_run() {
     }
     let scenario = std::fs::read_to_string("scenarios/demo.toml").expect("reads");
     let peers = |count: u32| {
+        // From 11.0.0.0 on.
         let peers = (0..count).map(|n| format!("\"{}\"", std::net::Ipv4Addr::from(0x0b00_0000 + n)));
         format!("[{}]", peers.collect::<Vec<_>>().join(","))
     };

@@ -4,10 +4,14 @@ use std::{fs, path::Path};
 
 use firedrill::{fleet::FleetSource, plan::inspect};
 
+use super::{PLAIN, WIDTH};
+
+/// Returns the messages about a scenario.
 fn rendered(file: &Path, fleet: Option<&FleetSource>) -> String {
-    inspect(file, fleet, &[], Some(1)).report.render(false, 110)
+    inspect(file, fleet, &[], Some(1)).report.render(PLAIN, WIDTH)
 }
 
+/// The required keys of a scenario.
 const REST: &str = "schema = 1\nname = \"any\"\nhypothesis = \"Files are read with care.\"\n";
 
 #[test]
@@ -21,9 +25,9 @@ fn only_files_below_the_scenario_are_included() {
     let file = inside.join("any.toml");
     for include in ["../secret.toml", "link.toml", outside.to_str().expect("text"), "/dev/zero"] {
         fs::write(&file, format!("{REST}include = [\"near.toml\", \"{include}\"]\n")).expect("written");
-        let rendered = rendered(&file, None);
-        assert!(rendered.contains("is outside of the scenario's folder and was not read"), "{rendered}");
-        assert!(rendered.contains("any.toml:4:25") && !rendered.contains("hash"), "{rendered}");
+        let text = rendered(&file, None);
+        assert!(text.contains("is outside of the scenario's folder and was not read"), "{text}");
+        assert!(text.contains("any.toml:4:25") && !text.contains("hash"), "{text}");
     }
 }
 
@@ -34,8 +38,8 @@ fn pipes_and_folders_are_not_read() {
     let file = folder.path().join("any.toml");
     for (include, why) in [("pipe.toml", "it is a device, a pipe"), (".", "it is a directory")] {
         fs::write(&file, format!("{REST}include = \"{include}\"\n")).expect("written");
-        let rendered = rendered(&file, None);
-        assert!(rendered.contains(why), "{rendered}");
+        let text = rendered(&file, None);
+        assert!(text.contains(why), "{text}");
     }
 }
 

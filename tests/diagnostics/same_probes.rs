@@ -18,6 +18,8 @@ use firedrill_wire::{
 };
 use proptest::prelude::*;
 
+use super::{PLAIN, WIDTH};
+
 /// Returns a scenario with a probe that no objective judges.
 fn with_probe(spec: &ProbeSpec) -> String {
     #[derive(serde::Serialize)]
@@ -54,7 +56,7 @@ fault.host-isolate = {{}}
     )
 }
 
-/// Generates mostly one of the given texts, of which some are valid, and sometimes any other.
+/// Generates mostly one of the given texts, and sometimes any other. Some of the given texts are valid.
 fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop_oneof![3 => proptest::sample::select(texts).prop_map(str::to_owned), 1 => "[ -~]{0,12}"]
 }
@@ -341,11 +343,12 @@ proptest! {
         let options = Options { scenario: file, fleet, params: vec![], seed: Some(1) };
         let planned = load(&options);
         let measured = start_on(Spool::new(), vec![spec.clone()], Duration::ZERO, &Anything, stores::clients());
-        let report = checked.report.render(false, 110);
+        let report = checked.report.render(PLAIN, WIDTH);
         prop_assert_eq!(planned.is_ok(), measured.is_ok(), "{} {:?} {}", text, measured, report);
         prop_assert!(checked.plan.is_some() || planned.is_err(), "{} {}", text, report);
         if firedrill_probe::check(&spec).is_err() {
             prop_assert!(checked.plan.is_none(), "{} {}", text, report);
+            // The first four lines have no probe.
             let placed = checked.report.items().into_iter().all(|item| item.line.is_some_and(|line| line > 4));
             prop_assert!(placed, "{}", report);
         }
@@ -379,7 +382,7 @@ fn a_missing_token_is_a_warning_and_a_missing_authority_is_an_error() {
     assert!(
         checked.plan.is_some_and(|plan| plan.warnings.iter().any(|text| text.contains("/no/such/token")))
     );
-    let report = planned.expect_err("no token").render(false, 110);
+    let report = planned.expect_err("no token").render(PLAIN, WIDTH);
     assert!(report.contains("error: the bearer token in file /no/such/token cannot be used"), "{report}");
     let ProbeKind::Http(http) = &mut spec.kind else { unreachable!("made as http") };
     (http.bearer, http.ca_file) = (None, Some("/no/such/ca.pem".to_owned()));

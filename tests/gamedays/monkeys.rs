@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 
+/// The examples of game days that draw.
 const MONKEYS: [&str; 4] = ["chaos-monkey", "latency-monkey", "chaos-gorilla", "chaos-kong"];
 
 /// Returns the answer of `gameday draw` about an example.
@@ -50,7 +51,7 @@ fn each_monkey_draws_a_host_a_zone_or_a_region() {
     let different = |draws: &[Value]| draws.iter().map(hosts).collect::<BTreeSet<_>>();
     for name in ["chaos-monkey", "latency-monkey"] {
         let draws = draws_of(name);
-        assert!(draws.iter().all(|draw| hosts(draw).len() == 1), "one host");
+        assert!(draws.iter().all(|draw| hosts(draw).len() == 1), "{name} draws more than one host");
         let attacks: BTreeSet<&str> =
             draws.iter().map(|draw| draw["attacks"][0]["name"].as_str().unwrap()).collect();
         assert!(attacks.len() > 1 && different(&draws).len() > 1, "{name}: {attacks:?}");
@@ -59,7 +60,7 @@ fn each_monkey_draws_a_host_a_zone_or_a_region() {
     assert!(zones.len() > 1 && zones.iter().all(|hosts| hosts.len() == 1), "{zones:?}");
     let regions = different(&draws_of("chaos-kong"));
     let fremont = BTreeSet::from(["app3", "app4"].map(str::to_owned));
-    assert!(regions.len() > 1 && regions.contains(&fremont), "a whole region: {regions:?}");
+    assert!(regions.len() > 1 && regions.contains(&fremont), "no whole region is drawn: {regions:?}");
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn a_draw_depends_only_on_the_slot_or_the_seed() {
     let words = ["gameday", "draw", "gamedays/chaos-monkey.toml", "--slot", slots[0], "--json"];
     let elsewhere = firedrill_in(Path::new(ROOT), "America/New_York", &words);
     assert_eq!(serde_json::from_slice::<Value>(&elsewhere.stdout).unwrap(), draws[0]);
-    assert_eq!(example("chaos-monkey", &[]), draws[0], "the next slot");
+    assert_eq!(example("chaos-monkey", &[]), draws[0], "a draw without a slot is not that of the next slot");
     let seeds: BTreeSet<u64> = draws.iter().map(|draw| draw["seed"].as_u64().unwrap()).collect();
     assert_eq!(seeds.len(), slots.len());
     let again = example("chaos-monkey", &["--slot", slots[1], "--seed", &draws[0]["seed"].to_string()]);
@@ -90,8 +91,8 @@ fn words_without_a_meaning_for_a_draw_are_refused() {
     let friday = firedrill(&["gameday", "draw", FRIDAY]);
     assert_eq!(friday.status.code(), Some(2));
     assert!(err(&friday).contains("friday draws nothing"), "{}", err(&friday));
-    let reports = tempfile::tempdir().unwrap();
-    let reports = reports.path().join("reports");
+    let temp = tempfile::tempdir().unwrap();
+    let reports = temp.path().join("reports");
     let start = |file: &str, more: &[&str]| {
         firedrill(
             &[&["gameday", "start", file, "--now", "--reports", reports.to_str().unwrap()], more].concat(),
@@ -103,7 +104,7 @@ fn words_without_a_meaning_for_a_draw_are_refused() {
     let file = start("gamedays/chaos-kong.toml", &["--approve", "bob.json"]);
     assert_eq!(file.status.code(), Some(2));
     assert!(err(&file).contains("an approval in a file covers a whole scenario"), "{}", err(&file));
-    assert!(!reports.exists(), "nothing was written");
+    assert!(!reports.exists(), "a refused start has written something");
 }
 
 /// Makes a folder with alice's certificate and a game day that draws one of two attacks, on hosts without an agent.
@@ -138,13 +139,24 @@ fn started(home: &Path, words: &[&str]) -> Value {
     held[0].clone()
 }
 
-/// Returns the parts of the plan that a draw decides, from the log of a record's run: seed, draw, attacks and digest of files.
-fn plan_of(home: &Path, record: &Value) -> (Value, Value, Value, Value) {
+/// The parts of a plan that a draw decides.
+#[derive(Clone, Debug, PartialEq)]
+struct Planned {
+    seed: Value,
+    drawn: Value,
+    attacks: Value,
+    /// The digest of the files.
+    files: Value,
+}
+
+/// Returns these parts of the plan in the log of a record's run.
+fn plan_of(home: &Path, record: &Value) -> Planned {
     let run = record["runs"][0].as_str().unwrap_or_else(|| panic!("no run: {record}"));
     let log = fs::read_to_string(home.join("reports").join(run).join("events.jsonl")).unwrap();
     let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     let plan = &first["plan"];
-    (plan["seed"].clone(), plan["drawn"].clone(), plan["attacks"].clone(), plan["files"].clone())
+    let part = |name: &str| plan[name].clone();
+    Planned { seed: part("seed"), drawn: part("drawn"), attacks: part("attacks"), files: part("files") }
 }
 
 #[test]
@@ -160,9 +172,12 @@ fn a_draw_is_recorded_and_repeated_by_its_seed() {
     );
     let seed = drawn["seed"].as_u64().unwrap();
     let plan = plan_of(home, &first);
-    assert_eq!(plan.0.as_u64(), Some(seed));
-    assert_eq!((plan.1["of"].as_u64(), plan.1["gameday"].as_str()), (Some(2), Some("gamedays/ape.toml")));
-    assert_eq!(plan.2[0]["name"], drawn["attacks"][0]);
+    assert_eq!(plan.seed.as_u64(), Some(seed));
+    assert_eq!(
+        (plan.drawn["of"].as_u64(), plan.drawn["gameday"].as_str()),
+        (Some(2), Some("gamedays/ape.toml"))
+    );
+    assert_eq!(plan.attacks[0]["name"], drawn["attacks"][0]);
     let again = started(home, &["--now", "--seed", &seed.to_string()]);
     assert_eq!((&again["lines"][0]["drawn"], plan_of(home, &again)), (drawn, plan.clone()));
     // Another seed draws the other attack, so the digest of the files differs.
@@ -172,7 +187,7 @@ fn a_draw_is_recorded_and_repeated_by_its_seed() {
         shown["attacks"][0]["name"] != drawn["attacks"][0]
     });
     let other = plan_of(home, &started(home, &["--now", "--seed", &other.unwrap().to_string()]));
-    assert!(other.3.is_string() && other.3 != plan.3, "{other:?}");
+    assert!(other.files.is_string() && other.files != plan.files, "{other:?}");
 }
 
 #[test]
@@ -188,7 +203,7 @@ fn a_slot_beyond_the_budget_is_not_held() {
     let first = started(home, &["--slot", &slot(3)]);
     assert_eq!(first["lines"][0]["event"], "begun", "{first}");
     let second = started(home, &["--slot", &slot(2)]);
-    // If midnight came in between, the first one began yesterday.
+    // If midnight came in between, the first slot was yesterday, and its budget does not count for the second one.
     if jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() == now.date() {
         assert_eq!(second["reason"], "budget", "{second}");
         let why = format!("the budget of 1 a day is used up by {}", slot(3));
@@ -196,7 +211,7 @@ fn a_slot_beyond_the_budget_is_not_held() {
         assert_eq!(second["runs"].as_array().map(Vec::len), Some(0));
     }
     let by_hand = started(home, &["--now"]);
-    assert_eq!(by_hand["lines"][0]["event"], "begun", "a person decides: {by_hand}");
+    assert_eq!(by_hand["lines"][0]["event"], "begun", "a start by hand is bound by the budget: {by_hand}");
 }
 
 #[test]
@@ -206,7 +221,7 @@ fn a_promotion_needs_a_run_of_the_whole_scenario() {
     let home = folder.path();
     let fleet = FleetSource::File(home.join("fleet.toml"));
     let whole = inspect(&home.join("both.toml"), Some(&fleet), &[], Some(1)).plan.unwrap();
-    // The same part as each start draws.
+    // Each start here draws this part, because it has the same seed.
     let part = whole.clone().draw(1, "gamedays/ape.toml".to_owned());
     let write_run = |name: &str, planned: &Plan| {
         Drill::users(0).write(&home.join("reports").join(name), RUN, |plan, wall| {

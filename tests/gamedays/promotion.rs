@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Writes a run of those files in that environment.
+/// Writes a run of a day, of files with that digest and in that environment. `bad` of its requests fail, out of a hundred in each second of the
+/// fault.
 fn run(folder: &Path, day: u32, files: Option<&str>, environment: &str, bad: u64) {
     Drill::users(bad).write(&folder.join(format!("reports/run-{day}-{bad}")), RUN, |plan, wall| {
         *wall = format!("2026-11-{day:02}T14:02:11Z");
@@ -18,7 +19,7 @@ fn plan(home: &Path, fleet: &str, params: &[(&str, &str)]) -> Plan {
     let params: Vec<(String, String)> =
         params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let found = inspect(&home.join("app1.toml"), Some(&fleet), &params, Some(1));
-    found.plan.unwrap_or_else(|| panic!("{}", found.report.render(false, 110)))
+    found.plan.unwrap_or_else(|| panic!("{}", found.report.render(PLAIN, WIDTH)))
 }
 
 #[test]
@@ -90,7 +91,11 @@ fn a_promotion_depends_on_the_newest_runs() {
     assert!(promotion().starts_with("held on 2026-11-25 in staging (run "), "{}", promotion());
     let text = fs::read_to_string(home.join("app1.toml")).unwrap();
     fs::write(home.join("app1.toml"), text + "# changed\n").unwrap();
-    assert!(promotion().starts_with("unknown: "), "the run without a digest: {}", promotion());
+    assert!(
+        promotion().starts_with("unknown: "),
+        "the run without a digest may have had these files: {}",
+        promotion()
+    );
     fs::remove_dir_all(home.join("reports/run-23-0")).unwrap();
     assert!(promotion().contains("its files have changed since"), "{}", promotion());
 }

@@ -23,9 +23,11 @@ fn folder(rest: &str) -> tempfile::TempDir {
     folder
 }
 
+/// Lines of a game day whose start alice and bob have to agree to.
 const PEOPLE: &str = "roles = { commander = \"alice\", oncall = \"bob\" }\n\
                       go_no_go = { people = 2, of = [\"commander\", \"oncall\"], expires = \"30m\" }";
 
+/// Runs the program in a folder.
 fn at(folder: &Path, words: &[&str]) -> Output {
     firedrill_in(folder, "Asia/Tokyo", words)
 }
@@ -74,9 +76,9 @@ fn a_freeze_holds_for_starts_by_hand() {
 
 #[test]
 fn without_enough_agreements_nothing_starts() {
-    let folder =
+    let temp =
         folder(&format!("{PEOPLE}\nrequires = {{ environment = \"staging\", held_within = \"14d\" }}"));
-    let folder = folder.path();
+    let folder = temp.path();
     assert_eq!(refused(folder), "no go: 0 of 2 agreed; missing: alice (commander), bob (oncall), within 30m");
     let eve = day(folder, "eve", "agree", &["--now"]);
     assert_eq!(eve.status.code(), Some(2));
@@ -107,8 +109,8 @@ fn without_enough_agreements_nothing_starts() {
 
 #[test]
 fn a_skipped_slot_is_recorded_and_not_started() {
-    let folder = folder("");
-    let folder = folder.path();
+    let temp = folder("");
+    let folder = temp.path();
     let slot = &*slots(folder, 1)[0];
     let skipped = day(folder, "bob", "skip", &["--slot", slot, "--why", "a release\nis late"]);
     assert_eq!(out(&skipped).trim(), format!("day of {slot} is skipped"));
@@ -126,8 +128,8 @@ fn a_skipped_slot_is_recorded_and_not_started() {
 
 #[test]
 fn a_start_has_to_name_a_slot_that_exists() {
-    let folder = folder("");
-    let folder = folder.path();
+    let temp = folder("");
+    let folder = temp.path();
     let wrong = day(folder, "alice", "start", &["--slot", "2026-12-04T14:30"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(err(&wrong).contains("day has no slot 2026-12-04T14:30; the next are 20"), "{}", err(&wrong));
@@ -137,14 +139,14 @@ fn a_start_has_to_name_a_slot_that_exists() {
     for neither in [&[][..], &["--now", "--slot", "2026-12-04T14:00"]] {
         assert_eq!(day(folder, "alice", "start", neither).status.code(), Some(2));
     }
-    assert!(!folder.join("reports").exists(), "nothing was written");
+    assert!(!folder.join("reports").exists(), "a refused start has written something");
     assert_eq!(out(&at(folder, &["gameday", "held"])).trim(), "no game day has a record in reports");
 }
 
 #[test]
 fn nothing_is_run_if_one_scenario_cannot_be_run() {
-    let folder = folder("");
-    let folder = folder.path();
+    let temp = folder("");
+    let folder = temp.path();
     let text = fs::read_to_string(folder.join("gamedays/day.toml")).unwrap();
     let text = text.replace("[\"app1.toml\"]", "[\"app1.toml\", \"gone.toml\"]");
     fs::write(folder.join("gamedays/day.toml"), text).unwrap();
@@ -160,8 +162,8 @@ fn nothing_is_run_if_one_scenario_cannot_be_run() {
 
 #[test]
 fn a_refused_start_before_the_slots_time_leaves_the_slot_open() {
-    let folder = folder("");
-    let folder = folder.path();
+    let temp = folder("");
+    let folder = temp.path();
     // A slot within the next hour.
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1_800);
     let soon = soon.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%dT%H:%M").to_string();
@@ -202,8 +204,8 @@ fn during(answer: Option<&'static str>) -> tempfile::TempDir {
 
 #[test]
 fn during_an_incident_nothing_starts_even_if_it_is_silenced() {
-    let folder = during(Some(SILENCED));
-    let folder = folder.path();
+    let temp = during(Some(SILENCED));
+    let folder = temp.path();
     let why = refused(folder);
     let alert = "CheckoutDown {severity=\"page\", zone=\"a\"} since 2026-12-04T12:40:00Z, silenced (silence s1) (source am)";
     assert_eq!(why, format!("an incident is running: {alert}"));
@@ -227,8 +229,8 @@ fn if_the_source_does_not_answer_only_a_person_can_start_with_a_flag() {
     for (answer, reason) in
         [(None, "source am: "), (Some("who is {sent}?"), "not that of an Alertmanager: who is ")]
     {
-        let folder = during(answer);
-        let folder = folder.path();
+        let temp = during(answer);
+        let folder = temp.path();
         let why = refused(folder);
         assert!(
             why.starts_with("nobody knows whether an incident is running: source am: ")
@@ -259,8 +261,8 @@ fn without_an_incident_a_game_day_starts() {
 
 #[test]
 fn an_agreement_to_a_decided_slot_is_refused() {
-    let folder = folder(&PEOPLE.replace("30m", "30d"));
-    let folder = folder.path();
+    let temp = folder(&PEOPLE.replace("30m", "30d"));
+    let folder = temp.path();
     let next = slots(folder, 2);
     let (skipped, missed) = (&*next[0], &*next[1]);
     let skip = day(folder, "bob", "skip", &["--slot", skipped, "--why", "freeze"]);
@@ -273,7 +275,7 @@ fn an_agreement_to_a_decided_slot_is_refused() {
         assert!(refused.status.code() == Some(2) && err(&refused).contains(&message), "{}", err(&refused));
     }
     let records = folder.join("reports/.gamedays/day");
-    assert!(!records.join(skipped).join("agreed.jsonl").exists(), "no line was written");
+    assert!(!records.join(skipped).join("agreed.jsonl").exists(), "a refused agreement was written");
     // A person can still start a missed slot, so agreements to it count.
     fs::create_dir_all(records.join(missed)).unwrap();
     let line = "{\"v\":1,\"at\":\"2026-11-27T14:00:00.000Z\",\"event\":\"missed\",\"why\":\"nobody ran\"}\n";
@@ -313,30 +315,30 @@ fn a_game_day_claims_its_hosts_from_the_first_scenario_to_the_last() {
     fs::write(home.join("gamedays/day.toml"), text.replace("\"app1.toml\"", &scenarios)).unwrap();
     let other = text.replace("\"day\"", "\"other\"").replace("app1.toml", "app2.toml");
     fs::write(home.join("gamedays/other.toml"), other).unwrap();
-    let said = fs::File::create(home.join("said.txt")).unwrap();
+    let output = fs::File::create(home.join("said.txt")).unwrap();
     let mut first = Command::new(env!("CARGO_BIN_EXE_firedrill"));
     first.current_dir(home).args(["gameday", "start", "gamedays/day.toml", "--pki", "pki", "--as", "alice"]);
-    first.arg("--now").stdout(said.try_clone().unwrap()).stderr(said);
+    first.arg("--now").stdout(output.try_clone().unwrap()).stderr(output);
     let mut first = Killed(first.spawn().unwrap());
     let said = || fs::read_to_string(home.join("said.txt")).unwrap();
     // The first scenario was refused because of its host, and the second one begins.
     while !said().contains("scenario 2 of 201") {
-        assert!(first.0.try_wait().unwrap().is_none(), "it goes on: {}", said());
+        assert!(first.0.try_wait().unwrap().is_none(), "the first game day has ended: {}", said());
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let second =
         || at(home, &["gameday", "start", "gamedays/other.toml", "--pki", "pki", "--as", "bob", "--now"]);
     // The first game day is busy with app1, and needs app2 much later.
     let refused = second();
-    assert!(first.0.try_wait().unwrap().is_none(), "it goes on: {}", said());
+    assert!(first.0.try_wait().unwrap().is_none(), "the first game day has ended: {}", said());
     let message = "other, start by hand is not held, nothing was touched: game day day, start by hand by alice is going on, expected to end before";
     let is_refused = err(&refused).contains(message) && err(&refused).contains("it has faults for app2 too");
     assert!(refused.status.code() == Some(4) && is_refused, "{}", err(&refused));
     let of_other: Vec<serde_json::Value> =
         records(home).into_iter().filter(|record| record["gameday"] == "other").collect();
     assert_eq!((of_other.len(), of_other[0]["reason"].as_str()), (1, Some("busy")), "{of_other:?}");
-    assert!(!said().contains("is going on"), "its own runs pass its claim: {}", said());
+    assert!(!said().contains("is going on"), "the game day refuses its own runs: {}", said());
     drop(first);
     fleet("127.9.0.1:7790", "127.9.0.2:7790");
-    assert!(err(&second()).contains("begins, due"), "the first one is gone");
+    assert!(err(&second()).contains("begins, due"), "the claim of the first game day outlives its program");
 }

@@ -17,11 +17,14 @@ pub(crate) fn of(graph: &Graph) -> Vec<Vec<String>> {
     search.found
 }
 
+/// A search in a graph.
 struct Search<'g> {
     graph: &'g Graph,
     /// The number of each visited node, in the order of visits; `usize::MAX` as soon as its component is complete.
     numbers: BTreeMap<&'g str, usize>,
+    /// The visited nodes whose components are not complete.
     stack: Vec<&'g str>,
+    /// The components with more than one node.
     found: Vec<Vec<String>>,
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn imports(files: &Files) -> Graph {
         .collect();
     let mut graph = Graph::new();
     for (module, own) in &paths {
-        let targets = own.all.iter().filter_map(|path| defined_in(path, &paths, 0));
+        let targets = own.all.iter().filter_map(|path| defined_in(path, &paths, STEPS));
         let targets: BTreeSet<String> =
             targets.filter(|target| target != module).map(|target| target.join("/")).collect();
         graph.insert(module.join("/"), targets);
@@ -67,7 +67,11 @@ pub(crate) fn imports(files: &Files) -> Graph {
     graph
 }
 
-/// Returns the module of the file that defines the item at a path from the root; `None` if there is none.
+/// Maximum number of files that pass a name on to each other. Such names may lead in a circle, so the number is limited.
+const STEPS: usize = 8;
+
+/// Returns the module of the file that defines the item at a path from the root; `None` if there is none. Follows a name through at most `steps`
+/// files that pass it on.
 fn defined_in<'f>(
     path: &[String],
     paths: &BTreeMap<&'f Module, Paths<'f>>,
@@ -78,10 +82,9 @@ fn defined_in<'f>(
     let rest = &path[module.len()..];
     let further = rest.first().and_then(|name| own.passed_on.get(name));
     match further {
-        // Passed-on names may lead in a circle, so the number of steps is limited.
-        Some(further) if steps < 8 && **further != *path => {
+        Some(further) if steps > 0 && **further != *path => {
             let whole = [further.as_slice(), &rest[1..]].concat();
-            defined_in(&whole, paths, steps + 1)
+            defined_in(&whole, paths, steps - 1)
         }
         _ => Some(module),
     }

@@ -48,7 +48,10 @@ pub(crate) fn swept() {
     let served = number("firedrill-agent", "ExecMainStartTimestampMonotonic");
     assert!(0 < swept && swept <= served, "swept at {swept}, served from {served}");
     eprintln!("{}", call("journalctl", &["-b", "-u", "firedrill-sweep", "--no-pager", "-o", "cat"]));
-    assert!(is_up("checkout"), "nothing but the sweep starts it: it is not enabled");
+    assert!(
+        is_up("checkout"),
+        "the sweep has not started the service, and nothing else does, because it is not enabled"
+    );
     assert_eq!(open(), Vec::<Value>::new());
     assert_eq!(told(), None);
 

@@ -19,6 +19,7 @@ pub(crate) type Fault<'a> = (&'a str, &'a str);
 /// Stops the service, which only an agent can undo.
 pub(crate) const STOP: Fault<'_> = ("service-stop", "{ service = \"checkout\" }");
 
+/// Writes a scenario with an attack for each fault, and returns its file.
 fn scenario(name: &str, faults: &[Fault<'_>], hold: &str) -> PathBuf {
     // Only a connection that stays open can be reset.
     let connection = if faults.iter().any(|(kind, _)| *kind == "net-reset") { "reuse" } else { "new" };
@@ -56,6 +57,7 @@ pub(crate) fn firedrill(words: &[&str]) -> Output {
     command(words).output().expect("firedrill")
 }
 
+/// Returns the command of a verb, in the peer's network.
 fn command(words: &[&str]) -> Command {
     let mut command = Command::new("ip");
     command
@@ -86,6 +88,7 @@ pub(crate) struct Drill {
 }
 
 impl Drill {
+    /// Starts a drill of these faults.
     pub(crate) fn start(name: &str, faults: &[Fault<'_>], hold: &str) -> Self {
         Self::of(name, &scenario(name, faults, hold))
     }
@@ -95,6 +98,7 @@ impl Drill {
         Self::nth(name, path, 1)
     }
 
+    /// Starts the try with a number.
     fn nth(base: &str, path: &Path, nth: u32) -> Self {
         let name = if nth == 1 { base.to_owned() } else { format!("{base}-{nth}") };
         let out = Path::new(OUT).join(&name);
@@ -144,6 +148,7 @@ impl Drill {
         Ok(Self::nth(&base, &path, nth))
     }
 
+    /// Returns the folder of the run.
     pub(crate) fn folder(&self) -> PathBuf {
         run_folders(&Path::new(OUT).join(&self.name))
             .into_iter()
@@ -151,6 +156,7 @@ impl Drill {
             .unwrap_or_else(|| panic!("no run:\n{}", self.log()))
     }
 
+    /// Returns what the coordinator has printed so far.
     fn log(&self) -> String {
         fs::read_to_string(Path::new(OUT).join(format!("{}.log", self.name))).unwrap_or_default()
     }
@@ -173,8 +179,11 @@ impl Drill {
 
 /// The result of a drill.
 pub(crate) struct Ended {
+    /// The exit code; `None` if a signal ended the coordinator.
     pub(crate) code: Option<i32>,
+    /// The scorecard.
     pub(crate) card: Value,
+    /// What the coordinator has printed.
     pub(crate) log: String,
 }
 

@@ -159,7 +159,7 @@ pub(crate) fn stopped_and_upgraded() {
     step("the agent is stopped in order");
     let drill = Drill::start("stopped", &[STOP], "40s").in_force();
     systemctl(&["stop", "firedrill-agent"]);
-    assert!(is_up("checkout"), "it was put back before systemctl came back");
+    assert!(is_up("checkout"), "the fault outlives the stop of the agent");
     assert_eq!(told(), None);
     systemctl(&["start", "firedrill-agent"]);
     drill.end().check(3, "clean");
@@ -206,25 +206,25 @@ pub(crate) fn watchdog() {
 }
 
 pub(crate) fn administrators() {
-    step("an administrator starts it and stops it again during the hold");
+    step("an administrator starts the service and stops it again during the hold");
     let drill = Drill::start("admin", &[STOP], "12s").in_force();
     systemctl(&["start", "checkout"]);
     systemctl(&["stop", "checkout"]);
     let ended = drill.end();
-    assert!(!is_up("checkout"), "somebody else's stop is kept");
+    assert!(!is_up("checkout"), "the undo has started what the administrator stopped");
     assert_ne!(ended.code, Some(0), "{}", ended.log);
     let said =
         ended.card["hosts"].to_string() + &ended.card["why"].to_string() + &ended.card["attacks"].to_string();
     eprintln!("{} {:#}", ended.card["story"], ended.card["hosts"]);
-    assert!(said.contains("checkout"), "it is reported: {said}");
+    assert!(said.contains("checkout"), "the report does not name the service: {said}");
     systemctl(&["start", "checkout"]);
 
-    step("an administrator masks it during the hold");
+    step("an administrator masks the service during the hold");
     let drill = Drill::start("masked", &[STOP], "8s").in_force();
     systemctl(&["mask", "checkout"]);
     let ended = drill.end();
     eprintln!("{} {:#}", ended.card["story"], ended.card["hosts"]);
-    assert!(!is_up("checkout"), "masked stays down");
+    assert!(!is_up("checkout"), "the undo has started a masked service");
     assert_ne!(ended.code, Some(0), "{}", ended.log);
     systemctl(&["unmask", "checkout"]);
     systemctl(&["start", "checkout"]);
@@ -236,7 +236,7 @@ pub(crate) fn bus_down() {
     let drill = Drill::start("bus", &[STOP], "6s").in_force();
     systemctl(&["stop", "dbus.socket", "dbus.service"]);
     until("a try to put it back", || open().iter().any(|open| open["state"] == "undoing"));
-    assert!(!is_up("checkout"), "there is no other way to systemd");
+    assert!(!is_up("checkout"), "the service was started without the bus");
     systemctl(&["start", "dbus.socket", "dbus.service"]);
     until("checkout", || is_up("checkout"));
     let ended = drill.end();
@@ -249,9 +249,13 @@ pub(crate) fn bus_down() {
 pub(crate) fn people_are_told() {
     step("people who log in are told");
     let script = packaging("motd");
-    assert_ne!(fs::metadata(&script).expect("the script").permissions().mode() & 0o111, 0, "it can be run");
+    assert_ne!(
+        fs::metadata(&script).expect("the script").permissions().mode() & 0o111,
+        0,
+        "the script is not executable"
+    );
     let said = || call(&script.display().to_string(), &[]);
-    assert_eq!(said(), "", "nothing is in force");
+    assert_eq!(said(), "", "people are told although nothing is in force");
     let drill = Drill::start("told", &[STOP], "20s").in_force();
     let text = said();
     assert!(text.contains("service-stop") && text.contains("firedrill-agent undo --all"), "{text}");
@@ -263,7 +267,7 @@ pub(crate) fn people_are_told() {
 
     step("halted until somebody releases it");
     let refused = Drill::start("halted", &[STOP], "5s").code();
-    assert_eq!(refused, Some(4), "a halted fleet refuses");
+    assert_eq!(refused, Some(4), "a halted fleet does not refuse a drill");
     assert_eq!(firedrill(&["release"]).status.code(), Some(0));
     check_clean();
 }

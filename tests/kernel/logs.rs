@@ -7,6 +7,7 @@ use crate::{
     machine::{OUT, check_clean, step, systemctl},
 };
 
+/// Starts a drill that stops the service, with an objective about the messages of `shopper`.
 fn drill(name: &str, hold: &str) -> Drill {
     let text = format!(
         r#"schema = 1
@@ -65,7 +66,7 @@ pub(crate) fn units_are_read() {
     let ended = drill.end();
     systemctl(&["kill", "-s", "CONT", "systemd-journald"]);
     ended.check(3, "clean");
-    // The agent reports it only after a call has hung for some time; before that, nothing was read.
+    // The agent reports journald only after a call has hung for some time. Until then, nothing was read.
     assert_is(&ended, "unknown", &["nobody read the log", "systemd-journald does not answer"]);
     systemctl(&["stop", "shopper"]);
     check_clean();

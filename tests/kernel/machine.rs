@@ -35,6 +35,7 @@ const SHOPPER: &str = "[Service]\n\
      ExecStart=/bin/bash -c 'while :; do if (exec 3<>/dev/tcp/127.0.0.1/8080) 2>/dev/null; then echo fine; \
      else echo ERROR password=hunter2; fi; sleep 0.2; done'\n";
 
+/// Prints the time since the boot and what the test does next.
 pub(crate) fn step(what: &str) {
     let up = fs::read_to_string("/proc/uptime").expect("uptime");
     eprintln!("--- {:>6} s  {what}", up.split(' ').next().expect("a number"));
@@ -49,6 +50,7 @@ pub(crate) fn call(program: &str, words: &[&str]) -> String {
     text
 }
 
+/// Runs a program, and returns its output, whether it succeeds or not.
 pub(crate) fn output(program: &str, words: &[&str]) -> Output {
     Command::new(program).args(words).output().unwrap_or_else(|error| panic!("{program}: {error}"))
 }
@@ -140,6 +142,7 @@ pub(crate) fn check_clean() {
     assert_eq!(chains(), Vec::<String>::new());
 }
 
+/// Writes a file below a root.
 fn put(root: &str, path: &str, text: &str) {
     let path = PathBuf::from(format!("{root}{path}"));
     fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
@@ -150,6 +153,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Returns the path of a file of the package.
 pub(crate) fn packaging(file: &str) -> PathBuf {
     repository().join("packaging").join(file)
 }

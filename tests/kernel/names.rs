@@ -31,6 +31,7 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
+    /// Starts the name server and the client.
     pub(crate) fn ask() -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let [server, client] = [(); 2].map(|()| Arc::clone(&over));
@@ -52,6 +53,7 @@ impl Drop for Questions {
 /// The pause between questions, and the longest wait for a question or an answer.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Answers questions in the peer's network.
 fn serve(over: &AtomicBool) {
     let peer = File::open("/run/netns/peer").expect("the peer's namespace");
     setns(peer.as_fd(), CloneFlags::CLONE_NEWNET).expect("root");
@@ -68,6 +70,7 @@ fn serve(over: &AtomicBool) {
     }
 }
 
+/// Asks again and again.
 fn ask(over: &AtomicBool) {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
     socket.connect(SERVER).expect("a route");

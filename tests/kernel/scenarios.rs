@@ -101,6 +101,7 @@ fn without_netem(folder: &Path) {
     run(folder, "late", "engine: user space");
 }
 
+/// Returns the command of a verb.
 fn firedrill(words: &[&str]) -> Command {
     let mut command = Command::new(program("firedrill"));
     command.args(words).current_dir(OUT);
@@ -175,7 +176,7 @@ fn report(folder: &Path, name: &str) -> Value {
     report.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_else(|| panic!("{said}"))
 }
 
-/// Returns a list of a report.
+/// Returns a list of a report; empty if there is none.
 fn list(value: &Value, key: &str) -> Vec<Value> {
     value[key].as_array().cloned().unwrap_or_default()
 }

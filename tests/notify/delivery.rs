@@ -23,7 +23,7 @@ fn messages_are_sent_at_the_beginning_and_the_end_of_a_run() {
     assert!(started["until"].as_str().is_some());
     assert_eq!((last["result"].as_str(), &last["begun"]["id"]), (Some("refused"), &started["id"]));
     assert!(last["why"].as_str().unwrap().contains("127.91.7.3"), "{last}");
-    assert!(last.get("stop").is_none(), "there is nothing to stop");
+    assert!(last.get("stop").is_none(), "the last message says how to stop a run that is over");
     assert!(receiver.is_quiet());
     no_secrets_in(&folder.path().join("reports"));
 }
@@ -59,7 +59,7 @@ fn a_channel_that_does_not_answer_does_not_delay_a_run() {
         next = event(&receiver.next());
     }
     assert_eq!(next.1, "ended");
-    assert!(receiver.is_quiet(), "nothing twice");
+    assert!(receiver.is_quiet(), "a message came twice");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn the_message_of_a_killed_program_is_sent_later_with_the_same_id() {
     assert_eq!(event(&again), event(&first));
     assert!(is_signed(&again));
     assert_eq!(event(&receiver.next()).1, "ended");
-    assert!(said(&deliver()).contains("nothing waits"), "it is delivered once");
+    assert!(said(&deliver()).contains("nothing waits"), "a message still waits");
     assert!(receiver.is_quiet());
     assert!(list(folder.path()).iter().all(|message| message["state"] == "delivered"));
 }
@@ -122,13 +122,13 @@ fn a_message_is_given_up_only_if_it_cannot_succeed() {
         (event(&receiver.next()).1, event(&receiver.next()).1),
         ("started".to_owned(), "ended".to_owned())
     );
-    assert!(receiver.is_quiet(), "each was tried once");
+    assert!(receiver.is_quiet(), "a message was tried again");
     // A server may ask for more time than the program waits. Then the messages are kept.
     receiver.answers("429 Slow\r\nRetry-After: 600", "");
     let ended = drill(folder.path()).wait_with_output().unwrap();
     assert!(said(&ended).contains("2 messages for channels are not delivered yet"), "{}", said(&ended));
     receiver.next();
-    assert!(receiver.is_quiet(), "it was tried once");
+    assert!(receiver.is_quiet(), "a message was tried again before its time");
     receiver.answers("200 OK", "");
     let delivered = firedrill(folder.path(), &["notify", "deliver"]).output().unwrap();
     assert_eq!(delivered.status.code(), Some(0), "{}", said(&delivered));
@@ -152,9 +152,9 @@ fn messages_are_sent_about_a_game_day_its_runs_and_a_skip() {
     let started = day("start", &["--now"]);
     assert_eq!(started.status.code(), Some(4), "{}", said(&started));
     let events: Vec<(String, String)> = (0..4).map(|_| event(&receiver.next())).collect();
-    let kinds: Vec<(bool, &str)> =
-        events.iter().map(|(id, what)| (id.starts_with("gameday/day/by-hand-"), what.as_str())).collect();
-    assert_eq!(kinds, [(true, "started"), (false, "started"), (false, "ended"), (true, "ended")]);
+    let about = |id: &str| if id.starts_with("gameday/day/by-hand-") { "game day" } else { "run" };
+    let kinds: Vec<(&str, &str)> = events.iter().map(|(id, what)| (about(id), what.as_str())).collect();
+    assert_eq!(kinds, [("game day", "started"), ("run", "started"), ("run", "ended"), ("game day", "ended")]);
     let skipped = day("skip", &["--slot", "2099-12-04T14:00", "--why", "freeze"]);
     assert_eq!(skipped.status.code(), Some(0), "{}", said(&skipped));
     let skip = receiver.next().json();

@@ -67,6 +67,7 @@ pub(crate) struct World {
     pub(crate) runtime: tokio::runtime::Runtime,
 }
 
+/// Returns a host as a plan has it.
 pub(crate) fn model(name: &str) -> model::Host {
     let (number, (_, environment, _)) =
         HOSTS.iter().enumerate().find(|(_, (known, ..))| *known == name).unwrap();
@@ -127,6 +128,7 @@ impl World {
         world
     }
 
+    /// Returns the client for a host's agent, with a person's identity.
     pub(crate) fn agent(&self, person: &str, host: &str) -> Agent {
         Agent::new(&model(host), Arc::new(Identity::load_as(&self.pki, person).unwrap()))
     }
@@ -141,6 +143,7 @@ impl World {
 
 /// Starts a server at an address of the lab's coordinator. Returns its address and the requests that it receives.
 pub(crate) fn listener() -> (SocketAddr, mpsc::Receiver<String>) {
+    // Connecting a UDP socket sends nothing. It only chooses the address on the way to the hosts.
     let route = UdpSocket::bind("0.0.0.0:0").unwrap();
     route.connect((model("free").addresses[0], 9)).unwrap();
     let listener = TcpListener::bind((route.local_addr().unwrap().ip(), 0)).unwrap();
