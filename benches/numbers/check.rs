@@ -11,7 +11,10 @@ use crate::{
     say::{Times, line, mib},
 };
 
+/// Number of runs that are measured.
 const RUNS: u32 = 50;
+/// For [`once`]: the exit code of success.
+pub(crate) const SUCCESS: &[i32] = &[0];
 const SCENARIO: &str = "scenarios/network-block.toml";
 
 pub(crate) fn run() -> Result<(), Failure> {
@@ -46,6 +49,7 @@ const EXPERIMENT: &str = r#"{
   "rollbacks": [ { "type": "action", "name": "unblock", "provider": { "type": "process", "path": "true" } } ]
 }"#;
 
+/// Returns the path of Chaos Toolkit's program; `None` if it is not installed.
 fn chaos() -> Option<PathBuf> {
     let given = std::env::var_os("CHAOS").map(PathBuf::from);
     given.or_else(|| {
@@ -54,13 +58,13 @@ fn chaos() -> Option<PathBuf> {
     })
 }
 
-/// Runs a program several times, each from its start to its end, and prints the times.
+/// Runs a program several times, each from its start to its end, and prints the times and the peak memory. The targets are those of both.
 fn show(what: &str, words: &[PathBuf], targets: [&str; 2]) -> Result<(), Failure> {
     let [program, arguments @ ..] = words else { return Err("no program".into()) };
     let (mut took, mut worked, mut peak) = (Vec::new(), Vec::new(), 0);
     // The first run only brings files into the page cache.
     for number in 0..=RUNS {
-        let run = once(Command::new(program).args(arguments), &[0])?;
+        let run = once(Command::new(program).args(arguments), SUCCESS)?;
         if number > 0 {
             took.push(run.took);
             worked.push(run.worked);
@@ -75,9 +79,11 @@ fn show(what: &str, words: &[PathBuf], targets: [&str; 2]) -> Result<(), Failure
 
 /// One run of a program.
 pub(crate) struct Run {
+    /// The time from its start to its end.
     pub(crate) took: Duration,
     /// The CPU time, which other work on the machine changes little.
     pub(crate) worked: Duration,
+    /// The peak resident memory, in KiB.
     pub(crate) peak_kib: u64,
 }
 

@@ -33,6 +33,7 @@ use crate::{
 /// The hidden first argument by which this program is a coordinator that is started only to be killed.
 pub(crate) const COORDINATOR: &str = "__coordinator";
 
+/// Number of times that each death is measured.
 const ROUNDS: u32 = 20;
 const LEASE: Span = Span::secs(2);
 const HOLD: Span = Span::secs(30);
@@ -40,13 +41,18 @@ const HOLD: Span = Span::secs(30);
 const PEER: &str = "10.77.0.2";
 /// Maximum wait of one try of the flow. A measured time is too long by at most this.
 const TRY: Duration = Duration::from_millis(3);
+/// Maximum wait for packets to pass, and for an agent to come back.
 const LONG: Duration = Duration::from_secs(30);
+/// A port on which nobody listens.
+const CLOSED_PORT: u16 = 9;
 
+/// A host of a lab, and a flow to it that is blocked.
 struct Bench {
     rig: Rig,
     host: Host,
-    /// A port that nobody listens on. If packets pass, a connection is reset at once; otherwise no answer comes.
+    /// The address of the flow, with [`CLOSED_PORT`]. If packets pass, a connection is reset at once; otherwise no answer comes.
     flow: SocketAddr,
+    /// Number of runs so far.
     runs: u32,
 }
 
@@ -54,7 +60,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let rig = Rig::up("deaths", 1)?;
     let host = rig.hosts.first().cloned().ok_or("no host")?;
     let address = *host.addresses.first().ok_or("no address")?;
-    let mut bench = Bench { rig, host, flow: SocketAddr::new(address, 9), runs: 0 };
+    let mut bench = Bench { rig, host, flow: SocketAddr::new(address, CLOSED_PORT), runs: 0 };
     note(&format!(
         "one lab host, its traffic with the coordinator dropped; tried every {} ms; lease {LEASE}",
         TRY.as_millis()
@@ -87,6 +93,7 @@ impl Bench {
         self.rig.agent(&self.host)
     }
 
+    /// Returns the agent's three processes.
     fn parts(&self) -> Result<[Part; 3], Failure> {
         let pids = self.rig.lab.pids(&self.host.name)?;
         Ok(procs::agent(&pids).ok_or("the agent's three processes are not there")?)
@@ -102,11 +109,13 @@ impl Bench {
         Ok(since.elapsed())
     }
 
+    /// Returns the name of the next run.
     fn run_name(&mut self) -> String {
         self.runs += 1;
         format!("bench-deaths-{}", self.runs)
     }
 
+    /// Fails if packets pass.
     fn must_be_blocked(&self) -> Result<(), Failure> {
         // Makes several tries, because one short try proves nothing on a busy machine.
         if (0..5).any(|_| passes(self.flow)) { Err("the block does not block".into()) } else { Ok(()) }
@@ -127,6 +136,7 @@ impl Bench {
         Ok(renewed)
     }
 
+    /// Kills processes of the agent during a block. Returns the time until packets pass.
     fn killed(&mut self, roles: &[Role]) -> Result<Duration, Failure> {
         self.wait(Instant::now())?;
         self.block()?;
@@ -138,7 +148,7 @@ impl Bench {
         Ok(took)
     }
 
-    /// Waits until a new worker serves in place of the dead one.
+    /// Waits until another agent runs in place of the dead one: its first process, the guardian, has another pid.
     fn back(&self, dead: &[Part; 3]) -> Result<(), Failure> {
         let since = Instant::now();
         while self.parts().map_or(true, |parts| parts[0].pid == dead[0].pid) {
@@ -150,6 +160,7 @@ impl Bench {
         Ok(())
     }
 
+    /// Stops all processes of the agent during a block, and returns the time until packets pass, in words.
     fn stopped(&mut self) -> Result<String, Failure> {
         self.wait(Instant::now())?;
         let renewed = self.block()?;
@@ -160,6 +171,7 @@ impl Bench {
         Ok(format!("{} after the last renewal, lease {LEASE}", millis(took?)))
     }
 
+    /// Kills a coordinator during a block, and returns the time until packets pass, in words.
     fn orphaned(&mut self) -> Result<String, Failure> {
         self.wait(Instant::now())?;
         let run = self.run_name();
@@ -193,6 +205,7 @@ impl Bench {
         ))
     }
 
+    /// Pulls the host's cable during a block, and returns the time until the agent has put back, in words.
     fn unplugged(&mut self) -> Result<String, Failure> {
         self.wait(Instant::now())?;
         let (run, agent) = (self.run_name(), self.agent());
@@ -222,6 +235,7 @@ async fn in_force(drill: &mut Drill, peer: &str) -> Result<crate::drill::Ready, 
     Ok(ready)
 }
 
+/// Sends a signal to processes, as far as they exist.
 fn signal<'a>(parts: impl Iterator<Item = &'a Part>, signal: Signal) -> Result<(), Failure> {
     for part in parts {
         match kill(Pid::from_raw(part.pid), signal) {

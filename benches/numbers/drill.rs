@@ -25,6 +25,7 @@ pub(crate) struct Drill {
     events: Pin<Box<dyn Stream<Item = Result<AgentEvent, LinkError>> + Send>>,
     /// The number of the newest event that was read.
     seen: u64,
+    /// Number of injections so far.
     made: u32,
 }
 
@@ -61,6 +62,7 @@ impl Drill {
         format!("{:0>64}", self.run)
     }
 
+    /// Prepares a fault.
     pub(crate) async fn prepare(&mut self, fault: Fault, hold: Span) -> Result<Ready, Failure> {
         self.made += 1;
         let id: InjectionId = format!("{}-{}", self.run.as_str(), self.made).parse()?;
@@ -95,11 +97,13 @@ impl Drill {
         Ok(())
     }
 
+    /// Renews the lease once.
     pub(crate) async fn renew(&self) -> Result<(), Failure> {
         self.agent.renew(&self.run, &Renew { lease: self.lease }).await?;
         Ok(())
     }
 
+    /// Undoes an injection.
     pub(crate) async fn undo(&self, ready: &Ready) -> Result<(), Failure> {
         let undo = Undo { scope: UndoScope::Injection(ready.id.clone()), halt: false };
         let stuck = self.agent.undo(&undo).await?.stuck;

@@ -13,10 +13,15 @@ use crate::{
     say::{Times, line, millis, note},
 };
 
+/// Number of all agents.
 const HOSTS: u8 = 200;
+/// Number of the agents that are measured first.
 const FEW: usize = 4;
 /// Time from arming to the start, in microseconds.
 const LEAD_US: u64 = 3_000_000;
+/// Time for which the faults hold.
+const HOLD: Span = Span::secs(2);
+/// An address of a network for documentation, so no host has it.
 const PEER: &str = "192.0.2.1";
 
 pub(crate) fn run() -> Result<(), Failure> {
@@ -28,6 +33,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     runtime()?.block_on(drill(&rig, "bench-all", rig.hosts.len()))
 }
 
+/// Runs a drill on that many hosts, and prints its times.
 async fn drill(rig: &Rig, run: &str, hosts: usize) -> Result<(), Failure> {
     note(&format!("{hosts} of them"));
     let began = Instant::now();
@@ -35,7 +41,7 @@ async fn drill(rig: &Rig, run: &str, hosts: usize) -> Result<(), Failure> {
     line("agents started, connected to, events followed", &millis(began.elapsed()), "");
 
     let began = Instant::now();
-    let prepares = drills.iter_mut().map(|drill| drill.prepare(block(PEER), Span::secs(2)));
+    let prepares = drills.iter_mut().map(|drill| drill.prepare(block(PEER), HOLD));
     let ready: Vec<Ready> = try_join_all(prepares).await?;
     line("prepare, with a snapshot of every host", &millis(began.elapsed()), "");
 
@@ -51,7 +57,7 @@ async fn drill(rig: &Rig, run: &str, hosts: usize) -> Result<(), Failure> {
     let follow = drills.iter_mut().zip(&ready).map(|(drill, ready)| async move {
         let begun = drill.until(ready, State::Injecting).await?.saturating_sub(start);
         let made = drill.until(ready, State::InForce).await?.saturating_sub(start);
-        let gone = drill.until(ready, State::Undone).await?.saturating_sub(start + 2_000_000);
+        let gone = drill.until(ready, State::Undone).await?.saturating_sub(start + HOLD.as_micros());
         Ok::<_, Failure>((begun, made, gone))
     });
     let (seen, late): (Vec<_>, Vec<_>) = join_all(follow).await.into_iter().partition(Result::is_ok);

@@ -12,11 +12,13 @@ use firedrill_judge::testing::{Drill, RUN, WALL};
 
 use crate::{
     Failure,
-    check::once,
+    check::{SUCCESS, once},
     say::{Times, line, mib},
 };
 
+/// Number of runs in the history.
 const RUNS: u32 = 10_000;
+/// Number of times that the history is asked when it is up to date.
 const LOOKS: u32 = 20;
 
 pub(crate) fn run() -> Result<(), Failure> {
@@ -27,7 +29,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let firedrill = Path::new(env!("CARGO_BIN_EXE_firedrill"));
     let mut history = Command::new(firedrill);
     history.arg("history").current_dir(folder.path());
-    let made = once(&mut history, &[0])?;
+    let made = once(&mut history, SUCCESS)?;
     line(
         "firedrill history, which makes the index",
         &format!("{:.1} s", made.took.as_secs_f64()),
@@ -39,7 +41,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     line("  the index", &mib(index / 1024), "");
     let (mut took, mut worked) = (Vec::new(), Vec::new());
     for _ in 0..LOOKS {
-        let look = once(&mut history, &[0])?;
+        let look = once(&mut history, SUCCESS)?;
         took.push(look.took);
         worked.push(look.worked);
     }
@@ -47,7 +49,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     line("  of that at work on a core", &Times::new(worked).show(&[50, 95]), "");
     let mut page = Command::new(firedrill);
     page.args(["report", "--index"]).current_dir(folder.path());
-    let wrote = once(&mut page, &[0])?;
+    let wrote = once(&mut page, SUCCESS)?;
     line("firedrill report --index", &format!("{:.2} s", wrote.took.as_secs_f64()), "");
     let size = reports.join("index.html").metadata()?.len();
     line("  the page", &format!("{} kB", size / 1000), "under 2 MiB");
@@ -60,7 +62,7 @@ pub(crate) fn make(folder: &Path, reports: &Path) -> Result<usize, Failure> {
     drill.vantages.truncate(1);
     drill.write(folder, RUN, |_, _| {});
     let log = fs::read_to_string(folder.join("events.jsonl"))?;
-    // Older than what a history reads again to be sure.
+    // A history reads young logs again, to be sure. These logs are older.
     let before = SystemTime::now() - Duration::from_secs(60);
     for number in 0..RUNS {
         let id = format!("20261120-{:04}-friday-{number:04x}", number % 2400);

@@ -65,6 +65,7 @@ fn drilled(alone: &Alone, numbers: std::ops::Range<u32>) -> Result<(), Failure> 
     })
 }
 
+/// Prints the memory of each process, and of all together.
 fn show(when: &str, parts: &[Part]) -> Result<(), Failure> {
     let mut all = Memory::default();
     for part in parts {
@@ -77,6 +78,7 @@ fn show(when: &str, parts: &[Part]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Returns the memory in words.
 fn told(memory: &Memory) -> String {
     format!(
         "{} its share ({} KiB: {} anonymous, {} of files), {} its own",
@@ -88,6 +90,7 @@ fn told(memory: &Memory) -> String {
     )
 }
 
+/// Returns the CPU time that these processes have used so far.
 fn cpu(parts: &[Part]) -> Result<Duration, Failure> {
     let mut sum = Duration::ZERO;
     for part in parts {

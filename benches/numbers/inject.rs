@@ -22,11 +22,13 @@ use crate::{
     say::{Times, line, millis, note},
 };
 
+/// Number of times that each is measured.
 const ROUNDS: usize = 200;
 /// Time for which each fault is left in force.
 const HELD: Duration = Duration::from_millis(50);
 /// An address of a network for documentation, so no host has it.
 const PEER: &str = "192.0.2.1";
+/// The agent's rules, as a person would write them.
 const RULES: &str = "table inet bench {
   chain in { type filter hook input priority -150; policy accept; ip saddr 192.0.2.1 counter drop; }
   chain out { type filter hook output priority -150; policy accept; ip daddr 192.0.2.1 counter drop; }
@@ -136,6 +138,7 @@ fn by_hand(way: &Way, normal: &Times, gone: &Times) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Runs `nft` with a text. Returns the time that it took.
 fn feed(nft: &PathBuf, text: &str) -> Result<Duration, Failure> {
     let began = Instant::now();
     let mut child = Command::new(nft).args(["-f", "-"]).stdin(Stdio::piped()).spawn()?;

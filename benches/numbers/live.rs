@@ -32,7 +32,7 @@ struct Seen {
     undone: Vec<Duration>,
     /// The time from the click to the answer of the server.
     answered: Duration,
-    /// The lateness of requests in the fault (99th percentile), in milliseconds; at most 1 if less was late.
+    /// The lateness of requests in the fault (99th percentile), in milliseconds; 1 if it was less.
     late_ms: f64,
     /// The remaining time of leases when hosts looked at their faults.
     leases: Vec<Duration>,
@@ -62,6 +62,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         line("lateness of the run's requests, p99 of each run, ms", &late.join(", "), "as without viewers");
         let mut leases: Vec<Duration> = all.iter().flat_map(|seen| seen.leases.clone()).collect();
         leases.sort_unstable();
+        // One lease in `part` had less time left than this; with `usize::MAX` it is the least of all.
         let left = |part: usize| leases.get(leases.len() / part).copied().unwrap_or_default();
         let shown = format!(
             "least {}, 1 % below {}, p50 {}",
@@ -80,6 +81,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Returns a time of each run in words.
 fn show(all: &[Seen], of: impl Fn(&Seen) -> Duration) -> String {
     Times::new(all.iter().map(of).collect()).show(&[50, 100])
 }

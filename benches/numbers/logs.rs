@@ -19,7 +19,9 @@ use crate::{
 struct Day {
     what: &'static str,
     attacks: u32,
+    /// The length of each attack.
     minutes: u32,
+    /// The targets of the log's size, the report's time, its memory, and the size of its page.
     targets: [&'static str; 4],
 }
 
@@ -73,6 +75,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Returns a size in MB: `150 MB`.
 fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes / 1_000_000)
 }

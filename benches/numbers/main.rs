@@ -35,6 +35,7 @@ type Failure = Box<dyn std::error::Error>;
 
 /// One group of numbers.
 struct Section {
+    /// The word by which people choose it.
     name: &'static str,
     about: &'static str,
     run: fn() -> Result<(), Failure>,
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Returns the exit code of a result, and prints its error.
 fn ended(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,10 +29,12 @@ use nix::{
 
 use crate::{Failure, say::line};
 
+/// For [`Setup::up`]: the lab ends with this process.
+const ATTACHED: bool = false;
 /// The agent's unit, whose environment the agent has here, too.
 const UNIT: &str = include_str!("../../packaging/firedrill-agent.service");
 
-/// Returns the path of a program of this build that lies beside `firedrill`.
+/// Returns the path of a program of this build that lies beside `firedrill`. `how` are the arguments of Cargo that build it.
 pub(crate) fn built(name: &str, how: &str) -> Result<PathBuf, Failure> {
     let path = folder()?.join(name);
     if path.is_file() {
@@ -60,6 +62,7 @@ pub(crate) fn tell(what: &str, target: &str, said: &str) {
     said.lines().for_each(|said| line("", said, ""));
 }
 
+/// Returns the folder of this build's programs.
 fn folder() -> Result<&'static Path, Failure> {
     Ok(Path::new(env!("CARGO_BIN_EXE_firedrill")).parent().ok_or("the program is in no folder")?)
 }
@@ -148,6 +151,9 @@ impl Drop for Alone {
 /// Moves this process to namespaces of its own. They have only the loopback interface, `run` in memory, and no access
 /// to the machine's syslog.
 fn separate(run: &Path) -> Result<(), Failure> {
+    /// The index of the loopback interface in every network namespace.
+    const LOOPBACK: u32 = 1;
+    const UP: bool = true;
     let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
         .map_err(|error| format!("no namespaces of one's own here: {error}"))?;
@@ -163,8 +169,7 @@ fn separate(run: &Path) -> Result<(), Failure> {
     if Path::new("/dev/log").exists() {
         mount(Some("/dev/null"), "/dev/log", none, MsFlags::MS_BIND, none)?;
     }
-    // Loopback always has index 1.
-    firedrill_agent::host::link::set(1, "lo", true)?;
+    firedrill_agent::host::link::set(LOOPBACK, "lo", UP)?;
     Ok(())
 }
 
@@ -207,7 +212,7 @@ impl Rig {
         let setup =
             Setup::make(&name, &hosts, "", &Shop::default()).map_err(|failure| failure.to_string())?;
         let began = Instant::now();
-        let lab = setup.up(false).map_err(|failure| failure.to_string())?;
+        let lab = setup.up(ATTACHED).map_err(|failure| failure.to_string())?;
         let took = began.elapsed();
         let identity = Arc::new(Identity::load_as(&files(&name).join("pki"), OPERATOR)?);
         lab.enter()?;
@@ -219,6 +224,7 @@ impl Rig {
         files(self.lab.name()).join("pki")
     }
 
+    /// Returns the client for a host's agent.
     pub(crate) fn agent(&self, host: &Host) -> Agent {
         Agent::new(host, Arc::clone(&self.identity))
     }

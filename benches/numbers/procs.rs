@@ -19,6 +19,7 @@ pub(crate) enum Role {
 
 /// Returns the agent's three processes among the given ones; `None` while they are not complete.
 pub(crate) fn agent(pids: &[i32]) -> Option<[Part; 3]> {
+    // The pid, that of the parent, and the number of threads.
     let mut found: Vec<(i32, i32, usize)> = Vec::new();
     for pid in pids {
         let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { continue };
@@ -51,10 +52,12 @@ pub(crate) fn family(first: i32) -> Vec<i32> {
     all
 }
 
+/// Returns a number in a process' status.
 fn status(pid: i32, field: &str) -> Option<u64> {
     number(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, field)
 }
 
+/// Returns the number behind a field's name and a colon.
 fn number(text: &str, field: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let rest = line.strip_prefix(field)?.strip_prefix(':')?;

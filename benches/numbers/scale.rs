@@ -8,10 +8,11 @@ use std::{
 
 use crate::{
     Failure,
-    check::{Run, once},
+    check::{Run, SUCCESS, once},
     say::{line, mib, millis},
 };
 
+/// The numbers of hosts.
 const SIZES: [u32; 4] = [100, 1_000, 10_000, 100_000];
 /// The number of runs, of which the shortest counts: other work on the machine only makes a run longer.
 const RUNS: u32 = 3;
@@ -43,6 +44,7 @@ pub(crate) fn run() -> Result<(), Failure> {
             show(what, *hosts, &scenario, &["--fleet".into(), fleet.clone()])?;
         }
     }
+    // The scenario with the net-block.
     let scenario = dir.path().join("scenario-2.toml");
     for hosts in SIZES {
         let file = dir.path().join(format!("fleet-{hosts}.json"));
@@ -58,11 +60,12 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Runs `firedrill check` on a scenario, with the options that name the fleet, and prints the shortest run.
 fn show(what: &str, hosts: u32, scenario: &Path, fleet: &[PathBuf]) -> Result<(), Failure> {
     let mut best: Option<Run> = None;
     for _ in 0..RUNS {
         let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
-        let run = once(command.arg("check").arg(scenario).args(fleet), &[0])?;
+        let run = once(command.arg("check").arg(scenario).args(fleet), SUCCESS)?;
         if best.as_ref().is_none_or(|best| run.took < best.took) {
             best = Some(run);
         }
@@ -78,6 +81,7 @@ fn show(what: &str, hosts: u32, scenario: &Path, fleet: &[PathBuf]) -> Result<()
     Ok(())
 }
 
+/// Returns a scenario with one attack.
 fn scenario_of(attack: &str) -> String {
     format!(
         r#"schema = 1
@@ -114,17 +118,17 @@ hold = "60s"
     )
 }
 
-/// Returns the name, address, role, region, zone and group of a host.
-fn host(n: u32) -> [String; 6] {
-    let role = ["app", "db", "cache", "edge", "queue"][n as usize % 5];
-    let [_, a, b, c] = (n + 1).to_be_bytes();
+/// Returns the name, address, role, region, zone and group of the host with a number.
+fn host(number: u32) -> [String; 6] {
+    let role = ["app", "db", "cache", "edge", "queue"][number as usize % 5];
+    let [_, a, b, c] = (number + 1).to_be_bytes();
     [
-        format!("{role}{}", n / 5),
+        format!("{role}{}", number / 5),
         format!("10.{a}.{b}.{c}"),
         role.to_owned(),
-        format!("region{}", n % 7),
-        format!("zone{}-{}", n % 7, n % 3),
-        ["green", "blue"][n as usize % 2].to_owned(),
+        format!("region{}", number % 7),
+        format!("zone{}-{}", number % 7, number % 3),
+        ["green", "blue"][number as usize % 2].to_owned(),
     ]
 }
 

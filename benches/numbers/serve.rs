@@ -23,8 +23,8 @@ const WATCH: Duration = Duration::from_secs(20);
 const PAGES: [&str; 6] = ["/", "/runs", "/history", "/calendar", "/findings", "/audit"];
 
 pub(crate) fn run() -> Result<(), Failure> {
-    let folder = tempfile::tempdir()?;
-    let folder = folder.path();
+    let temp = tempfile::tempdir()?;
+    let folder = temp.path();
     let reports = folder.join("reports");
     history::make(folder, &reports)?;
     let slot = gameday(folder)?;

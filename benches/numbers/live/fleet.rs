@@ -75,6 +75,7 @@ impl Fleet {
         command
     }
 
+    /// Returns the folders of all runs that have a log.
     fn runs(&self) -> Vec<PathBuf> {
         let inside = fs::read_dir(self.folder.path().join("reports")).into_iter().flatten().flatten();
         inside.map(|entry| entry.path()).filter(|path| path.join("events.jsonl").is_file()).collect()
@@ -85,13 +86,14 @@ impl Fleet {
 pub(crate) struct Run {
     child: Child,
     folder: PathBuf,
+    /// The file with the program's output.
     output: PathBuf,
     /// The name of its folder.
     pub(crate) name: String,
 }
 
 impl Run {
-    /// Starts one, and waits until it has a log.
+    /// Starts a run with further options, and waits until it has a log.
     pub(crate) fn start(fleet: &Fleet, words: &[&str]) -> Result<Self, Failure> {
         let known = fleet.runs();
         let path = fleet.folder().join("output.txt");
@@ -164,6 +166,7 @@ impl RunLog {
         self.changes().filter(|(_, to, _)| *to == state).map(|(.., at_us)| at_us).collect()
     }
 
+    /// Returns the changes of injections: the injection, its new state, and the time by the same clock, in microseconds.
     fn changes(&self) -> impl Iterator<Item = (&InjectionId, State, u64)> {
         self.records.iter().filter_map(|record| match &record.event {
             Event::Agent { what, .. } => match &what.what {
@@ -199,7 +202,7 @@ impl RunLog {
         self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Returns the lateness of requests in the fault, as the report has it.
+    /// Returns the greatest lateness of requests (99th percentile) in the report, in milliseconds; 1 if it was less.
     pub(crate) fn late_ms(&self) -> Result<f64, Failure> {
         let report: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(self.folder.join("report.json"))?)?;

@@ -19,6 +19,7 @@ use crate::{
     say::{line, note},
 };
 
+/// Minimum number of kills.
 const KILLS: u32 = 200;
 const HOSTS: u8 = 3;
 /// The longest life of a server, in milliseconds, from the moment that it listens.
@@ -61,6 +62,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes a file with a channel to the receiver.
 fn channels(fleet: &Fleet, receiver: &Receiver) -> Result<(), Failure> {
     let (url, key) = (fleet.folder().join("url"), fleet.folder().join("key"));
     fs::write(&url, receiver.url("/told"))?;

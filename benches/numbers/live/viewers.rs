@@ -14,11 +14,14 @@ use crate::{Failure, room::Room};
 
 /// Number of streams that a session may have.
 const EACH: usize = 6;
+/// The stack of a viewer's thread, in bytes: small, because there are many.
+const STACK: usize = 128 << 10;
 
 /// Streams that are read until this is dropped.
 pub(crate) struct Viewers {
     streams: Vec<TcpStream>,
     threads: Vec<JoinHandle<()>>,
+    /// Number of states that were read.
     frames: Arc<AtomicU64>,
 }
 
@@ -49,12 +52,12 @@ impl Viewers {
                     frames.fetch_add(1, Ordering::Relaxed);
                 });
             };
-            threads.push(std::thread::Builder::new().stack_size(1 << 17).spawn(read)?);
+            threads.push(std::thread::Builder::new().stack_size(STACK).spawn(read)?);
         }
         Ok(Self { streams, threads, frames })
     }
 
-    /// Returns the number of states that all have seen.
+    /// Returns the number of states that the viewers have seen, all together.
     pub(crate) fn frames(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)
     }

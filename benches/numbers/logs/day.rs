@@ -30,9 +30,11 @@ use hdrhistogram::{
 
 use crate::Failure;
 
+/// A second, in microseconds.
 const S: i64 = 1_000_000;
 const PROBES: u64 = 10;
 const VANTAGES: u64 = 10;
+/// Requests a second of each probe at each vantage.
 const RATE: u64 = 100;
 const RUN: &str = "20261120-0800-gameday-7f3a";
 
@@ -85,6 +87,7 @@ pub(super) fn write(log: &Path, attacks: u32, minutes: u32) -> Result<Made, Fail
     Ok(made)
 }
 
+/// Returns the size in bytes of a bin as a record of its own.
 fn plain(at_us: i64, vantage: &str, start_us: i64, bin: &Bin) -> Result<u64, Failure> {
     let event = Event::Bin { vantage: vantage.to_owned(), start_us, bin: bin.clone() };
     let record = Record { v: Record::VERSION, seq: 1_000_000, at_us, event };
@@ -138,6 +141,7 @@ fn plan(attacks: u32, minutes: u32) -> Result<Plan, Failure> {
     plan::load(&options).map_err(|report| format!("the bench's own scenario is wrong: {report:?}").into())
 }
 
+/// Returns the name of the vantage with a number.
 fn vantage(number: u64) -> String {
     if number == 0 { COORDINATOR.to_owned() } else { format!("client-{number}") }
 }
@@ -234,6 +238,7 @@ struct Stream {
     probe: String,
     vantage: String,
     boot_id: String,
+    /// Its place among all streams.
     number: u64,
     schedule: Schedule,
     chance: Chance,
@@ -241,6 +246,7 @@ struct Stream {
     faults: Vec<(i64, i64)>,
 }
 
+/// Returns the streams of all probes at all their vantages.
 fn streams(plan: &Plan) -> Vec<Stream> {
     let faults: Vec<(i64, i64)> = (0..plan.attacks.len()).map(|index| fault(plan, index)).collect();
     let stream = |(place, (probe, vantage)): (usize, (&Probe, &String))| {
@@ -275,6 +281,7 @@ impl Stream {
         self.faults.iter().map(of).fold(0.000_02, f64::max)
     }
 
+    /// Returns the vantage and the bin of a second.
     fn second(&mut self, second: i64) -> (String, Bin) {
         let start_us = (second * S).unsigned_abs();
         let bad = self.bad(second);
@@ -327,6 +334,7 @@ impl Stream {
     }
 }
 
+/// Encodes a histogram as bins have it.
 fn text(histogram: &Histogram<u64>) -> String {
     let mut bytes = Vec::new();
     match V2Serializer::new().serialize(histogram, &mut bytes) {
