@@ -37,10 +37,12 @@ pub(crate) fn up(spec: &LabSpec) -> Option<Lab> {
     }
 }
 
+/// Returns the demonstration's lab, whose balancer checks the health of its backends.
 pub(crate) fn demo_spec(test: &str) -> LabSpec {
     demo::spec(&name(test), &Shop { balancer: Balancer::BuiltIn, health_check: true })
 }
 
+/// Returns a host in a region, without services.
 pub(crate) fn host(name: &str, region: &str, addresses: &[&str]) -> HostSpec {
     HostSpec {
         name: name.into(),
@@ -87,6 +89,7 @@ pub(crate) fn wait_boots(lab: &Lab, host: &str, boots: u32) {
     });
 }
 
+/// Waits until a host is in a state.
 pub(crate) fn wait_state(lab: &Lab, host: &str, state: HostState) {
     let is = |s: &firedrill_lab::LabStatus| s.hosts.iter().any(|h| h.name == host && h.state == state);
     let (reached, last) = lab.wait_until(LONG, is).unwrap();
@@ -99,6 +102,7 @@ pub(crate) fn root_of(lab: &Lab, host: &str) -> PathBuf {
     Path::new("/proc").join(first.to_string()).join("root")
 }
 
+/// Returns the status of a host.
 pub(crate) fn status_of(lab: &Lab, host: &str) -> firedrill_lab::HostStatus {
     lab.status().unwrap().hosts.into_iter().find(|h| h.name == host).unwrap()
 }

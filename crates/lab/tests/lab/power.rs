@@ -23,6 +23,7 @@ fn spec(test: &str) -> LabSpec {
 /// Returns the events that client1 sees on a connection to app1 while `act` is carried out: `silent` if there are none.
 fn heard_while(lab: &Lab, act: impl FnOnce()) -> String {
     eventually("app1 answers", || get(lab, "client1", "app1:8080", "/health").ok());
+    // The program listens for 500 ms.
     let mut child = Command::new(program())
         .args(["exec", lab.name(), "client1", SELF_EXE, "hear", "app1:8080", "500"])
         .stdout(Stdio::piped())
@@ -80,7 +81,7 @@ fn a_host_that_is_off_stays_off_until_it_is_powered_on() {
     assert!(lab.exec("app1", &["true".into()]).is_err());
     assert!(get(&lab, "client1", "app1:8080", "/health").is_err());
     lab.power_on("app1").unwrap();
-    assert!(lab.power_on("app1").is_err(), "it is on");
+    assert!(lab.power_on("app1").is_err(), "a host that is on is powered on");
     wait_state(&lab, "app1", HostState::Up);
     eventually("app1 answers", || get(&lab, "client1", "app1:8080", "/health").ok());
 

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use super::{
     common::{LONG, eventually, get, host, name, up, wait_state},
-    services::Service,
+    services::{DOWN, RUNS, Service},
 };
 use firedrill_lab::{
     FileSpec, HostState, Lab, LabSpec, Late, ReadyCheck, ReadySpec, ReadyState, ServiceSpec, StopSpec,
     UserSpec,
 };
 
+/// The user without rights.
 const NOBODY: UserSpec = UserSpec { uid: 65534, gid: 65534 };
 
+/// Returns a service that runs a program.
 fn service(name: &str, argv: &[&str]) -> ServiceSpec {
     ServiceSpec {
         name: name.into(),
@@ -31,10 +33,12 @@ fn within_long(check: ReadyCheck) -> Option<ReadySpec> {
     Some(ReadySpec { check, within_ms: u64::try_from(LONG.as_millis()).unwrap() })
 }
 
+/// Returns the check that a command succeeds.
 fn command(words: &[&str]) -> ReadyCheck {
     ReadyCheck::Command(words.iter().map(ToString::to_string).collect())
 }
 
+/// Returns a lab with a host `app` of these services and files, and a host `client`.
 fn lab_of(test: &str, services: Vec<ServiceSpec>, files: Vec<FileSpec>) -> LabSpec {
     let mut app = host("app", "r", &["10.0.0.1"]);
     app.services = services;
@@ -65,10 +69,12 @@ fn cut_power(lab: &Lab) {
     wait_state(lab, "app", HostState::Up);
 }
 
+/// Returns a file that everybody may read.
 fn file(path: &str, content: &str) -> FileSpec {
     FileSpec { path: path.into(), content: content.into(), mode: 0o644 }
 }
 
+/// Prints that a test is skipped, and why.
 fn skipped(missing: &str) {
     eprintln!("skipped: this machine has no {missing}");
 }
@@ -94,7 +100,7 @@ fn a_service_is_stopped_by_its_signal_and_killed_if_it_does_not_end() {
     polite.stop = StopSpec { signal: "SIGINT".into(), patience_ms: None };
     let mut stubborn = script("stubborn", "trap '' TERM; echo begun; while :; do sleep 0.05; done");
     stubborn.stop.patience_ms = Some(200);
-    // SIGINT is ignored, as in a program that a shell starts in the background. The lab's services must not inherit this.
+    // This process ignores SIGINT, like a program that a shell starts in the background. The lab's services must not inherit this.
     // SAFETY: changes only the effect of a signal that no test uses.
     let ignore = |handler| unsafe { libc::signal(libc::SIGINT, handler) };
     ignore(libc::SIG_IGN);
@@ -105,10 +111,10 @@ fn a_service_is_stopped_by_its_signal_and_killed_if_it_does_not_end() {
         [("polite", "bye\n"), ("stubborn", "supervisor: it did not end after SIGTERM; it is killed\n")]
     {
         let service = Service::of(&lab, name);
-        service.wait(1, b'u');
+        service.wait(RUNS, b'u');
         eventually("it has set its traps", || lab.log("app", name).unwrap().contains("begun").then_some(()));
         service.send(b'd');
-        service.wait(0, b'd');
+        service.wait(DOWN, b'd');
         assert_eq!(lab.log("app", name).unwrap(), format!("begun\n{last}"));
     }
 }
@@ -187,7 +193,7 @@ fn a_database_that_refuses_root_runs_and_keeps_its_rows_over_a_power_cut() {
     assert_eq!(query("select n from rows"), "42\n");
     let store = Service::of(&lab, "store");
     store.send(b'd');
-    store.wait(0, b'd');
+    store.wait(DOWN, b'd');
     let log = lab.log("app", "store").unwrap();
     assert!(log.contains("received fast shutdown request"), "{log}");
 }
