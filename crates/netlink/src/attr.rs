@@ -11,6 +11,7 @@ const KIND: u16 = 0x3fff;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attrs {
     bytes: Vec<u8>,
+    /// Whether an attribute was left out because it was too long.
     too_long: bool,
 }
 
@@ -102,7 +103,7 @@ impl Attrs {
     }
 }
 
-/// Walks over attributes; a truncated one ends the walk.
+/// Walks over attributes: the kind and the value of each. A truncated one ends the walk.
 pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let &[a, b, c, d] = bytes.first_chunk()?;

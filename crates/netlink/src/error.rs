@@ -31,17 +31,18 @@ pub enum Reason {
     /// The objects changed during each try to list them.
     #[error("it changed whenever it was read")]
     Disturbed,
-    /// The object belongs to another owner.
+    /// The object belongs to another owner, or somebody else has removed it; the text says which.
     #[error("{0}")]
     Owned(String),
-    /// The answer could not be parsed.
+    /// The answer could not be parsed; the text names what is wrong with it.
     #[error("the kernel's answer makes no sense: {0}")]
     Nonsense(String),
-    /// The request is too long.
+    /// The request is too long; the text names the part that is.
     #[error("the request is too long ({0})")]
     TooLong(String),
 }
 
+/// Returns the kernel's own text as the end of a sentence; empty if there is none.
 fn kernel_says(text: Option<&str>) -> String {
     text.map(|text| format!(" (the kernel says: {text})")).unwrap_or_default()
 }
@@ -63,7 +64,7 @@ impl NetlinkError {
         }
     }
 
-    /// Parses NLMSG_ERROR or NLMSG_DONE.
+    /// Parses NLMSG_ERROR or NLMSG_DONE. `flags` and `kind` are those of the message; a code of 0 is success.
     pub(crate) fn check(what: &str, flags: u16, body: &[u8], kind: libc::c_int) -> Result<(), Self> {
         let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
         if code == 0 {
@@ -82,7 +83,7 @@ impl NetlinkError {
         };
         let text = (flags & flag(libc::NLM_F_ACK_TLVS) != 0)
             .then(|| body.get(offset..).unwrap_or_default())
-            .and_then(|tlvs| attributes(tlvs).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG))
+            .and_then(|tlvs| attributes(tlvs).find(|(attr, _)| *attr == NLMSGERR_ATTR_MSG))
             .map(|(_, text)| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
         let reason = Reason::Refused { errno: code.saturating_neg(), text };
         Err(Self { what: what.to_owned(), reason })

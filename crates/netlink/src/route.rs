@@ -19,6 +19,8 @@ use crate::{Attrs, NetlinkError, Request, Socket};
 
 /// Creates an object; `EEXIST` if it exists.
 const NEW: libc::c_int = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+/// No flags: the object exists.
+const EXISTING: libc::c_int = 0;
 
 /// Returns the address family of an address, for headers.
 #[must_use]

@@ -22,17 +22,21 @@ const DUMP_TIME: Duration = Duration::from_secs(10);
 /// Maximum time to wait for an answer, in seconds. The kernel answers before a send returns, so this only keeps a
 /// receive from waiting for ever.
 const ANSWER_TIME: i64 = 10;
+/// For a receive: no flags, so it waits.
+const WAIT: libc::c_int = 0;
 /// Maximum length of the kernel's datagrams, in bytes: it splits dumps into pieces of at most 32 KiB.
 const RECEIVE: usize = 128 << 10;
 
-/// The position of a message in a batch, and the kernel's error for it.
+/// The position of a message in a batch, and the kernel's answer to it.
 pub type Answer = (usize, Result<(), NetlinkError>);
 
 /// A netlink socket, connected to the kernel.
 #[derive(Debug)]
 pub struct Socket {
     raw: Raw,
+    /// The sequence number of the last request.
     seq: u32,
+    /// Room for one datagram of the kernel.
     buffer: Vec<u8>,
 }
 
@@ -125,7 +129,7 @@ impl Socket {
         let mut answer = Vec::new();
         let mut disturbed = false;
         loop {
-            let datagram = self.receive(what, 0)?;
+            let datagram = self.receive(what, WAIT)?;
             for part in messages(&datagram) {
                 if part.seq != seq {
                     continue; // left over from a request that ended early
@@ -146,8 +150,8 @@ impl Socket {
         }
     }
 
-    /// Sends messages as one datagram. Returns each error with the position of its message. Of the message at position
-    /// `acknowledged` a success is returned, too.
+    /// Sends messages as one datagram. Returns the kernel's errors, each with the position of its message. The kernel also
+    /// acknowledges a success of the message at position `acknowledged`, which is returned, too.
     ///
     /// # Errors
     /// The datagram could not be sent ([`NetlinkError::errno`] is `EMSGSIZE` if it was too long), or answers were lost,
@@ -189,6 +193,7 @@ impl Socket {
         self.seq
     }
 
+    /// Sends a datagram.
     fn send(&self, what: &str, bytes: &[u8]) -> Result<(), NetlinkError> {
         loop {
             match self.raw.send(bytes, 0) {
@@ -199,6 +204,7 @@ impl Socket {
         }
     }
 
+    /// Receives a datagram, with these flags (`MSG_…`).
     fn receive(&mut self, what: &str, flags: libc::c_int) -> Result<Vec<u8>, NetlinkError> {
         loop {
             match self.raw.recv(&mut &mut self.buffer[..], flags | libc::MSG_TRUNC) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use libc::{IFA_ADDRESS, IFA_F_NODAD, IFA_FLAGS, IFA_LOCAL, RTM_DELADDR, RTM_NEWADDR};
 
-use super::{NEW, ask, family, octets};
+use super::{EXISTING, NEW, ask, family, octets};
 use crate::{Attrs, NetlinkError, Socket};
 
 /// An address of a link.
@@ -33,7 +33,7 @@ impl Address {
     /// # Errors
     /// The kernel's error: `EADDRNOTAVAIL` if the link does not have it.
     pub fn remove(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
-        ask(socket, what, (RTM_DELADDR, 0), &self.header(), &self.attrs())
+        ask(socket, what, (RTM_DELADDR, EXISTING), &self.header(), &self.attrs())
     }
 
     fn header(&self) -> [u8; 8] {

@@ -7,11 +7,12 @@ use libc::{
     IFLA_MASTER, IFLA_NET_NS_FD, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK,
 };
 
-use super::{NEW, ask};
+use super::{EXISTING, NEW, ask};
 use crate::{Attrs, NetlinkError, Reason, Request, Socket};
 
 /// The attribute of a `veth` link that describes the other end of the pair; libc lacks it.
 const VETH_INFO_PEER: u16 = 1;
+/// The flag of a link that is up.
 const UP: u32 = libc::IFF_UP.cast_unsigned();
 /// The length of `struct ifinfomsg`, in bytes.
 const HEADER: usize = 16;
@@ -115,7 +116,7 @@ impl Link {
     /// # Errors
     /// The kernel's error: `ENODEV` if it does not exist.
     pub fn change(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
-        ask(socket, what, (RTM_NEWLINK, 0), &self.header(), &self.attrs)
+        ask(socket, what, (RTM_NEWLINK, EXISTING), &self.header(), &self.attrs)
     }
 
     /// Removes it, and the other end of a `veth` pair. Absent is success.
@@ -123,7 +124,7 @@ impl Link {
     /// # Errors
     /// The kernel refused.
     pub fn remove(&self, socket: &mut Socket, what: &str) -> Result<(), NetlinkError> {
-        match ask(socket, what, (RTM_DELLINK, 0), &self.header(), &self.attrs) {
+        match ask(socket, what, (RTM_DELLINK, EXISTING), &self.header(), &self.attrs) {
             Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
             other => other,
         }
@@ -134,7 +135,7 @@ impl Link {
     /// # Errors
     /// The kernel's error: `ENODEV` if it does not exist.
     pub fn find(&self, socket: &mut Socket, what: &str) -> Result<u32, NetlinkError> {
-        let request = Request::new(what, RTM_GETLINK, 0, &self.header(), &self.attrs)?;
+        let request = Request::new(what, RTM_GETLINK, EXISTING, &self.header(), &self.attrs)?;
         let answer = socket.get(what, &request)?;
         let index =
             answer.iter().find_map(|link| Some(u32::from_ne_bytes(*link.body.get(4..)?.first_chunk()?)));
