@@ -1,8 +1,8 @@
 //! Impairs packets in user space, for kernels without netem: this process takes packets from an NFQUEUE.
 //!
 //! Does not choose packets: rules of an nftables table queue them. Never holds a packet longer than asked: when this
-//! process dies, packets bypass the queue; when it is stopped, [`Spec::alive`] is no longer called, so the rules stop
-//! queueing packets.
+//! process dies, packets bypass the queue. When a signal stops it, [`Spec::alive`] is no longer called, so the rules
+//! stop queueing packets.
 
 pub mod ip;
 mod message;

@@ -49,7 +49,9 @@ pub(super) fn part(share: f64) -> u32 {
 /// Draws of which each is correlated with the one before.
 #[derive(Clone, Debug)]
 pub(super) struct Correlated {
+    /// The correlation, as a part of all 32-bit numbers.
     rho: u32,
+    /// The last draw.
     last: u32,
 }
 
@@ -58,7 +60,7 @@ impl Correlated {
         Self { rho: part(correlation), last: dice.draw() }
     }
 
-    /// Returns the next draw. It correlates with the draw before it if the impairment says so.
+    /// Returns the next draw. It correlates with the draw before it, unless the correlation is 0.
     pub(super) fn draw(&mut self, dice: &mut Dice) -> u32 {
         let value = dice.draw();
         if self.rho == 0 {
@@ -114,7 +116,7 @@ impl Losing {
         }
     }
 
-    /// Draws whether the event happens to the next packet.
+    /// Draws whether the next packet is lost.
     pub(super) fn happens(&mut self, dice: &mut Dice) -> bool {
         let hit = |dice: &mut Dice, part: u32| part != 0 && part >= dice.draw();
         match self {

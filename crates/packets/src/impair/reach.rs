@@ -14,8 +14,8 @@ const SEED: u64 = 1;
 /// The way in which chance picks packets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Picked {
-    /// The share of packets, 0 to 1, or less than it where reordering has a gap. With a correlation it is the share in the
-    /// scenario, which differs from the share in the long run.
+    /// The share of packets, 0 to 1, as the scenario has it. Where reordering has a gap, it is a lower bound. A correlation
+    /// is not considered here, although it changes the share (see [`Chance::in_the_long_run`]).
     pub share: f64,
     /// Whether each packet is picked independently of the others. Otherwise many packets in a row may not be picked.
     pub is_independent: bool,
@@ -89,7 +89,7 @@ mod tests {
         let bursts = |to_bad, to_good| Loss::GilbertElliott { to_bad, to_good, in_bad: 0.8, in_good: 0.1 };
         // A quarter of the packets meet the bad state.
         assert!((lost(bursts(0.1, 0.3)).share - (0.25 * 0.8 + 0.75 * 0.1)).abs() < 1e-9);
-        assert!((lost(bursts(0.0, 0.0)).share - 0.1).abs() < 1e-9, "it stays good");
+        assert!((lost(bursts(0.0, 0.0)).share - 0.1).abs() < 1e-9, "the state does not stay good");
         assert!(!lost(bursts(0.1, 0.3)).is_independent);
         let twice = |correlation| {
             Impair { duplicate: chance(0.3, correlation), ..Impair::default() }.by_chance().unwrap()

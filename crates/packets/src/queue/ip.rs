@@ -8,6 +8,9 @@ pub const TCP: u8 = 6;
 /// The protocol number of UDP.
 pub const UDP: u8 = 17;
 
+/// The protocol number of the header of a fragment of IPv6.
+const FRAGMENT: u8 = 44;
+
 /// The source and destination of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ends {
@@ -15,6 +18,7 @@ pub(super) enum Ends {
     V6(Ipv6Addr, Ipv6Addr),
 }
 
+/// Returns the bytes at an offset; `None` beyond the end.
 fn octets<const N: usize>(packet: &[u8], at: usize) -> Option<[u8; N]> {
     packet.get(at..)?.first_chunk().copied()
 }
@@ -60,7 +64,6 @@ struct Headers {
 /// Returns the headers of an IPv6 packet: hop-by-hop options, routing, fragment, destination options. The offset behind them may lie
 /// beyond the end of the packet. `None` if the packet ends within the first header.
 fn headers6(packet: &[u8]) -> Option<Headers> {
-    const FRAGMENT: u8 = 44;
     let (mut at, mut next, mut fragment) = (40, *packet.get(6)?, false);
     while matches!(next, 0 | 43 | FRAGMENT | 60) && packet.len() >= at + 8 {
         fragment |= next == FRAGMENT;
@@ -120,7 +123,7 @@ pub fn fit(packet: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// Sets the checksum of TCP or UDP, for a packet that is no fragment; `false` if it has neither.
+/// Sets the checksum of TCP or UDP. The packet must not be a fragment. Returns `false` if it has neither protocol.
 pub fn sum(packet: &mut [u8]) -> bool {
     let (Some(ends), Some((at, protocol))) = (ends(packet), transport(packet)) else {
         return false;
@@ -179,7 +182,7 @@ mod tests {
     #[test]
     fn extension_headers_are_skipped() {
         let mut bytes = packet(true, 0, vec![0; 80]);
-        (bytes[40], bytes[41]) = (44, 0);
+        (bytes[40], bytes[41]) = (FRAGMENT, 0);
         bytes[48] = UDP;
         assert_eq!(transport(&bytes), Some((56, UDP)));
         bytes[41] = 200;
@@ -191,7 +194,7 @@ mod tests {
         let mut bytes = packet(true, 60, vec![0; 80]);
         bytes[40] = UDP;
         assert!(fit(&mut bytes).is_some(), "destination options only");
-        bytes[40] = 44;
+        bytes[40] = FRAGMENT;
         bytes[48] = UDP;
         assert!(fit(&mut bytes).is_none());
     }

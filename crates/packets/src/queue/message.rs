@@ -21,6 +21,7 @@ const BIND: u8 = 1;
 const UNBIND: u8 = 2;
 /// Maximum length of a packet. Packets are copied completely, and their attribute cannot be longer.
 const WHOLE: u32 = 65_531;
+/// The mode in which the bytes of packets are copied (`NFQNL_COPY_PACKET`).
 const COPY_PACKET: u8 = 2;
 /// The flag with which packets pass if the queue is full (`NFQA_CFG_F_FAIL_OPEN`).
 const PASS_WHEN_FULL: u32 = 1;
@@ -39,8 +40,10 @@ const INFO_UNSUMMED: u32 = 1;
 /// The flag of `INFO`: the frame has yet to be segmented.
 const INFO_UNSEGMENTED: u32 = 2;
 
+/// The length of the attribute with a verdict, in bytes: length and kind, the verdict, and the packet's id.
+const VERDICT_ATTRIBUTE: u16 = 12;
 /// The length of a verdict without payload, in bytes: netlink's header, the queue's header, and the attribute.
-const VERDICT_LENGTH: usize = 16 + 4 + 12;
+const VERDICT_LENGTH: usize = 16 + 4 + VERDICT_ATTRIBUTE as usize;
 
 /// The hook of packets that this host sends.
 pub(super) const LOCAL_OUT: u8 = 3;
@@ -178,9 +181,10 @@ impl Verdicts {
         self.bytes.extend(length.to_ne_bytes());
         self.bytes.extend(kind(message).to_ne_bytes());
         self.bytes.extend(flag(libc::NLM_F_REQUEST).to_ne_bytes());
+        // No sequence number and no port, because no answer is wanted.
         self.bytes.extend([0; 8]);
         self.bytes.extend(header(self.number));
-        self.bytes.extend(12_u16.to_ne_bytes());
+        self.bytes.extend(VERDICT_ATTRIBUTE.to_ne_bytes());
         self.bytes.extend(VERDICT_HEADER.to_ne_bytes());
         self.bytes.extend((verdict as u32).to_be_bytes());
         self.bytes.extend(id.to_be_bytes());

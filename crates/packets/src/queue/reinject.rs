@@ -44,11 +44,13 @@ pub(super) struct Copy {
 /// The result of sending.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
+    /// Sent.
     pub(super) passed: u64,
     /// Not sent, because the sockets or the interface were full.
     pub(super) full: u64,
     /// Not sent, because of another error.
     pub(super) failed: u64,
+    /// The last of these other errors.
     pub(super) error: Option<io::Error>,
 }
 
@@ -102,7 +104,7 @@ fn as_user<T>(user: u32, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 }
 
 impl Reinjector {
-    /// Opens the sockets, as another user if one is given, by whom rules recognise the packets.
+    /// Opens the sockets. If a user is given, the sockets belong to that user, and rules recognise the packets by it.
     pub(super) fn open_as(user: Option<u32>, tag: u32) -> io::Result<Self> {
         match user {
             None => Self::open(tag),
@@ -146,7 +148,7 @@ impl Reinjector {
             Some((asked, mtu)) if now.saturating_sub(*asked) < BELIEVED => *mtu,
             _ => {
                 // An interface that is gone carries no packets.
-                let mtu = mtu(&self.v4, out).unwrap_or(0);
+                let mtu = mtu_of(&self.v4, out).unwrap_or(0);
                 if self.mtus.len() > CACHED {
                     self.mtus.clear();
                 }
@@ -272,7 +274,7 @@ fn add_control(control: &mut Vec<u8>, level: libc::c_int, kind: libc::c_int, val
 }
 
 /// Returns the MTU of the interface of an index, in the namespace of a socket.
-fn mtu(socket: &OwnedFd, index: u32) -> Option<usize> {
+fn mtu_of(socket: &OwnedFd, index: u32) -> Option<usize> {
     // SAFETY: a structure of integers, for which zero is a value.
     let mut request: libc::ifreq = unsafe { mem::zeroed() };
     request.ifr_ifru.ifru_ifindex = i32::try_from(index).ok()?;

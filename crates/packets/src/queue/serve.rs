@@ -41,6 +41,11 @@ const BREATH: Duration = Duration::from_millis(5);
 /// Maximum time for which packets may still come while a queue ends.
 const ENDING: Duration = Duration::from_millis(200);
 
+/// For [`Serve::receive`]: packets are impaired.
+const IMPAIRED: bool = true;
+/// For [`Serve::receive`]: packets pass at once.
+const AT_ONCE: bool = false;
+
 /// A held packet.
 struct Held {
     /// The time at which it came, in nanoseconds.
@@ -60,7 +65,7 @@ enum Way {
     Reinject(Copy),
 }
 
-/// Serves one queue until it is told to end.
+/// Serves one queue until it is told to end. [`super::Spec`] explains the fields with the same names.
 pub(super) struct Serve {
     pub(super) number: u16,
     pub(super) socket: Socket,
@@ -70,6 +75,7 @@ pub(super) struct Serve {
     pub(super) memory: usize,
     pub(super) every: Duration,
     pub(super) alive: Box<dyn FnMut() + Send>,
+    /// Whether the kernel still queues frames before it segments them.
     pub(super) unsegmented: bool,
     pub(super) shared: Arc<Shared>,
     pub(super) state: State,
@@ -83,6 +89,7 @@ pub(super) struct State {
     /// The size of all held packets, in bytes, with [`OVERHEAD`] for each.
     used: usize,
     counts: Counts,
+    /// The sum of all delays, in nanoseconds.
     delay_ns: u64,
     /// The verdicts that are not sent yet.
     verdicts: Verdicts,
@@ -113,7 +120,7 @@ impl State {
 }
 
 impl Serve {
-    /// Runs the loop. `early` are datagrams that came before.
+    /// Runs the loop. `early` are the datagrams that came before the queue was complete.
     pub(super) fn run(mut self, early: &[Vec<u8>]) {
         if let Err(error) = rustix::thread::set_current_timer_slack(NonZeroU64::new(1)) {
             self.failed("ask for exact timers", &error.into(), 0);
@@ -122,7 +129,7 @@ impl Serve {
         let _ = rustix::process::setpriority_process(None, URGENT);
         let mut inbox = Inbox::new();
         let now = self.state.now();
-        early.iter().for_each(|datagram| self.datagram(now, datagram, true));
+        early.iter().for_each(|datagram| self.datagram(now, datagram, IMPAIRED));
         let every = u64::try_from(self.every.as_nanos()).unwrap_or(u64::MAX).max(1);
         // The time at which `alive` is due, and the time at which packets last came.
         let (mut beat, mut last) = (now, 0);
@@ -140,7 +147,7 @@ impl Serve {
                 let next = self.state.waiting.due().map_or(beat, |due| due.min(beat));
                 self.wait(next, dense);
             }
-            let received = self.receive(&mut inbox, true);
+            let received = self.receive(&mut inbox, IMPAIRED);
             more = received == MANY;
             let now = self.state.now();
             dense = received > 0 && now.saturating_sub(last) < CLOSE;
@@ -151,7 +158,8 @@ impl Serve {
         self.finish(&mut inbox);
     }
 
-    /// Waits for a datagram or until a time. In dense traffic sleeps for [`NAP`], whatever comes.
+    /// Waits for a datagram or until a time. In dense traffic waits for [`NAP`], whatever packets come. The end of the queue
+    /// ends the wait in any case.
     fn wait(&mut self, until: u64, dense: bool) {
         let now = self.state.now();
         let until = if dense { now.saturating_add(NAP) } else { until };
@@ -285,7 +293,7 @@ impl Serve {
         self.state.waiting.push(due, Held { came: now, length, way });
     }
 
-    /// Reserves room for a packet; false if there is none.
+    /// Reserves room for a packet. If there is none, counts the packet and returns `false`.
     fn room(&mut self, length: usize) -> bool {
         let wanted = self.state.used.saturating_add(length + OVERHEAD);
         let fits = wanted <= self.memory;
@@ -297,7 +305,7 @@ impl Serve {
         fits
     }
 
-    /// Passes a packet at once.
+    /// Passes a packet at once; `changed` are the bytes with which it continues instead of its own.
     fn pass(&mut self, packet: &Packet<'_>, changed: Option<&[u8]>) {
         self.state.counts.passed += 1;
         match changed {
@@ -371,7 +379,7 @@ impl Serve {
         self.state.verdicts.clear();
     }
 
-    /// Counts errors; the first one is logged.
+    /// Counts the packets that an error concerns. Logs the first error.
     fn failed(&mut self, what: &str, error: &io::Error, packets: u64) {
         self.state.counts.failed += packets;
         if !self.state.logged {
@@ -394,7 +402,7 @@ impl Serve {
         self.release(u64::MAX);
         self.flush();
         let began = Instant::now();
-        while self.receive(inbox, false) > 0 && began.elapsed() < ENDING {
+        while self.receive(inbox, AT_ONCE) > 0 && began.elapsed() < ENDING {
             self.flush();
         }
         self.flush();

@@ -52,7 +52,9 @@ pub struct Counts {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) counts: Mutex<Counts>,
+    /// Whether the loop has to end.
     pub(super) stop: AtomicBool,
+    /// An eventfd. Writing to it wakes the loop.
     pub(super) wake: OwnedFd,
 }
 

@@ -24,12 +24,15 @@ const ROOM: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Socket {
     raw: netlink_sys::Socket,
+    /// The sequence number of the last request.
     seq: u32,
 }
 
 /// The buffers for datagrams.
 pub(super) struct Inbox {
+    /// Pieces of [`LONGEST`] bytes, each for one datagram.
     bytes: Vec<u8>,
+    /// The lengths of the datagrams of the last call.
     lengths: Vec<usize>,
 }
 
@@ -84,6 +87,7 @@ impl Socket {
         self.send(&encode(request, self.seq))
     }
 
+    /// Sends a datagram of encoded messages.
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
         loop {
             match self.raw.send(bytes, 0) {
@@ -129,6 +133,7 @@ impl Socket {
         Ok(count)
     }
 
+    /// Returns the descriptor, to wait for packets.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.raw.as_fd()
     }

@@ -11,12 +11,15 @@ use std::{
 /// Items that wait, each for its time.
 #[derive(Debug)]
 pub(super) struct Waiting<T> {
+    /// Items that were not due before any item that had arrived.
     fifo: VecDeque<Item<T>>,
+    /// The other items.
     sorted: BinaryHeap<Reverse<Item<T>>>,
     /// The number of the item that arrives next.
     next: u64,
 }
 
+/// An item, with its time and its number in the order of arrival.
 #[derive(Debug)]
 struct Item<T> {
     due: u64,
