@@ -33,28 +33,18 @@ use output::said;
 
 const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
 
-const TESTS: &[(&str, fn())] = &[
-    (
-        "every_host_is_reached_through_a_bastion_that_drops_newcomers",
-        every_host_is_reached_through_a_bastion_that_drops_newcomers,
-    ),
-    (
-        "a_refused_link_is_tried_again_and_undo_tries_longest",
-        a_refused_link_is_tried_again_and_undo_tries_longest,
-    ),
-    (
-        "a_link_that_is_being_opened_outlives_the_call_that_waited_for_it",
-        a_link_that_is_being_opened_outlives_the_call_that_waited_for_it,
-    ),
-    (
-        "all_valid_hosts_are_healed_despite_an_invalid_entry",
-        all_valid_hosts_are_healed_despite_an_invalid_entry,
-    ),
-    ("valid_entries_of_a_command_are_used_too", valid_entries_of_a_command_are_used_too),
-    (
-        "with_few_open_files_hosts_are_asked_in_turns_and_a_run_is_refused",
-        with_few_open_files_hosts_are_asked_in_turns_and_a_run_is_refused,
-    ),
+/// Returns a list of tests, each with its name.
+macro_rules! named {
+    ($($test:ident,)*) => { &[$((stringify!($test), $test)),*] };
+}
+
+const TESTS: &[(&str, fn())] = named![
+    every_host_is_reached_through_a_bastion_that_drops_newcomers,
+    a_refused_link_is_tried_again_and_undo_tries_longest,
+    a_link_that_is_being_opened_outlives_the_call_that_waited_for_it,
+    all_valid_hosts_are_healed_despite_an_invalid_entry,
+    valid_entries_of_a_command_are_used_too,
+    with_few_open_files_hosts_are_asked_in_turns_and_a_run_is_refused,
 ];
 
 fn main() -> ExitCode {
