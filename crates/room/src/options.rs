@@ -1,4 +1,4 @@
-//! The control room's address, and its files.
+//! The options of a control room: its addresses, its folders and its chats. Reads no file.
 
 use std::{net::SocketAddr, path::PathBuf};
 

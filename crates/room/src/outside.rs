@@ -112,7 +112,7 @@ pub struct Slot {
     pub told: String,
     /// Whether it will be held, as far as is known now.
     pub held: bool,
-    /// Whether it has no record: nobody has started or skipped it.
+    /// True if it has no record, because nobody has started or skipped it.
     pub open: bool,
     /// Its start, in seconds since 1970.
     pub starts_s: i64,
@@ -184,13 +184,13 @@ pub struct Undelivered {
     pub at: String,
     /// Its title.
     pub title: String,
-    /// The run that it is about.
+    /// The run that it is about; `None` if it is about no run.
     pub run: Option<String>,
     /// Number of tries that failed.
     pub tries: u32,
     /// The last failure.
     pub why: String,
-    /// Whether it is tried again; otherwise it was given up.
+    /// True if it is tried again, false if it was given up.
     pub waits: bool,
 }
 

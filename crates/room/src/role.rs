@@ -9,7 +9,7 @@ use crate::error::RoomError;
 pub enum Role {
     /// Reads pages.
     Viewer,
-    /// Writes notes, halts runs, lets them pause, skips attacks, and starts game days.
+    /// Writes notes and findings, halts runs, lets them pause, skips attacks, answers steps by hand, decides about slots, and starts game days.
     Operator,
     /// Makes login links and tokens, and ends sessions of other people.
     Admin,

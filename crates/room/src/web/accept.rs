@@ -18,12 +18,14 @@ const CONNECTIONS: usize = 1_024;
 const HEAD: Duration = Duration::from_secs(15);
 /// A connection is closed if the client acknowledges none of the sent data for this time, in milliseconds.
 const NO_PROGRESS_MS: u32 = 30_000;
+/// Time until the next try after a connection could not be accepted.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// The address that a request comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct From(pub(crate) SocketAddr);
 
-/// Serves until it is dropped.
+/// Serves until the future is dropped.
 pub(crate) async fn accept(listener: TcpListener, router: Router) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -37,13 +39,14 @@ pub(crate) async fn accept(listener: TcpListener, router: Router) {
                 });
             }
             // Most likely the process has no free file descriptor. A pause avoids a busy loop until one is free.
-            Err(_) => sleep(Duration::from_millis(50)).await,
+            Err(_) => sleep(RETRY).await,
         }
     }
 }
 
 /// Serves the requests of one connection.
 async fn connection(stream: TcpStream, from: SocketAddr, router: Router) {
+    // Without these two options the connection works too: it is slower, and lasts longer if the client is gone.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, NO_PROGRESS_MS);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
