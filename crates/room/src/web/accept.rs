@@ -1,6 +1,11 @@
 //! Accepts connections. Limits their number, and the time for which a client may send or take nothing.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -24,6 +29,13 @@ const RETRY: Duration = Duration::from_millis(50);
 /// The address that a request comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct From(pub(crate) SocketAddr);
+
+impl From {
+    /// Returns the IP address. It is `0.0.0.0` if a request has no address, as in tests without connections.
+    pub(crate) fn ip(from: Option<Self>) -> IpAddr {
+        from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Self(from)| from.ip().to_canonical())
+    }
+}
 
 /// Serves until the future is dropped.
 pub(crate) async fn accept(listener: TcpListener, router: Router) {
