@@ -246,7 +246,7 @@ pub struct Known {
     pub stuck: bool,
     /// The person who halted it; `None` if it is not halted.
     pub halted_by: Option<String>,
-    /// What `doctor` found about the end of its certificate; `None` if that is not known.
+    /// The finding of `doctor` about the end of the agent's certificate; `None` if that is not known.
     pub certificate: Option<Finding>,
     /// The findings of its `doctor` that are not good; at most [`Known::MOST`].
     pub findings: Vec<Finding>,

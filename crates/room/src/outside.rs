@@ -122,8 +122,8 @@ pub struct Slot {
     pub agreed: Vec<String>,
 }
 
-/// What became of one start of a game day. A start that was missed or not held is one, too, and so is a start whose
-/// program has written no record yet.
+/// One start of a game day, and its result so far. Starts that were missed or not held count as starts, too, and so do
+/// starts whose program has written no record yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldSlot {
     /// The game day's name.
@@ -241,7 +241,7 @@ pub enum NotStarted {
     Busy(String),
     /// There is no such game day, or its file has errors; the text says why.
     Unknown(String),
-    /// Its program cannot be started, or records cannot be read; the text says why.
+    /// The game day's program cannot be started, or records cannot be read; the text says why.
     Failed(String),
 }
 
@@ -352,7 +352,7 @@ pub trait Outside: Send + Sync + 'static {
     /// Posts JSON to the address that a chat named for answers. Takes some seconds at most.
     fn post<'a>(&'a self, url: &'a str, body: String) -> Later<'a, Result<(), String>>;
 
-    /// Records the decision of a person about a slot, and returns the state of the slot in words.
+    /// Records the decision of a person (`by`) about a slot, and returns the state of the slot in words.
     ///
     /// # Errors
     /// The person may not decide this, the slot is over or does not exist, or the decision cannot be written; the text says why.

@@ -50,7 +50,7 @@ pub(super) struct Figures {
     objectives: Vec<ObjectiveRow>,
 }
 
-/// What a vantage has measured of a probe in one phase.
+/// The figures that a vantage has measured of a probe in one phase.
 #[derive(Debug, Serialize)]
 struct VantageRow {
     vantage: String,

@@ -35,7 +35,7 @@ pub(crate) struct Asked {
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     id: String,
-    /// What was found, in words.
+    /// The finding, in words.
     what: String,
     state: &'static str,
     scenario: String,

@@ -46,7 +46,7 @@ struct Row {
     violated: usize,
     /// Number of runs without a verdict: unknown, refused or stopped.
     unknown: usize,
-    /// How often the result changes from run to run, in words.
+    /// The number of runs whose verdict differs from that of other runs of the same plan, in words.
     flaky: String,
     /// The trend of its last runs, as HTML.
     trend: String,
