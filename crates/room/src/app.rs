@@ -21,7 +21,7 @@ use crate::{
 /// Time after which an address that failed too often may ask again, in seconds.
 const RETRY_AFTER_S: u32 = 60;
 
-/// An open control room. It lives as long as its requests.
+/// The state of an open control room, which all its requests share.
 pub(crate) struct App {
     pub(crate) options: Options,
     pub(crate) store: Store,

@@ -44,7 +44,7 @@ struct Row {
     runs: usize,
     held: usize,
     violated: usize,
-    /// Number of runs without a verdict: unknown, refused or stopped.
+    /// Number of runs that were unknown, refused or stopped.
     unknown: usize,
     /// The number of runs whose verdict differs from that of other runs of the same plan, in words.
     flaky: String,

@@ -113,7 +113,7 @@ pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
     // The phase before an attack that waits for people is over.
     let phase_us = course.phase.map(|(_, _, until_us)| until_us).filter(|_| course.asked.is_none());
     let asked_us = course.asked.and_then(|waits| waits.until_us);
-    // What is named first decides when the present stage ends.
+    // If there are several, the first one in this order is the end of the present stage.
     let until_us = step_us.or(asked_us).or(phase_us).or(paused_us);
     context! {
         scenario => course.scenario(),
