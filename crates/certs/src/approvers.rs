@@ -70,7 +70,7 @@ impl Approvers {
         let (leaf, intermediates) = chain.split_first().ok_or(NotApprover::Missing)?;
         let parsed = EndEntityCert::try_from(leaf).map_err(|error| reason(&error))?;
         let lists: Vec<_> = self.lists.iter().collect();
-        // webpki accepts no empty list of lists. Without lists nothing is checked.
+        // webpki accepts no empty list of lists. Without lists no revocation is checked.
         let revocation = RevocationOptionsBuilder::new(&lists)
             .ok()
             .map(|options| options.with_expiration_policy(ExpirationPolicy::Enforce).build());

@@ -18,7 +18,7 @@ use crate::{
     web::{answer::Answer, tries::Tries},
 };
 
-/// Time after which an address that failed too often may ask again, in seconds.
+/// Time after which an address that failed too often is told to try again, in seconds. All its failures are forgotten by then.
 const RETRY_AFTER_S: u32 = 60;
 
 /// The state of an open control room, which all its requests share.

@@ -308,13 +308,13 @@ pub trait Outside: Send + Sync + 'static {
     /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
     fn calendar(&self) -> Calendar;
 
-    /// Reads the files of all game days, and returns the JSON that the program's own client expects: each with its problems and slots. Blocks.
+    /// Reads the files of all game days, and returns them with their problems and slots, in the JSON that the program's own client expects. Blocks.
     ///
     /// # Errors
     /// They cannot be read.
     fn gameday_files(&self, slots: &Slots) -> Result<Value, NotShown>;
 
-    /// Reads one game day and checks it. Returns a text for people, in the JSON that the program's own client expects. Blocks, and takes a while for large
+    /// Reads one game day and checks it. Returns its description, in the JSON that the program's own client expects. Blocks, and takes a while for large
     /// fleets.
     ///
     /// # Errors

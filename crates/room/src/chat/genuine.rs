@@ -29,7 +29,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Checks the signature of a request of Slack.
 ///
 /// # Errors
-/// The signature does not fit the secret, or the time is too far from `now_s`. The error is a clause for people.
+/// The signature does not fit the secret, or the time is too far from `now_s`. The error is a clause that says why.
 pub(super) fn of_slack(
     secret: &str,
     headers: &HeaderMap,
@@ -56,7 +56,7 @@ pub(super) fn of_slack(
 /// Checks the token of a request of Mattermost. The request has no signature and no time, so its time is that of the check.
 ///
 /// # Errors
-/// The token differs from the secret. The error is a clause for people.
+/// The token differs from the secret. The error is a clause that says why.
 pub(super) fn of_mattermost(
     secret: &str,
     headers: &HeaderMap,

@@ -67,6 +67,8 @@ fn a_run_is_followed_from_its_beginning_to_its_end() {
 
 #[test]
 fn approvals_are_told_with_their_means() {
+    const YES: bool = true;
+    const NO: bool = false;
     let mut course = Course::default();
     let mut apply = |event: Event| {
         course.apply(&Record { v: Record::VERSION, seq: course.seq + 1, at_us: 1, event });
@@ -80,10 +82,10 @@ fn approvals_are_told_with_their_means() {
         means,
     };
     assert_eq!(apply(Event::ApprovalAsked { attack: 0, people: 2 }), None);
-    assert_eq!(apply(given("eve", false, None)), None);
-    apply(given("ann", true, Some(Means::Passkey)));
-    apply(given("bob", true, Some(Means::Certificate)));
-    let told = apply(given("cy", true, None)).unwrap();
+    assert_eq!(apply(given("eve", NO, None)), None);
+    apply(given("ann", YES, Some(Means::Passkey)));
+    apply(given("bob", YES, Some(Means::Certificate)));
+    let told = apply(given("cy", YES, None)).unwrap();
     assert_eq!(told, "approved by ann by passkey, bob by certificate, cy");
 }
 
