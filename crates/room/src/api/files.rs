@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{bearer::Bearer, query::Asked};
+use super::{
+    bearer::Bearer,
+    query::{Asked, KEYS},
+};
 use crate::{
     app::App,
     outside::{NotShown, Slots},
@@ -22,8 +25,6 @@ use crate::{
 const USUAL: usize = 5;
 /// Maximum number of slots of each game day in an answer.
 const MOST: usize = 100;
-/// The next step after a request with a wrong key.
-const KEYS: &str = "Change it; docs/api.md has the keys of each address.";
 /// The last second of the year 9998: a day can be added to it without leaving the years of four digits.
 const LAST_S: i64 = 253_370_764_799;
 

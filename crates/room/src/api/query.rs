@@ -12,6 +12,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::web::answer::Answer;
 
+/// The next step after a request with a wrong key.
+pub(super) const KEYS: &str = "Change it; docs/api.md has the keys of each address.";
 /// Maximum length of the web framework's reason in an answer, in characters.
 const REASON_MOST: usize = 400;
 
@@ -31,8 +33,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
         read.map(|Query(asked)| Self(asked)).map_err(|rejection| {
             let reason = firedrill_wire::text::cleaned(rejection.body_text(), REASON_MOST);
             let text = format!("The part of the address behind `?` was not understood: {reason}.");
-            Answer::new(StatusCode::BAD_REQUEST, text, "Change it; docs/api.md has the keys of each address.")
-                .into_response()
+            Answer::new(StatusCode::BAD_REQUEST, text, KEYS).into_response()
         })
     }
 }

@@ -14,8 +14,9 @@ use firedrill_judge::log::is_written;
 
 use super::folder::{LOG, find};
 
-/// Time for which the index is fresh. If a folder comes or goes or a run ends, it is refreshed before the next answer in any case. A stale index is
-/// refreshed before the answer if one of the newest runs has no end. Otherwise it is refreshed after the answer, because runs that have ended change only when a person collects their logs again.
+/// Time after a refresh for which the index is fresh. A stale index is refreshed before the answer if one of the newest runs has no end. Otherwise it is
+/// refreshed after the answer, because runs that have ended change only when a person collects their logs again. Once a folder has come or gone, or a run
+/// has ended, even a fresh index is refreshed before the answer.
 const FRESH: Duration = Duration::from_secs(5);
 /// The runs that go on are searched among this number of the newest runs.
 const NEWEST: usize = 200;
