@@ -40,7 +40,7 @@ pub enum NotApprover {
     /// No trusted authority has signed the certificate.
     #[error("no authority that is trusted here has signed it")]
     Unknown,
-    /// The certificate cannot be used for another reason; the text says it.
+    /// Another problem of the certificate; the text says which.
     #[error("{0}")]
     Other(String),
 }

@@ -25,7 +25,7 @@ pub fn in_date(now: UnixTime, mut check: impl FnMut(UnixTime) -> Result<(), Erro
     Err(CertificateError::Expired.into())
 }
 
-/// Returns the nearest time at which a certificate is valid that is out of date by this error; `None` for another error.
+/// Returns the nearest time at which the certificate of the error is valid; `None` if the error is not about dates.
 fn valid_time(error: &Error) -> Option<UnixTime> {
     match error {
         Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),

@@ -236,7 +236,7 @@ pub struct Known {
     pub at_s: i64,
     /// The time of its last answer, in seconds since 1970; `None` if it has never answered.
     pub seen_s: Option<i64>,
-    /// The reason why nothing is known of the host, and the fields after this one are empty; `None` if the host has answered.
+    /// The reason why nothing is known of the host; `None` if the host has answered. With a reason, the fields after this one are empty.
     pub unknown: Option<String>,
     /// The agent's version.
     pub version: String,

@@ -7,7 +7,7 @@ use crate::error::RoomError;
 /// A role. Each role may do everything that the roles before it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Reads pages, and manages the passkeys and sessions of the own person.
+    /// Reads pages, and manages the person's own passkeys and sessions.
     Viewer,
     /// Writes notes and findings, halts runs and lets them pause, skips and approves attacks, answers steps by hand, decides about slots, starts game
     /// days, and asks the hosts of fleets.

@@ -22,7 +22,7 @@ const HELP: &str = "`firedrill serve token new NAME --role viewer --expires 30d`
 /// The valid token of a request.
 pub(crate) struct Bearer(pub(crate) Token);
 
-/// Returns the token in the header, which may be wrong; `None` if there is no such header, or more than one.
+/// Returns the token in the header without checking it; `None` if there is no such header, or more than one.
 fn presented(parts: &Parts) -> Option<&str> {
     let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(only), None) = (values.next(), values.next()) else { return None };

@@ -46,7 +46,7 @@ impl Audit {
         file.lock()?;
         let (mut head, torn) = end(&mut file)?;
         if torn > 0 {
-            // A crash left an unfinished line. It is cut off, and a line that tells this follows the last whole line.
+            // A crash left an unfinished line. It is cut off, and a line that says so follows the last whole line.
             let length = file.metadata()?.len();
             file.set_len(length - torn)?;
             let outcome = format!("{torn} bytes of a line that was not finished were taken away");

@@ -178,7 +178,7 @@ mod tests {
         testing::{app, as_willing, session},
     };
 
-    /// An `Outside` with many scenarios and one fleet of many hosts. It keeps which fleets were asked and by whom, such as `fleet-1 by alice`.
+    /// An `Outside` with many scenarios and one fleet of many hosts. It remembers which fleets were asked and by whom, such as `fleet-1 by alice`.
     struct Many(Arc<Mutex<Vec<String>>>);
 
     /// Returns a host whose texts are long and have markup. Each tenth host has not answered.

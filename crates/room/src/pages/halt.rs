@@ -112,7 +112,7 @@ async fn halt_and_record(app: &Arc<App>, actor: &Actor, run: &RunId) -> Result<S
 }
 
 /// Writes the outcome of an action on a run into the audit log, and returns `done`, the word for the page. It is an error if no coordinator accepted the
-/// action, or if the audit log cannot be written. If both is so, the error says both. `help` is the next step.
+/// action, or if the audit log cannot be written. If both happen, the error says both. `help` is the next step.
 pub(super) async fn recorded(
     app: &Arc<App>,
     actor: &Actor,

@@ -71,7 +71,7 @@ pub(crate) struct Waits {
     pub(crate) attack: usize,
     /// Number of people who have to approve.
     people: u32,
-    /// The time at which it is given up, on the run's clock, in microseconds; `None` if the plan has no such attack.
+    /// The time at which it is given up, on the run's clock, in microseconds; `None` if the plan names no time.
     pub(crate) until_us: Option<i64>,
 }
 
