@@ -6,6 +6,9 @@ use firedrill_wire::writes::{Example, ReadBack};
 
 use crate::log::{Event, Moment, WriteExample, WritesRead};
 
+/// Maximum number of examples of each kind that the log takes from a vantage.
+const EXAMPLES: usize = 20;
+
 /// The question to one vantage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReadBackAsked {
@@ -61,8 +64,8 @@ impl ReadBackAsked {
                         };
                         WritesRead {
                             counts: found.counts,
-                            lost: found.lost.iter().map(example).collect(),
-                            ghosts: found.ghosts.iter().map(example).collect(),
+                            lost: found.lost.iter().take(EXAMPLES).map(example).collect(),
+                            ghosts: found.ghosts.iter().take(EXAMPLES).map(example).collect(),
                             failed: found.failed.clone(),
                             ..nothing
                         }

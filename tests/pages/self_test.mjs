@@ -56,7 +56,7 @@ const LANES = [
   ['rates of another moment', scripted('Math.floor((ms - line.from) / line.step);\n    const [high, low]', 'Math.floor((ms - line.from) / line.step) + 9;\n    const [high, low]'), used, 'cursor', 'log shop'],
   ['a stretch that was not read, told as one without lines', scripted('high === null ?', 'false ?'), used, 'cursor', 'where the data has nothing'],
   ['a gap of a metric that is not told', scripted('if (within(gaps, ms)) text', 'if (false) text'), used, 'cursor', 'where nothing is known'],
-  ['a metric without its unit', scripted('${plain(shown)}${unit && ` ${unit}`}', '${plain(shown)}'), used, 'cursor', 'error rate shows'],
+  ['a metric without its unit', scripted('${plain(number)}${unit && ` ${unit}`}', '${plain(number)}'), used, 'cursor', 'error rate shows'],
   ['a rate that a zoom draws lower', scripted('clamp(value / high, 0, 1)', 'clamp(value / high / 2, 0, 1)'), used, 'zoom', 'the highest rate is drawn at'],
   ['samples that a zoom loses', scripted('at >= view.from && at <= view.until);', 'at >= view.from && at <= view.until - 6e4);'), used, 'zoom', 'samples are drawn'],
   ['a filter that leaves lines of logs', scripted("one.classList.toggle('filtered', Boolean(away));", "if (!one.matches('g')) one.classList.toggle('filtered', Boolean(away));"), used, 'filter', 'lines of logs of other hosts'],

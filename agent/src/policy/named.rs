@@ -155,8 +155,13 @@ fn is_command(pattern: &[String], words: &[String]) -> bool {
     pattern.len() == words.len()
         && pattern.iter().zip(words).enumerate().all(|(at, (pattern, word))| match at {
             0 => pattern == word,
-            _ => like(pattern, word),
+            _ => like(pattern, word) && (!pattern.contains('*') || stays_below(pattern, word)),
         })
+}
+
+/// Whether a word that matches a pattern with a path stays below that path: no part of it leads up.
+fn stays_below(pattern: &str, word: &str) -> bool {
+    !pattern.contains('/') || !word.split('/').any(|part| part == "..")
 }
 
 /// Whether a peer lies in an address or a CIDR, or matches a name.

@@ -1,4 +1,4 @@
-//! The file by which a person asks for the enrolment of a passkey: its public key, and the page on which it was made. It has no secret.
+//! The file by which a person asks for the enrolment of a passkey: the passkey's public key, and the page on which it was made. The file has no secret.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use firedrill_wire::{
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::point;
 
-/// The schema of the file.
+/// The version of the file's format.
 const SCHEMA: u32 = 1;
 
 /// A passkey that is to be enrolled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolment {
-    /// The version of this format.
+    /// [`SCHEMA`], or the version of another format.
     schema: u32,
     /// The passkey's public key: `SubjectPublicKeyInfo` in DER, in base64.
     public_key: String,
@@ -23,7 +23,7 @@ pub struct Enrolment {
     pub credential: String,
     /// The host that the passkey belongs to.
     pub rp_id: String,
-    /// The origin of the page on which it was made.
+    /// The origin of the page on which the passkey was made.
     pub origin: String,
 }
 
@@ -40,10 +40,10 @@ impl Enrolment {
         }
     }
 
-    /// Reads a file. Returns the enrolment with the public key, `SubjectPublicKeyInfo` in DER.
+    /// Reads a file. Returns the enrolment, and the public key as `SubjectPublicKeyInfo` in DER.
     ///
     /// # Errors
-    /// The text is no such file, or its passkey cannot approve. The error is a clause for people.
+    /// The text is no such file, or its passkey cannot approve. The error is a clause that says why.
     pub fn read(json: &str) -> Result<(Self, Vec<u8>), String> {
         let enrolment: Self = text::from_json(json.as_bytes(), Breaks::None)
             .map_err(|error| format!("it is not the file of a passkey: {error}"))?;

@@ -20,17 +20,21 @@ const SIGNATURE_MOST: usize = 128;
 /// Size of an authenticator's data without extensions, in bytes: a digest, flags and a counter.
 const AUTHENTICATOR_DATA_LEAST: usize = 37;
 /// The flag of an authenticator's data for a person who was present.
-const PRESENT: u8 = 1;
+pub(crate) const PRESENT: u8 = 1;
 /// The flag for a person whom the authenticator verified (by PIN, finger or face).
-const VERIFIED: u8 = 1 << 2;
+pub(crate) const VERIFIED: u8 = 1 << 2;
 
 /// The beginning of the `SubjectPublicKeyInfo` of a key on the curve P-256, before its point.
 pub(crate) const P256: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
-/// Size of a point that is not compressed, with the byte 4 before it, in bytes.
+/// The first byte of a point that is not compressed.
+const UNCOMPRESSED: u8 = 4;
+/// Size of a point that is not compressed, with its first byte, in bytes.
 const POINT: usize = 65;
+/// Number of groups of two bytes in a fingerprint.
+const GROUPS: usize = 8;
 
 /// An authenticator's answer, as a browser returns it.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +53,10 @@ pub enum PasskeyError {
     /// The key is of another kind.
     #[error("the key is not on the curve P-256 (ES256), which is the only kind that is accepted")]
     Key,
-    /// A part has a size that no browser sends.
+    /// This part has a size that no browser sends.
     #[error("the passkey's {0} has an impossible size")]
     Size(&'static str),
-    /// The browser's data cannot be read.
+    /// The browser's data cannot be read, for this reason.
     #[error("the browser's data cannot be read: {0}")]
     ClientData(String),
     /// The answer was made for another purpose.
@@ -69,10 +73,10 @@ pub enum PasskeyError {
     /// The page was inside a page of another site.
     #[error("the passkey was used inside a page of another site")]
     CrossOrigin,
-    /// Passkeys do not work on pages of that origin; the reason in words.
+    /// Passkeys do not work on pages of that origin; the text says why.
     #[error("{0}")]
     Origin(String),
-    /// The passkey belongs to another host than the page.
+    /// The passkey belongs to another host than the page. The text is the page's host.
     #[error("the passkey was not used for {0}, which its page is of")]
     RpId(String),
     /// Nobody touched the authenticator.
@@ -86,7 +90,7 @@ pub enum PasskeyError {
     Signature,
 }
 
-/// The members of the browser's data that are compared. Others are ignored, as browsers add some.
+/// The members of the browser's data that are compared. Other members are ignored, because browsers add some.
 #[derive(Debug, Deserialize)]
 struct ClientData {
     #[serde(rename = "type")]
@@ -97,11 +101,12 @@ struct ClientData {
     cross_origin: Option<bool>,
 }
 
-/// Verifies that the key (a `SubjectPublicKeyInfo` in DER) signed the challenge, with its owner present and verified. Returns the origin of the
-/// page that asked; the passkey belongs to that page's host. The counter is ignored: passkeys that are copied between devices have none.
+/// Verifies that the key (a `SubjectPublicKeyInfo` in DER) signed the challenge, and that the passkey's owner was present and verified. Returns the
+/// origin of the page that asked; the passkey belongs to the host of that page. The counter is ignored, because passkeys that are copied between
+/// devices have none.
 ///
 /// # Errors
-/// The reason why the answer does not count.
+/// The answer does not count, for this reason.
 pub fn verify(answer: Answer<'_>, public_key: &[u8], challenge: &[u8]) -> Result<String, PasskeyError> {
     if answer.signature.len() > SIGNATURE_MOST {
         return Err(PasskeyError::Size("signature"));
@@ -120,7 +125,7 @@ pub fn verify(answer: Answer<'_>, public_key: &[u8], challenge: &[u8]) -> Result
 /// registration has no signature, so only the server of the page can rely on it.
 ///
 /// # Errors
-/// The reason why the answer does not count.
+/// The answer does not count, for this reason.
 pub fn registered(
     client_data: &[u8],
     authenticator_data: &[u8],
@@ -131,7 +136,7 @@ pub fn registered(
     check("webauthn.create", client_data, authenticator_data, challenge)
 }
 
-/// Checks the data of the browser and of the authenticator, but not the signature. Returns the origin of the page.
+/// Checks the data of the browser and of the authenticator, but not the signature. `wanted` is the purpose. Returns the origin of the page.
 fn check(
     wanted: &'static str,
     client_data: &[u8],
@@ -176,13 +181,17 @@ fn check(
 /// Returns the point of a key on the curve P-256, from its `SubjectPublicKeyInfo` in DER.
 ///
 /// # Errors
-/// It is a key of another kind.
+/// The key is of another kind.
 pub fn point(public_key: &[u8]) -> Result<&[u8], PasskeyError> {
     let point = public_key.strip_prefix(&P256).ok_or(PasskeyError::Key)?;
-    if point.len() == POINT && point.first() == Some(&4) { Ok(point) } else { Err(PasskeyError::Key) }
+    if point.len() == POINT && point.first() == Some(&UNCOMPRESSED) {
+        Ok(point)
+    } else {
+        Err(PasskeyError::Key)
+    }
 }
 
-/// Displays a public key for people: the beginning of its SHA-256, in groups.
+/// Displays a public key for people, as the beginning of the key's SHA-256 in groups.
 #[derive(Clone, Copy, Debug)]
 pub struct Fingerprint<'a>(pub &'a [u8]);
 
@@ -190,7 +199,7 @@ impl fmt::Display for Fingerprint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digest = digest(&SHA256, self.0);
         let mut separator = "";
-        for pair in digest.as_ref().chunks(2).take(8) {
+        for pair in digest.as_ref().chunks(2).take(GROUPS) {
             f.write_str(separator)?;
             pair.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
             separator = "-";

@@ -19,19 +19,19 @@ use crate::{
     passkey::{self, Answer},
 };
 
-/// The schema of the file.
+/// The version of the file's format.
 const SCHEMA: u32 = 1;
-/// The scheme of approvals by passkey.
+/// The name of the signature scheme of approvals by passkey.
 const BY_PASSKEY: &str = "webauthn-es256";
 /// The longest validity of an approval by passkey. No page asks for a longer one.
 pub const BY_PASSKEY_MOST: Duration = Duration::from_secs(86_400);
-/// Maximum difference between the clocks of two machines.
+/// Maximum time by which the approver's clock may be ahead.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
 /// An approval whose signature and times are valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// The approver, from the certificate.
+    /// The approver, as `trusted` of [`open`] returned the person.
     pub by: Person,
     /// The certificate's serial number.
     pub serial: String,
@@ -43,11 +43,11 @@ pub struct Opened {
     pub statement: Statement,
 }
 
-/// Signs a statement. `sign` returns the scheme's name and the signature of a message; `chain` is the approver's certificate, then the
+/// Signs a statement. `sign` returns the scheme's name and the signature of a message. `chain` is the approver's certificate, then the
 /// intermediate ones.
 ///
 /// # Errors
-/// The key cannot sign, in words.
+/// The key cannot sign; the text says why.
 pub fn seal(
     statement: &Statement,
     chain: &[CertificateDer<'_>],
@@ -65,7 +65,7 @@ pub fn seal(
     })
 }
 
-/// Makes an approval from a passkey's answer to [`challenge`], and verifies nothing. `statement` is in JSON. `chain` is the certificate
+/// Makes an approval from a passkey's answer to [`challenge`]. Verifies nothing. `statement` is in JSON. `chain` is the certificate
 /// over the passkey, then the intermediate ones.
 #[must_use]
 pub fn seal_by_passkey(statement: String, chain: &[CertificateDer<'_>], answer: Answer<'_>) -> Signed {
@@ -100,11 +100,11 @@ fn message(statement: &str) -> String {
     format!("{PURPOSE}{statement}")
 }
 
-/// Verifies the signature and the times of an approval, and that it is valid for the run. `trusted` returns the person of a chain that
-/// is trusted now for approvals by those means, or the reason why it is not. The origin of an approval by passkey is not checked.
+/// Verifies the signature and the times of an approval, and that it is valid for the run. `trusted` decides whether a chain is trusted now
+/// for approvals by those means: it returns the chain's person, or the reason why not. The origin of an approval by passkey is not checked.
 ///
 /// # Errors
-/// The reason why the approval does not count, in words.
+/// The approval does not count; the text says why.
 pub fn open(
     signed: &Signed,
     run: &RunId,
@@ -126,8 +126,8 @@ pub fn open(
     let leaf = chain.first().ok_or("it has no certificate")?;
     let facts = x509::certificate(leaf);
     let origin = signed_with(signed, leaf, facts.as_ref()).map_err(|why| {
-        let why = if why.is_empty() { why } else { format!(": {why}") };
-        format!("{} did not sign this text{why}", by.name)
+        let reason = if why.is_empty() { String::new() } else { format!(": {why}") };
+        format!("{} did not sign this text{reason}", by.name)
     })?;
     let statement: Statement = text::from_json(signed.statement.as_bytes(), Breaks::None)
         .map_err(|error| format!("what was signed cannot be read: {error}"))?;
@@ -168,10 +168,11 @@ pub fn open(
     Ok(Opened { by, serial, means, origin, statement })
 }
 
-/// Verifies that the owner of a certificate signed the statement. Returns the origin of the page on which a passkey was used.
+/// Verifies that the owner of a certificate signed the statement. `facts` are those of the certificate `leaf`. Returns the origin of the page
+/// on which a passkey was used; `None` without a passkey.
 ///
 /// # Errors
-/// The owner did not. The text is the reason; empty if there is no other than that.
+/// The owner did not sign the statement. The text says more about that; empty if there is nothing to add.
 fn signed_with(
     signed: &Signed,
     leaf: &CertificateDer<'_>,

@@ -21,9 +21,9 @@ pub struct Standing {
     /// The environments of its plans; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub environments: Vec<String>,
-    /// The hosts; `*` matches any text.
+    /// Patterns of the names of hosts; `*` matches any text.
     pub hosts: Vec<String>,
-    /// The kinds of faults; `*` matches any text.
+    /// Patterns of the kinds of faults; `*` matches any text.
     pub kinds: Vec<String>,
     /// The longest hold of a fault.
     pub longest: Span,
@@ -39,7 +39,7 @@ impl Standing {
     pub const TOO_LARGE: &str =
         "a standing approval has at most 64 patterns of hosts and 64 of kinds, each a name of usual length";
 
-    /// Whether it has so few patterns that refusals may name them.
+    /// Returns true if it has so few and so short patterns that refusals may name them.
     #[must_use]
     pub fn is_small(&self) -> bool {
         let is_small = |patterns: &[String]| {
@@ -51,7 +51,7 @@ impl Standing {
     /// Checks that a fault is within the bounds. The host's environment is `None` if it is not known.
     ///
     /// # Errors
-    /// The bound that it exceeds, in words.
+    /// The fault is not within a bound; the text says which.
     pub fn covers(
         &self,
         (host, environment): (&str, Option<&str>),
@@ -104,7 +104,7 @@ mod tests {
         }
         let elsewhere = |environment| standing.covers(("app7", environment), "net-slow", Span::secs(1));
         assert_eq!(elsewhere(Some("prod")).unwrap_err(), "it is for staging only");
-        assert!(elsewhere(None).is_err(), "of an unknown environment");
+        assert!(elsewhere(None).is_err(), "a host of an unknown environment is not covered");
         let everywhere = Standing { environments: Vec::new(), ..standing.clone() };
         assert_eq!(everywhere.covers(("app7", None), "net-slow", Span::secs(1)), Ok(()));
         let many = Standing { hosts: vec!["a".into(); 65], ..standing.clone() };

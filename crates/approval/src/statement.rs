@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Standing;
 
-/// Prefix of the signed message, so that no other signature by the same key is valid as an approval.
+/// Prefix of the signed message. Because of it no other signature by the same key is valid as an approval.
 pub const PURPOSE: &str = "firedrill approval v1\n";
 
 /// The statement that an approver signs.
@@ -18,15 +18,15 @@ pub struct Statement {
     /// The name of the scenario or of the game day, for people.
     #[serde(deserialize_with = "short")]
     pub name: String,
-    /// The run that it is valid for; `None` if it is valid for every run of the plan.
+    /// The run that the approval is valid for; `None` if it is valid for every run of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
     /// Time of the approval, RFC 3339 UTC.
     pub given: String,
     /// End of its validity, RFC 3339 UTC.
     pub until: String,
-    /// The digest over the requests of probes and the commands that lead to agents, which the plan does not show completely. `None` if
-    /// the approver did not see them.
+    /// The digest over the requests of probes and the commands that lead to agents. The plan does not show these completely. `None` if the
+    /// approver did not see them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
     /// The root of the tree of the plan's faults ([`crate::Tree`]), in hexadecimal. Agents verify their faults by it. `None` in approvals

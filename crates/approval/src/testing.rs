@@ -9,7 +9,7 @@ use ring::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 
-use crate::passkey::{Answer, P256};
+use crate::passkey::{Answer, P256, PRESENT, VERIFIED};
 
 /// The origin of the page on which the passkey is used.
 pub const ORIGIN: &str = "https://drills.example:8443";
@@ -41,13 +41,14 @@ impl Signature {
     }
 }
 
-/// Returns an authenticator's data for a host, with those flags and a counter.
+/// Returns an authenticator's data for a host: the host's digest, these flags, and a counter.
 #[must_use]
 pub fn authenticator_data(rp_id: &str, flags: u8) -> Vec<u8> {
-    [digest(&SHA256, rp_id.as_bytes()).as_ref(), &[flags], &[0, 0, 0, 9]].concat()
+    let counter = 9_u32.to_be_bytes();
+    [digest(&SHA256, rp_id.as_bytes()).as_ref(), &[flags], &counter].concat()
 }
 
-/// Returns a browser's data, with an additional member, as browsers add some.
+/// Returns a browser's data in JSON. It has an additional member, because browsers add some.
 #[must_use]
 pub fn client_data(kind: &str, challenge: &[u8], origin: &str) -> String {
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(challenge);
@@ -71,13 +72,13 @@ impl Authenticator {
         Self(EcdsaKeyPair::from_pkcs8(kind, pkcs8.as_ref(), &random).unwrap())
     }
 
-    /// Returns its `SubjectPublicKeyInfo`.
+    /// Returns its `SubjectPublicKeyInfo` in DER.
     #[must_use]
     pub fn public_key(&self) -> Vec<u8> {
         [&P256, self.0.public_key().as_ref()].concat()
     }
 
-    /// Signs the data of a browser and of an authenticator, without changing them.
+    /// Signs the data of an authenticator and of a browser as they are.
     #[must_use]
     pub fn sign(&self, authenticator_data: Vec<u8>, client_data: impl Into<Vec<u8>>) -> Signature {
         let client_data = client_data.into();
@@ -86,9 +87,10 @@ impl Authenticator {
         Signature { authenticator_data, client_data, signature }
     }
 
-    /// Signs a challenge as on the page of [`ORIGIN`], with its owner verified.
+    /// Signs a challenge as on a page of [`ORIGIN`], with the owner present and verified.
     #[must_use]
     pub fn approve(&self, challenge: &[u8]) -> Signature {
-        self.sign(authenticator_data("drills.example", 5), client_data("webauthn.get", challenge, ORIGIN))
+        let data = authenticator_data("drills.example", PRESENT | VERIFIED);
+        self.sign(data, client_data("webauthn.get", challenge, ORIGIN))
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! As in RFC 6962, leaves and nodes are hashed with different prefixes. Unlike in RFC 6962, the two digests of a pair are sorted before
 //! they are hashed, so a proof is only the list of the neighbours on the way to the root. If a level has an odd number of nodes, its
-//! last node moves up unchanged. A proof does not show the position of a leaf: the leaf covers the fault's place in the plan.
+//! last node moves up unchanged. A proof does not show the position of a leaf; instead, the leaf's digest covers the fault's place in the plan.
 
 use std::collections::HashMap;
 
@@ -14,9 +14,11 @@ use ring::digest::{Context, SHA256};
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
-// The first byte that is hashed keeps leaves, nodes and lists of peers apart.
+/// The first byte that is hashed for a leaf. This byte keeps leaves, nodes and lists of peers apart.
 const LEAF: u8 = 0;
+/// The first byte that is hashed for a node.
 const NODE: u8 = 1;
+/// The first byte that is hashed for a list of peers.
 const PEERS: u8 = 2;
 
 /// Makes the leaves of a plan's faults. A list of peers that several faults share is hashed once: the map finds its digest by the
@@ -32,7 +34,7 @@ impl Leaves {
         let mut peers: Vec<Digest> = Vec::new();
         for set in bare.selectors_mut() {
             let addresses = (set.all().as_ptr().addr(), set.but().as_ptr().addr());
-            // The map keeps a clone of the set, so that no other list gets its address.
+            // The map keeps a clone of the set, which shares the lists. So no other list can get their addresses.
             peers.push(self.0.entry(addresses).or_insert_with(|| (set.clone(), peers_digest(set))).1);
             *set = PeerSet::default();
         }
@@ -62,17 +64,20 @@ fn peers_digest(set: &PeerSet) -> Digest {
 struct Hash(Context);
 
 impl Hash {
+    /// Begins a hash with the byte [`LEAF`], [`NODE`] or [`PEERS`].
     fn new(prefix: u8) -> Self {
         let mut context = Context::new(&SHA256);
         context.update(&[prefix]);
         Self(context)
     }
 
+    /// Hashes the length of a part, and the part.
     fn part(&mut self, bytes: &[u8]) {
         self.0.update(&(bytes.len() as u64).to_be_bytes());
         self.0.update(bytes);
     }
 
+    /// Returns the digest.
     fn finish(self) -> Digest {
         let mut digest = [0; 32];
         digest.copy_from_slice(self.0.finish().as_ref());
@@ -80,7 +85,7 @@ impl Hash {
     }
 }
 
-/// Returns the digest of a node with two children, in any order.
+/// Returns the digest of a node with two children. Their order makes no difference.
 fn node(left: &Digest, right: &Digest) -> Digest {
     let mut hash = Hash::new(NODE);
     // Lengths are not hashed, as digests have a fixed size.
@@ -92,7 +97,7 @@ fn node(left: &Digest, right: &Digest) -> Digest {
 /// The tree of a plan's faults.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    /// From the leaves to the root.
+    /// The digests of each level, from the leaves to the root.
     levels: Vec<Vec<Digest>>,
 }
 
@@ -117,8 +122,8 @@ impl Tree {
         self.levels.last().and_then(|level| level.first()).map_or_else(String::new, |root| hex(root))
     }
 
-    /// Returns the proof that a leaf is in the tree: the neighbours on its way to the root, in hexadecimal. Empty for the only leaf, and
-    /// for an index out of range.
+    /// Returns the proof that the leaf at an index is in the tree: the neighbours on its way to the root, in hexadecimal. The proof is empty
+    /// for the only leaf, and for an index out of range.
     #[must_use]
     pub fn proof(&self, mut index: usize) -> Vec<String> {
         let mut proof = Vec::new();
@@ -134,8 +139,8 @@ impl Tree {
     }
 }
 
-/// Whether a leaf is in the tree with that root. The caller has to compute the leaf with [`leaf`] and not to accept a digest from others,
-/// because a proof exists for inner nodes, too.
+/// Returns true if a leaf is in the tree with that root. A proof exists for inner nodes, too. So the caller has to compute the leaf with
+/// [`leaf`], and must not accept a digest from others.
 #[must_use]
 pub fn proves(leaf: Digest, proof: &[String], root: &str) -> bool {
     let mut current = leaf;
@@ -146,12 +151,12 @@ pub fn proves(leaf: Digest, proof: &[String], root: &str) -> bool {
     hex(&current) == root
 }
 
-/// Reads a digest in hexadecimal; `None` if the text is none.
+/// Reads a digest in hexadecimal; `None` if the text is no digest.
 fn parse_digest(text: &str) -> Option<Digest> {
-    if text.len() != 64 {
+    let mut digest: Digest = [0; 32];
+    if text.len() != 2 * digest.len() {
         return None;
     }
-    let mut digest = [0; 32];
     for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
@@ -165,6 +170,7 @@ mod tests {
 
     use super::*;
 
+    /// Returns a fault on these peers.
     fn block(peers: &[&str]) -> Fault {
         let to = PeerSet::from(peers.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         Fault::NetBlock(NetBlock { to, ..NetBlock::default() })

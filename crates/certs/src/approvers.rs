@@ -1,4 +1,5 @@
-//! Certificates over passkeys: an authority certifies that a passkey is a person's. They are only for approvals, and TLS refuses them.
+//! Certificates over passkeys: with one, an authority certifies that a passkey is that of a person. These certificates are only for approvals, and TLS
+//! refuses them.
 
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use webpki::{
@@ -39,16 +40,16 @@ pub enum NotApprover {
     /// No trusted authority has signed the certificate.
     #[error("no authority that is trusted here has signed it")]
     Unknown,
-    /// The certificate cannot be used for another reason, in words.
+    /// Another problem of the certificate; the text says which.
     #[error("{0}")]
     Other(String),
 }
 
 impl Approvers {
-    /// Takes authorities and revocation lists. Without a list no certificate counts as revoked.
+    /// Makes the check from authorities and revocation lists. Without a list no certificate counts as revoked.
     ///
     /// # Errors
-    /// A list cannot be read; the reason in words.
+    /// A list cannot be read; the text says why.
     pub fn new(
         anchors: Vec<TrustAnchor<'static>>,
         lists: &[CertificateRevocationListDer<'_>],
@@ -61,30 +62,31 @@ impl Approvers {
         Ok(Self { anchors, lists })
     }
 
-    /// Checks that a chain (the passkey's certificate first) is of a trusted authority, for approvals, in date, and not revoked.
+    /// Checks that a chain (the passkey's certificate first) comes from a trusted authority, is for approvals, in date, and not revoked.
     ///
     /// # Errors
-    /// The reason why it is not.
+    /// The chain is not trusted, for this reason.
     pub fn check(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), NotApprover> {
         let (leaf, intermediates) = chain.split_first().ok_or(NotApprover::Missing)?;
-        let leaf = EndEntityCert::try_from(leaf).map_err(|error| reason(&error))?;
+        let parsed = EndEntityCert::try_from(leaf).map_err(|error| reason(&error))?;
         let lists: Vec<_> = self.lists.iter().collect();
-        // webpki accepts no empty list of lists.
+        // webpki accepts no empty list of lists. Without lists no revocation is checked.
         let revocation = RevocationOptionsBuilder::new(&lists)
             .ok()
             .map(|options| options.with_expiration_policy(ExpirationPolicy::Enforce).build());
         let usage = KeyUsage::required(&APPROVAL_KEY_USAGE_DER);
-        leaf.verify_for_usage(
-            ALL_VERIFICATION_ALGS,
-            &self.anchors,
-            intermediates,
-            now,
-            usage,
-            revocation,
-            None,
-        )
-        .map(drop)
-        .map_err(|error| reason(&error))
+        parsed
+            .verify_for_usage(
+                ALL_VERIFICATION_ALGS,
+                &self.anchors,
+                intermediates,
+                now,
+                usage,
+                revocation,
+                None,
+            )
+            .map(drop)
+            .map_err(|error| reason(&error))
     }
 }
 
@@ -128,6 +130,7 @@ mod tests {
             Self(Issuer::new(params, key), own)
         }
 
+        /// Returns a certificate with serial number 7 that is valid for a day.
         fn signs(&self, usages: Vec<ExtendedKeyUsagePurpose>) -> CertificateDer<'static> {
             let mut params = CertificateParams::default();
             params.extended_key_usages = usages;
@@ -136,6 +139,7 @@ mod tests {
             params.signed_by(&KeyPair::generate().unwrap(), &self.0).unwrap().der().clone()
         }
 
+        /// Returns a revocation list that is valid until `until`. `revoked` is the serial number that it has.
         fn list(&self, revoked: Option<u64>, until: SystemTime) -> CertificateRevocationListDer<'static> {
             let revoked_certs = revoked.map(|serial| RevokedCertParams {
                 serial_number: SerialNumber::from(serial),
@@ -154,6 +158,7 @@ mod tests {
             params.signed_by(&self.0).unwrap().der().clone()
         }
 
+        /// Checks a certificate at a time. Only this authority is trusted.
         fn says(
             &self,
             leaf: &CertificateDer<'static>,
@@ -165,6 +170,7 @@ mod tests {
         }
     }
 
+    /// Returns the key usage of certificates over passkeys.
     fn approves() -> Vec<ExtendedKeyUsagePurpose> {
         vec![ExtendedKeyUsagePurpose::Other(APPROVAL_KEY_USAGE.to_vec())]
     }
@@ -195,12 +201,12 @@ mod tests {
     fn tls_refuses_a_certificate_over_a_passkey_for_clients_and_servers() {
         let house = Authority::new();
         let leaf = house.signs(approves());
-        let leaf = EndEntityCert::try_from(&leaf).unwrap();
+        let parsed = EndEntityCert::try_from(&leaf).unwrap();
         let anchors = [anchor_from_trusted_cert(&house.1).unwrap()];
         for usage in [KeyUsage::client_auth(), KeyUsage::server_auth()] {
             let now = UnixTime::now();
             let verified =
-                leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, &[], now, usage, None, None);
+                parsed.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, &[], now, usage, None, None);
             assert!(matches!(verified.err(), Some(Error::RequiredEkuNotFoundContext(_))));
         }
     }

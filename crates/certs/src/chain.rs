@@ -6,15 +6,17 @@ use rustls::{CertificateError, Error};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-/// Whether a chain is in date now. `check` says whether a chain is trusted at a time. Trust is checked without dates, because a host
-/// must be healed even if a certificate has expired.
+/// Number of times at which a chain is checked. Each certificate may need another time, and webpki accepts at most 6 certificates.
+const CHECKS: usize = 8;
+
+/// Returns true if a chain is in date now, false if it is trusted only at another time. `check` decides whether the chain is trusted at a time.
+/// A chain out of date is no error, because a host must be healed even if a certificate has expired.
 ///
 /// # Errors
-/// There is no time at which `check` trusts the chain. The error is that of `check`.
+/// No time was found at which `check` trusts the chain. The error is that of `check`, or that the chain has expired.
 pub fn in_date(now: UnixTime, mut check: impl FnMut(UnixTime) -> Result<(), Error>) -> Result<bool, Error> {
     let mut at = now;
-    // Each certificate of a chain may need another time. A chain has at most 6 certificates, by webpki's limit.
-    for _ in 0..8 {
+    for _ in 0..CHECKS {
         match check(at) {
             Ok(()) => return Ok(at == now),
             Err(error) => at = valid_time(&error).filter(|better| *better != at).ok_or(error)?,
@@ -23,7 +25,7 @@ pub fn in_date(now: UnixTime, mut check: impl FnMut(UnixTime) -> Result<(), Erro
     Err(CertificateError::Expired.into())
 }
 
-/// Returns the nearest time at which a certificate that is only out of date is valid; `None` for another error.
+/// Returns the nearest time at which the certificate of the error is valid; `None` if the error is not about dates.
 fn valid_time(error: &Error) -> Option<UnixTime> {
     match error {
         Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => Some(*not_after),
@@ -34,7 +36,7 @@ fn valid_time(error: &Error) -> Option<UnixTime> {
     }
 }
 
-/// Whether one of the authorities signed a host's certificate, directly or through intermediate ones, and all are in date.
+/// Returns true if one of the authorities signed a host's certificate, directly or through intermediate ones, and all certificates are in date.
 #[must_use]
 pub fn is_issued_by<'c>(
     leaf: &CertificateDer<'_>,
@@ -52,7 +54,7 @@ pub fn is_issued_by<'c>(
 /// Returns the end of a certificate's validity.
 ///
 /// # Errors
-/// The certificate cannot be read, or its validity ends before it begins; the reason in words.
+/// The certificate cannot be read, or its validity ends before it begins; the text says why.
 pub fn expires(certificate: &CertificateDer<'_>) -> Result<UnixTime, String> {
     let parsed = EndEntityCert::try_from(certificate).map_err(|error| error.to_string())?;
     // At the end of time every certificate has expired, which webpki finds before it looks for an issuer.
@@ -68,7 +70,7 @@ pub fn expires(certificate: &CertificateDer<'_>) -> Result<UnixTime, String> {
 /// Returns the URI names of a certificate.
 ///
 /// # Errors
-/// It cannot be read; the reason in words.
+/// The certificate cannot be read; the text says why.
 pub fn uris(certificate: &CertificateDer<'_>) -> Result<Vec<String>, String> {
     let parsed = EndEntityCert::try_from(certificate).map_err(|error| error.to_string())?;
     Ok(parsed.valid_uri_names().map(str::to_owned).collect())
@@ -78,10 +80,12 @@ pub fn uris(certificate: &CertificateDer<'_>) -> Result<Vec<String>, String> {
 mod tests {
     use super::*;
 
+    /// Returns a time, from seconds since 1970.
     fn at(seconds: u64) -> UnixTime {
         UnixTime::since_unix_epoch(Duration::from_secs(seconds))
     }
 
+    /// Returns the error for a certificate that ended at `not_after`.
     fn expired(not_after: u64, now: UnixTime) -> Error {
         CertificateError::ExpiredContext { time: now, not_after: at(not_after) }.into()
     }
@@ -101,7 +105,7 @@ mod tests {
     fn a_chain_that_fails_for_another_reason_or_at_every_time_is_not_trusted() {
         let revoked = || Error::from(CertificateError::Revoked);
         assert_eq!(in_date(at(90), |_| Err(revoked())), Err(revoked()));
-        // Between its ends there is no time at which it is valid.
+        // Each of the two ends leads to the other one, and the chain is valid at none.
         let never = |now: UnixTime| {
             let end = if now == at(30) { 40 } else { 30 };
             Err(expired(end, now))

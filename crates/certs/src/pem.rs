@@ -8,7 +8,7 @@ use rustls_pki_types::{
 /// The reason why a text has no item of the wanted kind.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// The text is not PEM. The reason shows no part of it.
+    /// The text is not PEM, for this reason. The reason shows no part of the text.
     #[error("{0}")]
     NotPem(&'static str),
     /// The text has no item of the wanted kind.
@@ -22,7 +22,7 @@ fn items<T: PemObject>(pem: &[u8]) -> Result<Vec<T>, PemError> {
     if items.is_empty() { Err(PemError::Nothing) } else { Ok(items) }
 }
 
-/// Returns the error without the parser's message, which repeats lines of the text: the text may be a key.
+/// Returns the error without the parser's message. That message repeats lines of the text, which may be a key.
 const fn refused(error: &Error) -> PemError {
     match error {
         Error::NoItemsFound => PemError::Nothing,
@@ -85,11 +85,12 @@ mod tests {
                 certificates(broken).unwrap_err(),
                 revocation_lists(broken).unwrap_err(),
             ];
-            let bytes = format!("{:?}", &secret.as_bytes()[..8]);
-            let bytes = bytes.trim_matches(['[', ']']);
+            // `Debug` of bytes shows numbers.
+            let list = format!("{:?}", &secret.as_bytes()[..8]);
+            let numbers = list.trim_matches(['[', ']']);
             for error in errors {
                 let text = format!("{error} {error:?}");
-                assert!(!text.contains(&secret[..8]) && !text.contains(bytes), "{text}");
+                assert!(!text.contains(&secret[..8]) && !text.contains(numbers), "{text}");
             }
         }
     }

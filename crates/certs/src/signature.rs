@@ -13,7 +13,7 @@ pub const SCHEMES: [(SignatureScheme, &str); 6] = [
     (SignatureScheme::RSA_PSS_SHA512, "rsa-pss-sha512"),
 ];
 
-/// Whether the owner of a certificate signed the message. The certificate itself is not verified.
+/// Returns true if the owner of a certificate signed the message by the scheme with this name. The certificate itself is not verified.
 #[must_use]
 pub fn is_signature_of_owner(
     leaf: &CertificateDer<'_>,
@@ -21,13 +21,13 @@ pub fn is_signature_of_owner(
     message: &[u8],
     signature: &[u8],
 ) -> bool {
-    let Some((scheme, _)) = SCHEMES.iter().find(|(_, name)| *name == scheme) else { return false };
+    let Some((wanted, _)) = SCHEMES.iter().find(|(_, name)| *name == scheme) else { return false };
     let schemes: &[(SignatureScheme, &[&dyn SignatureVerificationAlgorithm])] =
         default_provider().signature_verification_algorithms.mapping;
-    let Ok(leaf) = webpki::EndEntityCert::try_from(leaf) else { return false };
+    let Ok(parsed) = webpki::EndEntityCert::try_from(leaf) else { return false };
     schemes
         .iter()
-        .filter(|(known, _)| known == scheme)
+        .filter(|(known, _)| known == wanted)
         .flat_map(|(_, algorithms)| algorithms.iter())
-        .any(|algorithm| leaf.verify_signature(*algorithm, message, signature).is_ok())
+        .any(|algorithm| parsed.verify_signature(*algorithm, message, signature).is_ok())
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Takes a lock by `take`. While another program has it, tries again after each `step`, until the deadline `until`.
+/// Takes a lock by `take`. While another program has the lock, waits for `step` and tries again, until the deadline `until`.
 ///
 /// # Errors
 /// Another program still has the lock at the deadline (`WouldBlock`), or the lock cannot be taken.

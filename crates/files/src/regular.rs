@@ -20,7 +20,7 @@ pub fn append(path: &Path) -> io::Result<File> {
     open_with(path, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)
 }
 
-/// Opens a file with these flags if it is a regular one.
+/// Opens a file with these flags. A file that is no regular one is an error.
 fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     // The umask restricts these permissions.

@@ -8,7 +8,7 @@ use std::{fs::File, io::Read as _, path::Path};
 pub struct Text {
     /// The text, without the mark.
     pub text: String,
-    /// Whether a byte-order mark was before the text.
+    /// True if a byte-order mark was before the text.
     pub mark: bool,
 }
 
@@ -22,14 +22,14 @@ pub const MARK_HELP: &str = "save it as UTF-8 without a byte-order mark";
 /// # Errors
 /// The file cannot be read, is no regular file, is too large, or is not UTF-8.
 pub fn read(path: &Path, most: u64) -> Result<Text, String> {
-    let text = |error: std::io::Error| error.to_string();
+    let told = |error: std::io::Error| error.to_string();
     // The file's kind is checked before it is opened, because opening a pipe would wait for a writer.
-    check_regular(&std::fs::metadata(path).map_err(text)?)?;
-    let file = File::open(path).map_err(text)?;
-    check_regular(&file.metadata().map_err(text)?)?;
+    check_regular(&std::fs::metadata(path).map_err(told)?)?;
+    let file = File::open(path).map_err(told)?;
+    check_regular(&file.metadata().map_err(told)?)?;
     let mut bytes = Vec::new();
-    // The size in the metadata does not count: a file may grow while it is read, and those of `/proc` have the size 0.
-    file.take(most + 1).read_to_end(&mut bytes).map_err(text)?;
+    // The size in the metadata does not count: a file may grow while it is read, and files of `/proc` have the size 0.
+    file.take(most + 1).read_to_end(&mut bytes).map_err(told)?;
     if bytes.len() as u64 > most {
         return Err(format!("it has more than {most} bytes, too many for such a file"));
     }
@@ -51,9 +51,9 @@ fn check_regular(metadata: &std::fs::Metadata) -> Result<(), String> {
 /// Decodes bytes as UTF-8.
 ///
 /// # Errors
-/// They are not UTF-8; UTF-16 is named as such.
+/// The bytes are not UTF-8. The error says so if they are UTF-16.
 pub fn decode(bytes: Vec<u8>) -> Result<Text, String> {
-    let wide = match bytes.as_slice() {
+    let is_utf16 = match bytes.as_slice() {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
         // UTF-16 without a mark: two ASCII characters, each next to a zero.
         [0, first, 0, second, ..] | [first, 0, second, 0, ..] => {
@@ -61,7 +61,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<Text, String> {
         }
         _ => false,
     };
-    if wide {
+    if is_utf16 {
         return Err("it is UTF-16; save it as UTF-8".to_owned());
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
@@ -87,19 +87,21 @@ mod tests {
 
     #[test]
     fn encodings_are_named() {
-        let wide = |text: &str, to: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(to).collect::<Vec<u8>>();
+        let utf16 =
+            |text: &str, to: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(to).collect::<Vec<u8>>();
         for bytes in [
-            wide("\u{feff}schema = 1", u16::to_le_bytes),
-            wide("\u{feff}schema = 1", u16::to_be_bytes),
-            wide("schema = 1", u16::to_le_bytes),
-            wide("schema = 1", u16::to_be_bytes),
+            utf16("\u{feff}schema = 1", u16::to_le_bytes),
+            utf16("\u{feff}schema = 1", u16::to_be_bytes),
+            utf16("schema = 1", u16::to_le_bytes),
+            utf16("schema = 1", u16::to_be_bytes),
         ] {
             assert!(decode(bytes).expect_err("not UTF-8").contains("UTF-16"));
         }
         let marked = decode("\u{feff}a = 1".as_bytes().to_vec()).expect("UTF-8");
         assert_eq!(marked, Text { text: "a = 1".to_owned(), mark: true });
-        assert_eq!(decode(b"\0\xd3a\xff".to_vec()).expect_err("not"), "it is not UTF-8 from line 1 on");
-        assert_eq!(decode(b"a\nb\xff".to_vec()).expect_err("not"), "it is not UTF-8 from line 2 on");
+        // One zero alone does not make UTF-16.
+        assert_eq!(decode(b"\0\xd3a\xff".to_vec()).expect_err("not UTF-8"), "it is not UTF-8 from line 1 on");
+        assert_eq!(decode(b"a\nb\xff".to_vec()).expect_err("not UTF-8"), "it is not UTF-8 from line 2 on");
         assert_eq!(decode(Vec::new()).expect("nothing"), Text { text: String::new(), mark: false });
     }
 

@@ -1,5 +1,5 @@
-//! Atomic replacement of files: readers see the old file or the whole new one. Never writes through a symbolic link that was put in the
-//! place of the file.
+//! Replaces files atomically: readers see the old file or the whole new one. A replacement never goes through a symbolic link that was put in
+//! the place of the file.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,16 +10,17 @@ use std::{
 /// The permissions of a file for everybody. The umask restricts them.
 pub const USUAL: u32 = 0o666;
 
-/// Replaces a file atomically, or creates it, with these permissions from its first byte on. The file is on the disk when this returns.
+/// Replaces a file atomically, or creates it. The new file has these permissions from its first byte on, and is on the disk when this returns.
+/// Two threads of one process must not replace the same file at once.
 ///
 /// # Errors
-/// The file could not be written, and the old one is unchanged; or its directory could not be synced.
+/// The file could not be written, and the old one is unchanged. Or the directory could not be synced, and the new file is in place.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".part-{}", std::process::id()));
     let part = path.with_file_name(name);
-    // Removes the file of an earlier process with the same id, or a link (not its target).
+    // Removes what an earlier process with the same id may have left. Of a link only the link is removed.
     match fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -33,14 +34,14 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// Writes to a file that these options open, with these permissions if they create it. The bytes are on the disk when this returns.
 ///
 /// # Errors
-/// The file could not be opened or written; or the directory of a new one could not be synced.
+/// The file could not be opened or written, or the directory of a new file could not be synced.
 pub fn write(options: &mut OpenOptions, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let new = !path.exists();
+    let is_new = !path.exists();
     fill(options, path, bytes, mode)?;
-    if new { sync_directory(path) } else { Ok(()) }
+    if is_new { sync_directory(path) } else { Ok(()) }
 }
 
-/// [`write`] without the directory.
+/// Does as [`write`], but does not sync the directory.
 fn fill(options: &mut OpenOptions, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, mode);
@@ -69,26 +70,28 @@ mod tests {
 
     use super::*;
 
-    /// A directory that cannot be opened cannot be synced.
+    /// Files can be made in a directory that cannot be opened, but the directory cannot be synced. So the error shows that the code syncs it.
     #[test]
     fn the_directory_of_a_new_file_is_synced() {
         use std::os::unix::fs::PermissionsExt;
+        // A user without rights, because root can open any directory.
+        const NOBODY: u32 = 65534;
         let dir = tempfile::tempdir().expect("a directory");
         let closed = dir.path().join("closed");
         let (whole, written) = (closed.join("whole"), closed.join("written"));
         fs::create_dir(&closed).expect("made");
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).expect("set");
         fs::set_permissions(&closed, PermissionsExt::from_mode(0o300)).expect("set");
-        let root = Uid::effective().is_root();
-        if root {
-            chown(&closed, Some(Uid::from_raw(65534)), None).expect("given away");
+        let is_root = Uid::effective().is_root();
+        if is_root {
+            chown(&closed, Some(Uid::from_raw(NOBODY)), None).expect("given away");
         }
-        // `setfsuid` changes the user of this thread only.
         let append = |path| write(OpenOptions::new().append(true).create(true), path, b"a", USUAL);
+        // A thread of its own, because `setfsuid` changes the user of one thread. The second append finds the file, and needs no sync of the directory.
         let results = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                if root {
-                    setfsuid(Uid::from_raw(65534));
+                if is_root {
+                    setfsuid(Uid::from_raw(NOBODY));
                 }
                 [replace(&whole, b"a", USUAL), append(&written), append(&written)]
             });

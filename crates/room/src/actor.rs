@@ -8,11 +8,11 @@ use crate::{
 /// The person or the program that acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Actor {
-    /// The name that notes and logs of runs show: a person's name, or `token NAME of PERSON`.
+    /// The name that notes and logs of runs show, such as `alice`, `alice by Slack` or `token NAME of PERSON`.
     pub(crate) name: String,
     /// The person who is responsible; the audit log shows it as `by`. For a token, the person who made the token.
     pub(crate) by: String,
-    /// The session or the token by which the actor came; the audit log shows it as `via`.
+    /// The session, the token or the chat by which the actor came; the audit log shows it as `via`.
     pub(crate) via: String,
     /// The role, which decides what the actor may do.
     pub(crate) role: Role,

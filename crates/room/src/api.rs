@@ -18,7 +18,7 @@ use axum::Router;
 
 use crate::app::App;
 
-/// Returns the routes of the API, one for each row of the table.
+/// Returns the routes of the API, one for each operation.
 pub(crate) fn router() -> Router<Arc<App>> {
     openapi::all().fold(Router::new(), |router, operation| router.route(operation.path, (operation.route)()))
 }

@@ -1,5 +1,5 @@
-//! `audit.jsonl`: what people did in the control room, and the outcome. Lines are appended and never changed. Each line has the SHA-256 of the
-//! line before, so that a changed or removed line is found. A cut end is found only by comparison with a head that was kept elsewhere.
+//! `audit.jsonl`: what people and their programs did in the control room, and the outcome. Whole lines are never changed. Each line has the SHA-256
+//! of the line before, so that a changed or removed line is found. A cut end is found only by comparison with a head that was kept elsewhere.
 
 mod append;
 mod head;

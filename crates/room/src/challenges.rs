@@ -1,5 +1,5 @@
-//! Challenges for passkeys. Each is valid for one purpose, once, for five minutes. The server stores no challenge before its use: it recognises
-//! its own ones by an HMAC, whose key it makes anew at each start. So many requests for challenges cannot push out other people's challenges.
+//! Challenges for passkeys. Each is valid for one purpose, once, for five minutes. The server recognises its own challenges by an HMAC, whose key it
+//! makes anew at each start. It stores no challenge before its use. So a flood of requests for challenges cannot push out those of other people.
 
 use std::{
     collections::HashMap,
@@ -23,6 +23,7 @@ const TIME: usize = 8;
 /// The challenges of a server.
 #[derive(Debug)]
 pub(crate) struct Challenges {
+    /// The key of the HMAC.
     key: Key,
     /// The challenges that were used and would still be valid, with the times at which they end (seconds since 1970).
     used: Mutex<HashMap<Vec<u8>, i64>>,
@@ -44,7 +45,7 @@ impl Challenges {
         Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Uses a challenge up. Returns whether this server made it, for this purpose, it is still valid, and it was not used before.
+    /// Uses a challenge up. Returns true if this server made it for this purpose, less than [`LASTS_S`] ago, and it was not used before.
     pub(crate) fn take(&self, challenge: &[u8], purpose: &str, now_s: i64) -> bool {
         let Some((own, tag)) = challenge.split_at_checked(RANDOM + TIME) else { return false };
         if verify(&self.key, &signed(own, purpose), tag).is_err() {
@@ -60,7 +61,7 @@ impl Challenges {
     }
 }
 
-/// Returns the bytes that the HMAC covers. The first part has a fixed length, so the join is unambiguous.
+/// Returns the bytes that the HMAC covers. `own` (random bytes and time) has a fixed length, so the join is unambiguous.
 fn signed(own: &[u8], purpose: &str) -> Vec<u8> {
     [own, purpose.as_bytes()].concat()
 }
@@ -99,6 +100,6 @@ mod tests {
             let made = BASE64_URL_SAFE_NO_PAD.decode(server.fresh("login", NOW + second).unwrap()).unwrap();
             assert!(server.take(&made, "login", NOW + second));
         }
-        assert!(server.used.lock().unwrap().len() <= 300);
+        assert!(server.used.lock().unwrap().len() <= usize::try_from(LASTS_S).unwrap());
     }
 }

@@ -1,5 +1,5 @@
-//! Slack and Mattermost: people write notes, halt runs, and refuse attacks and starts from a chat. The functions of the pages carry this out. Nobody can approve
-//! an attack or agree to a start from a chat.
+//! Slack and Mattermost: from a chat, people write notes and findings, halt runs, and refuse attacks and starts. The functions of the pages carry this
+//! out. Nobody can approve an attack or agree to a start from a chat.
 
 mod act;
 mod asked;

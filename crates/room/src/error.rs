@@ -8,7 +8,7 @@ pub enum RoomError {
     /// A file or folder cannot be used.
     #[error("cannot {doing} {}", path.display())]
     Io {
-        /// The operation that failed.
+        /// The operation that failed, such as `read`.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum RoomError {
         /// The number of this program's user.
         user: u32,
     },
-    /// Another control room has the state.
+    /// Another control room uses the state.
     #[error("another control room uses the state in {}; stop it, or name another folder by --state", path.display())]
     Busy {
         /// The folder.
@@ -80,13 +80,13 @@ pub enum RoomError {
         "a token cannot be an admin, because a program with it could let others in; make it for a viewer or an operator"
     )]
     TokenRole,
-    /// A token cannot start these game days.
+    /// A token cannot start these game days, for this reason.
     #[error("the token cannot start game days like that: {0}")]
     TokenStarts(String),
-    /// A token cannot last that long.
+    /// A token cannot last for such a time.
     #[error("a token lasts from 1 minute to {most_days} days; name such a time")]
     TokenTime {
-        /// The longest time.
+        /// The longest time, in days.
         most_days: u64,
     },
     /// Another token has the name.
@@ -101,7 +101,7 @@ pub enum RoomError {
         /// The name.
         name: String,
     },
-    /// A text is not allowed as a person's name.
+    /// This text is not allowed as a person's name.
     #[error("`{0}` is no name: 1 to 64 letters, digits, blanks, and `.`, `-`, `_`, `@`")]
     Name(String),
 }

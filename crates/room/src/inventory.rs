@@ -10,7 +10,7 @@ use crate::later::Later;
 /// All scenarios that are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scenarios {
-    /// In the order of their files.
+    /// The scenarios, in the order of their files.
     pub all: Vec<ScenarioRow>,
     /// The problems of folders and game days, in words; empty if there are none.
     pub problems: String,
@@ -123,9 +123,9 @@ pub struct Preview {
 pub struct PlannedAttack {
     /// Its name.
     pub name: String,
-    /// The approval that it needs.
+    /// The approval that it needs, in words; `None` if it needs none.
     pub approval: Option<String>,
-    /// The attacks that must have run before.
+    /// The attacks that must have run before, in words; empty if there are none.
     pub needs: String,
     /// The hosts that it touches, in words.
     pub radius: String,
@@ -153,7 +153,7 @@ pub struct PlannedEffect {
 /// All fleets that game days name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fleets {
-    /// In the order of their files.
+    /// The fleets, in the order of their files.
     pub all: Vec<FleetRow>,
     /// The problems of game days, in words; empty if there are none.
     pub problems: String,
@@ -234,9 +234,9 @@ pub struct HostRow {
 pub struct Known {
     /// The time at which it was asked, in seconds since 1970.
     pub at_s: i64,
-    /// The time of its last answer, in seconds since 1970.
+    /// The time of its last answer, in seconds since 1970; `None` if it has never answered.
     pub seen_s: Option<i64>,
-    /// The reason why nothing is known of the host. The fields after this one are empty then.
+    /// The reason why nothing is known of the host; `None` if the host has answered. With a reason, the fields after this one are empty.
     pub unknown: Option<String>,
     /// The agent's version.
     pub version: String,
@@ -244,9 +244,9 @@ pub struct Known {
     pub in_force: Vec<String>,
     /// Whether something could not be put back.
     pub stuck: bool,
-    /// The person who halted it.
+    /// The person who halted it; `None` if it is not halted.
     pub halted_by: Option<String>,
-    /// The end of its certificate.
+    /// The finding of `doctor` about the end of the agent's certificate; `None` if that is not known.
     pub certificate: Option<Finding>,
     /// The findings of its `doctor` that are not good; at most [`Known::MOST`].
     pub findings: Vec<Finding>,
@@ -272,13 +272,14 @@ pub struct Finding {
     pub text: String,
 }
 
-/// The files of scenarios and fleets, and the way to the hosts of fleets. All but [`Self::ask`] block, and contact no host.
+/// The files of scenarios and fleets, and the way to the hosts of fleets. [`Self::ask`] contacts hosts and does not block. All other functions
+/// block, and contact no host.
 pub trait Inventory: Send + Sync {
     /// Lists the scenarios.
     fn scenarios(&self) -> Scenarios;
 
-    /// Returns a scenario by its id, with its plan for the choice of that id, or for the first one. `None` if there is no such scenario or
-    /// choice.
+    /// Returns a scenario by its id. Its plan is made for the [`Choice`] with the id `choice`; without that id, for the first choice. `None` if there is
+    /// no such scenario or choice.
     fn scenario(&self, id: &str, choice: Option<&str>) -> Option<Arc<ScenarioFacts>>;
 
     /// Lists the fleets.
@@ -287,8 +288,9 @@ pub trait Inventory: Send + Sync {
     /// Returns a fleet by its id; `None` if there is none.
     fn fleet(&self, id: &str) -> Option<FleetFacts>;
 
-    /// Asks all hosts of a fleet at once for their status and the result of `doctor`. `by` is the person. Returns when all have answered, or after
-    /// some seconds; the other hosts are still being asked then. While that goes on, the fleet is not asked again. Returns the progress in words.
+    /// Asks all hosts of a fleet at once for their status and the result of `doctor`. `by` is the person. Returns when all have answered, but
+    /// after some seconds at the latest. The program then waits for the other hosts without the caller, and does not ask the fleet again meanwhile.
+    /// Returns the progress in words.
     ///
     /// # Errors
     /// No host was asked; the error is the reason.

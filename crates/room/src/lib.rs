@@ -1,7 +1,7 @@
 //! The control room: web pages about the runs in a directory, the sessions of the people who look at them, and the audit log of what they did.
 //!
-//! It shows runs, stores notes and decisions about slots, and tells runs to halt, to pause and to skip an attack. It starts no run, contacts no host, and takes every verdict from `judge`. All its state is in one
-//! folder. The caller implements [`Outside`] for what this crate cannot do.
+//! It shows runs, stores notes and findings, and takes every verdict from `judge`. This crate by itself starts no run and contacts no host or
+//! coordinator: for that it calls [`Outside`], which the caller implements. All its own state is in one folder.
 
 mod actor;
 mod api;

@@ -1,4 +1,4 @@
-//! `/metrics` on a separate address: runs, findings, game days and messages as gauges for a Prometheus. It needs no login, and changes nothing.
+//! `/metrics` on a separate address: runs, findings, game days and messages as gauges for Prometheus. The page needs no login, and changes nothing.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -18,8 +18,10 @@ use crate::{
     },
 };
 
-/// Number of the newest runs among which the last one of each scenario is looked for.
+/// The last run of each scenario is searched among this number of the newest runs.
 const NEWEST: usize = 1_000;
+/// For [`firedrill_history::Entry::ended_as`]: the run has ended.
+const NOT_RUNNING: bool = false;
 /// The content type of the OpenMetrics text format.
 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -100,7 +102,7 @@ fn scenarios(app: &App, metrics: &mut Exposition) -> Result<(), Answer> {
     let page = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
     // Entries are sorted, the newest first: the first one of a scenario and environment is its last run.
     for entry in page.entries.iter().filter(|entry| entry.ended) {
-        *counts.entry(entry.ended_as(false)).or_default() += 1;
+        *counts.entry(entry.ended_as(NOT_RUNNING)).or_default() += 1;
         let Some(name) = &entry.scenario else { continue };
         let environment = entry.environment.as_deref().unwrap_or_default();
         if seen.insert((name, environment)) {

@@ -16,8 +16,9 @@ const FRESH: Duration = Duration::from_secs(30);
 /// A calendar that was read.
 #[derive(Debug)]
 struct Read {
+    /// The time at which it had been read.
     at: Instant,
-    /// The number of changes that had been made before the calendar was read.
+    /// The value of [`Newest::changes`] before the calendar was read.
     changes: u64,
     calendar: Arc<Calendar>,
 }
@@ -26,6 +27,7 @@ struct Read {
 #[derive(Debug, Default)]
 pub(crate) struct Newest {
     read: Mutex<Option<Read>>,
+    /// Number of calls of [`Newest::forget`].
     changes: AtomicU64,
 }
 
@@ -34,18 +36,18 @@ impl Newest {
     pub(crate) fn calendar(&self, outside: &dyn Outside) -> Arc<Calendar> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = self.changes.load(Ordering::SeqCst);
-        if let Some(read) = read.as_ref()
-            && read.changes == changes
-            && read.at.elapsed() < FRESH
+        if let Some(kept) = read.as_ref()
+            && kept.changes == changes
+            && kept.at.elapsed() < FRESH
         {
-            return Arc::clone(&read.calendar);
+            return Arc::clone(&kept.calendar);
         }
         let calendar = Arc::new(outside.calendar());
         *read = Some(Read { at: Instant::now(), changes, calendar: Arc::clone(&calendar) });
         calendar
     }
 
-    /// Makes the next request read the calendar again, because its content has changed. A calendar that is being read right now is not kept either.
+    /// Makes the next request read the calendar again, because its content has changed. A calendar that is being read right now is not shown again either.
     /// Does not wait.
     pub(crate) fn forget(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
@@ -67,8 +69,11 @@ mod tests {
 
     /// An `Outside` whose first calendar is ready when the test says so.
     struct Slow {
+        /// Number of readings that have begun.
         read: AtomicUsize,
+        /// Told when the first reading begins.
         begun: Sender<()>,
+        /// The first reading waits for this.
         goes_on: Mutex<Receiver<()>>,
     }
 
@@ -116,7 +121,11 @@ mod tests {
             newest.calendar(&slow);
             slow.read.load(Ordering::SeqCst)
         };
-        assert_eq!((read(), read()), (2, 2), "read anew once");
+        assert_eq!(
+            (read(), read()),
+            (2, 2),
+            "the calendar of the first reader was not shown again, and the second one was"
+        );
         newest.forget();
         assert_eq!(read(), 3);
     }

@@ -1,4 +1,4 @@
-//! The control room's address, and its files.
+//! The options of a control room: its addresses, its folders and its chats. Reads no file.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -26,7 +26,7 @@ pub struct Options {
 /// Returns the origin of a proxy's address, such as `https://drills.example`, in lower case and without a final `/`.
 ///
 /// # Errors
-/// The text has another scheme than `https`, a path, or characters that no host name has.
+/// The text has another scheme than `https`, no host, a path, or characters that no host name has.
 pub fn public(text: &str) -> Result<String, String> {
     let wrong =
         || format!("`{text}` is no address of a proxy; `https://drills.example` is one, without a path");

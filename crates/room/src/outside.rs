@@ -112,7 +112,7 @@ pub struct Slot {
     pub told: String,
     /// Whether it will be held, as far as is known now.
     pub held: bool,
-    /// Whether it has no record: nobody has started or skipped it.
+    /// True if it has no record, because nobody has started or skipped it.
     pub open: bool,
     /// Its start, in seconds since 1970.
     pub starts_s: i64,
@@ -122,8 +122,8 @@ pub struct Slot {
     pub agreed: Vec<String>,
 }
 
-/// What became of one start of a game day. A start that was missed or not held is one, too, and so is a start whose
-/// program has written no record yet.
+/// One start of a game day, and its result so far. Starts that were missed or not held count as starts, too, and so do
+/// starts whose program has written no record yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldSlot {
     /// The game day's name.
@@ -184,13 +184,13 @@ pub struct Undelivered {
     pub at: String,
     /// Its title.
     pub title: String,
-    /// The run that it is about.
+    /// The run that it is about; `None` if it is about no run.
     pub run: Option<String>,
     /// Number of tries that failed.
     pub tries: u32,
     /// The last failure.
     pub why: String,
-    /// Whether it is tried again; otherwise it was given up.
+    /// True if it is tried again, false if it was given up.
     pub waits: bool,
 }
 
@@ -241,7 +241,7 @@ pub enum NotStarted {
     Busy(String),
     /// There is no such game day, or its file has errors; the text says why.
     Unknown(String),
-    /// Its program cannot be started, or records cannot be read; the text says why.
+    /// The game day's program cannot be started, or records cannot be read; the text says why.
     Failed(String),
 }
 
@@ -308,13 +308,13 @@ pub trait Outside: Send + Sync + 'static {
     /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
     fn calendar(&self) -> Calendar;
 
-    /// Reads the files of all game days, and returns the JSON that the program's own client expects: each with its problems and slots. Blocks.
+    /// Reads the files of all game days, and returns them with their problems and slots, in the JSON that the program's own client expects. Blocks.
     ///
     /// # Errors
     /// They cannot be read.
     fn gameday_files(&self, slots: &Slots) -> Result<Value, NotShown>;
 
-    /// Reads one game day and checks it. Returns a text for people, in the JSON that the program's own client expects. Blocks, and takes a while for large
+    /// Reads one game day and checks it. Returns its description, in the JSON that the program's own client expects. Blocks, and takes a while for large
     /// fleets.
     ///
     /// # Errors
@@ -352,7 +352,7 @@ pub trait Outside: Send + Sync + 'static {
     /// Posts JSON to the address that a chat named for answers. Takes some seconds at most.
     fn post<'a>(&'a self, url: &'a str, body: String) -> Later<'a, Result<(), String>>;
 
-    /// Records the decision of a person about a slot, and returns the state of the slot in words.
+    /// Records the decision of a person (`by`) about a slot, and returns the state of the slot in words.
     ///
     /// # Errors
     /// The person may not decide this, the slot is over or does not exist, or the decision cannot be written; the text says why.

@@ -7,11 +7,12 @@ use crate::error::RoomError;
 /// A role. Each role may do everything that the roles before it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Reads pages.
+    /// Reads pages, and manages the person's own passkeys and sessions.
     Viewer,
-    /// Writes notes, halts runs, lets them pause, skips attacks, and starts game days.
+    /// Writes notes and findings, halts runs and lets them pause, skips and approves attacks, answers steps by hand, decides about slots, starts game
+    /// days, and asks the hosts of fleets.
     Operator,
-    /// Makes login links and tokens, and ends sessions of other people.
+    /// Makes login links and tokens, ends sessions of other people, and removes their passkeys.
     Admin,
 }
 
@@ -44,7 +45,7 @@ impl FromStr for Role {
 /// Maximum length of a person's name, in characters.
 const NAME_MOST: usize = 64;
 
-/// Checks a person's name, and returns it without blanks around it. Few characters are allowed, because names are shown in logs and pages.
+/// Checks a person's name, and returns it without the blanks at its ends. Few characters are allowed, because logs and pages show names.
 ///
 /// # Errors
 /// The text is empty, too long, or has a character that is not allowed.

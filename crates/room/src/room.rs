@@ -1,4 +1,4 @@
-//! The control room as a server: it is opened and then serves. Also makes login links.
+//! The control room as a server: opens its state, listens, and serves. Also makes login links for the command line.
 
 use std::{fs::File, net::SocketAddr, path::Path, sync::Arc};
 
@@ -29,8 +29,11 @@ pub struct Room {
     listener: TcpListener,
     /// The listener for metrics, and its address.
     metrics: Option<(TcpListener, SocketAddr)>,
+    /// The address of `listener`.
     address: SocketAddr,
+    /// The head of the audit log after the line about this start.
     head: Head,
+    /// Keeps other servers from the state.
     _lock: File,
 }
 

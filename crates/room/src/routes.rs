@@ -21,7 +21,7 @@ use crate::{
     web::guard::guard,
 };
 
-/// Maximum size of a form, in bytes. The longest note fits, although a form encodes each byte of it as three characters (`%C3`).
+/// Maximum size of a request's body, in bytes. A form with the longest note fits, although it encodes each byte of the note as three characters (`%C3`).
 const BODY: usize = 64 << 10;
 
 /// Returns all routes.

@@ -1,4 +1,4 @@
-//! Makes the random secrets of links, sessions and tokens. Only their digests are stored, and never here.
+//! Makes the random secrets of links, sessions and tokens, and digests of bytes. Stores nothing; other modules store only the digests of secrets.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use firedrill_files::text::hex;
@@ -26,10 +26,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 /// The beginning of each token. Programs that search files for secrets can find tokens by it.
 const BEGIN: &str = "fdr_";
+/// Number of characters of a secret: 32 bytes in base64url.
+const SECRET: usize = 43;
 /// Number of characters of a token's checksum: 4 bytes in base64url.
 const SUM: usize = 6;
 
-/// Returns a new token: `fdr_`, a secret of 256 bits, and a checksum of it.
+/// Returns a new token: `fdr_`, a secret of 256 bits, and a checksum of both.
 ///
 /// # Errors
 /// As [`fresh`].
@@ -38,17 +40,17 @@ pub(crate) fn fresh_token() -> Result<String, RoomError> {
     Ok(format!("{BEGIN}{secret}{}", sum(&secret)))
 }
 
-/// Whether a text has the form and the checksum of a token. A token that was cut or mistyped does not.
+/// Returns true if a text has the form and the checksum of a token. A token that was cut or mistyped has not.
 pub(crate) fn is_token(text: &str) -> bool {
     let Some(rest) = text.strip_prefix(BEGIN).filter(|rest| rest.is_ascii()) else { return false };
     let Some((secret, given)) = rest.len().checked_sub(SUM).map(|end| rest.split_at(end)) else {
         return false;
     };
     // A comparison in constant time is not needed: the checksum is computed from the same text, and not from a stored secret.
-    secret.len() == 43 && given == sum(secret)
+    secret.len() == SECRET && given == sum(secret)
 }
 
-/// Returns the checksum of a token's secret.
+/// Returns the checksum of a token with this secret.
 fn sum(secret: &str) -> String {
     let digest = digest(&SHA256, format!("{BEGIN}{secret}").as_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..4])

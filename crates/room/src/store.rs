@@ -1,5 +1,5 @@
-//! The state of the control room as a database: login links, sessions, passkeys, tokens and settings. It stores no secret, only
-//! digests of secrets.
+//! The state of the control room as a database: login links, sessions, passkeys, tokens, requests of chats that were carried out, and settings. It
+//! stores no secret, only digests of secrets.
 
 mod database;
 mod links;

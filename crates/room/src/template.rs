@@ -1,5 +1,5 @@
-//! Renders pages from templates, and has the style and the scripts that they load. All values are escaped. The only texts that templates mark as safe
-//! were rendered from other templates.
+//! Renders pages from templates, and has the files that they load: style, scripts and icon. All values are escaped, except the HTML and SVG that
+//! other templates and `judge` have made.
 
 use std::sync::LazyLock;
 
@@ -9,15 +9,18 @@ use serde::Serialize;
 
 use crate::{secret::sha256, store::Session};
 
-/// A file that pages load. Its name contains its digest, so that browsers may keep it for ever.
+/// A file that pages load. Its path has a part of its digest, so that browsers may keep the file for ever.
 pub(crate) struct Asset {
+    /// The path in URLs.
     pub(crate) path: String,
+    /// The content type.
     pub(crate) kind: &'static str,
+    /// The content.
     pub(crate) text: String,
 }
 
 impl Asset {
-    /// `end` is the extension of the file's name, `kind` the content type.
+    /// Makes a file. `end` is the extension of its name, `kind` the content type.
     fn new(end: &str, kind: &'static str, text: String) -> Self {
         let digest = sha256(text.as_bytes());
         Self { path: format!("/room-{}.{end}", &digest[..16]), kind, text }
@@ -123,14 +126,15 @@ mod tests {
         let nasty = "<script>alert('x')</script>";
         let page = render("error", (nasty, ""), None, context! { heading => nasty, text => nasty }).unwrap();
         assert!(!page.contains("<script"), "{page}");
+        // In the title, the heading and the text.
         assert!(page.matches("&lt;script&gt;").count() >= 3, "{page}");
     }
 
     #[test]
     fn templates_have_no_script_and_no_style_of_their_own() {
         for (name, text) in TEMPLATES {
-            for part in [" style=", "<style", "javascript:", " onclick", " onsubmit", " onload"] {
-                assert!(!text.contains(part), "{name} has `{part}`, which the policy forbids");
+            for forbidden in [" style=", "<style", "javascript:", " onclick", " onsubmit", " onload"] {
+                assert!(!text.contains(forbidden), "{name} has `{forbidden}`, which the policy forbids");
             }
             let scripts = text.matches("<script").count();
             assert_eq!(

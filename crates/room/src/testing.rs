@@ -19,7 +19,7 @@ use crate::{
     store::Session,
 };
 
-/// An `Outside` whose runs end as soon as they are halted. It has no game days.
+/// An `Outside` whose runs do all that they are told, and whose chats accept all answers. It has no plans and no game days.
 pub(crate) struct Willing;
 
 impl Outside for Willing {
@@ -109,7 +109,8 @@ impl Inventory for Empty {
     }
 }
 
-/// Implements the named part of [`Outside`] as [`Willing`] does, so that a test has to write only the functions that it is about.
+/// Implements the named part of [`Outside`] as [`Willing`] does. So a test has to write only the functions that it is about. `decisions` are all functions
+/// that no other part has.
 macro_rules! as_willing {
     (calendar) => {
         fn calendar(&self) -> crate::outside::Calendar {

@@ -16,19 +16,22 @@ use crate::{
 
 /// The shortest time for which a token works, in seconds.
 const LEAST_S: u64 = 60;
-/// The longest time for which a token works, in days and in seconds.
+/// The longest time for which a token works, in days.
 const MOST_DAYS: u64 = 366;
+/// [`MOST_DAYS`] in seconds.
 const MOST_S: u64 = MOST_DAYS * 86_400;
 
 /// Maximum number of game days that a token may start.
 const STARTS_MOST: usize = 20;
+/// Maximum length of a wrong name in an error, in characters.
+const SHOWN_MOST: usize = 80;
 
 /// The checked properties of a token that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
     name: String,
     role: Role,
-    /// Time for which it works, in seconds.
+    /// The time for which it works, in seconds.
     lasts_s: i64,
     /// The game days that it may start.
     starts: Vec<String>,
@@ -50,7 +53,7 @@ impl NewToken {
         Ok(Self { name, role, lasts_s, starts: Vec::new() })
     }
 
-    /// Returns the token with the right to start these game days.
+    /// Adds the right to start these game days, and no others.
     ///
     /// # Errors
     /// The token's role is not that of an operator, there are too many game days, or a name is not allowed for a game day.
@@ -59,7 +62,7 @@ impl NewToken {
             return Err(RoomError::TokenStarts("it takes the role operator".to_owned()));
         }
         if let Some(name) = gamedays.iter().find(|name| !is_simple_name(name)) {
-            let name = firedrill_wire::text::clean(name, 80);
+            let name = firedrill_wire::text::clean(name, SHOWN_MOST);
             return Err(RoomError::TokenStarts(format!("`{name}` is no name of a game day")));
         }
         if gamedays.len() > STARTS_MOST {
@@ -69,7 +72,8 @@ impl NewToken {
         Ok(self)
     }
 
-    /// Makes the token, after `record` (called with name and outcome) has written it into the audit log. Returns its secret, and its end in words.
+    /// Makes the token, and returns its secret and its end in words. Before that, `record` writes the deed into the audit log; it gets the token's name
+    /// and the outcome.
     pub(crate) fn make<E: From<RoomError>>(
         &self,
         store: &Store,
@@ -164,7 +168,7 @@ pub fn tokens(folder: &Path) -> Result<Vec<TokenRow>, RoomError> {
 pub fn revoke_token(folder: &Path, name: &str, by: &str) -> Result<(), RoomError> {
     let (State { store, audit }, _) = State::used(folder)?;
     if !store.revoke(name)? {
-        let name = firedrill_wire::text::clean(name, 80).into_owned();
+        let name = firedrill_wire::text::clean(name, SHOWN_MOST).into_owned();
         return Err(RoomError::NoToken { name });
     }
     record(&audit, by, ("revoke-token", name, "revoked"))

@@ -43,6 +43,9 @@ fn programs_are_named_word_by_word() {
     ] {
         assert!(named::allows(&reload, &runs(words)).is_err(), "{words:?}");
     }
+    let below = rule("commands = [[\"/bin/sh\", \"/opt/checks/*\"]]");
+    assert_eq!(named::allows(&below, &runs(&["/bin/sh", "/opt/checks/lag..sh"])), Ok(()));
+    assert!(named::allows(&below, &runs(&["/bin/sh", "/opt/checks/../../tmp/x.sh"])).is_err(), "it leads up");
     assert!(named::allows(&reload, &changes("/usr/bin/systemctl")).is_err());
     let clause = named::clause(&runs(&["/bin/true"]), false);
     assert_eq!(clause, r#"commands = [["/bin/true"]]"#);

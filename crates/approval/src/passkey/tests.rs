@@ -7,7 +7,12 @@ use crate::testing::{Authenticator, ORIGIN, Signature, authenticator_data, clien
 
 const CHALLENGE: [u8; 32] = [7; 32];
 const HOST: &str = "drills.example";
+/// The flags of an answer that counts.
+const GOOD: u8 = PRESENT | VERIFIED;
+/// The flag of an authenticator's data that has a new key.
+const HAS_KEY: u8 = 1 << 6;
 
+/// Verifies an answer to [`CHALLENGE`] by a key.
 fn verified(key: &Authenticator, signed: &Signature) -> Result<String, PasskeyError> {
     verify(signed.answer(), &key.public_key(), &CHALLENGE)
 }
@@ -16,8 +21,9 @@ fn verified(key: &Authenticator, signed: &Signature) -> Result<String, PasskeyEr
 fn the_origin_of_the_page_is_returned_for_a_valid_answer() {
     let key = Authenticator::new();
     assert_eq!(verified(&key, &key.approve(&CHALLENGE)).as_deref(), Ok(ORIGIN));
-    // Other flags (here: the key may be backed up, and is) and data of extensions make no difference.
-    let data = [authenticator_data(HOST, 0x9d), vec![0xa0]].concat();
+    // Other flags and data of extensions make no difference. Here the key may be backed up and is, and the extensions are an empty map.
+    let backed_up = GOOD | (1 << 3) | (1 << 4) | (1 << 7);
+    let data = [authenticator_data(HOST, backed_up), vec![0xa0]].concat();
     let signed = key.sign(data, client_data("webauthn.get", &CHALLENGE, ORIGIN));
     assert_eq!(verified(&key, &signed).as_deref(), Ok(ORIGIN));
 }
@@ -26,7 +32,7 @@ fn the_origin_of_the_page_is_returned_for_a_valid_answer() {
 fn each_wrong_part_is_refused_although_the_key_signed_it() {
     let key = Authenticator::new();
     let good = client_data("webauthn.get", &CHALLENGE, ORIGIN);
-    let client = |client: &str| verified(&key, &key.sign(authenticator_data(HOST, 5), client));
+    let client = |client: &str| verified(&key, &key.sign(authenticator_data(HOST, GOOD), client));
     let data = |data: Vec<u8>| verified(&key, &key.sign(data, good.as_str()));
     assert_eq!(client(&client_data("webauthn.get", &[8; 32], ORIGIN)), Err(PasskeyError::Challenge));
     let (found, wanted) = ("webauthn.create".to_owned(), "webauthn.get");
@@ -49,11 +55,11 @@ fn each_wrong_part_is_refused_although_the_key_signed_it() {
     }
     let spaces = format!("{good}{}", " ".repeat(CLIENT_DATA_MOST));
     assert_eq!(client(&spaces), Err(PasskeyError::Size("client data")));
-    assert_eq!(data(authenticator_data("example", 5)), Err(PasskeyError::RpId(HOST.to_owned())));
-    assert_eq!(data(authenticator_data(HOST, 1)), Err(PasskeyError::Unverified));
-    assert_eq!(data(authenticator_data(HOST, 4)), Err(PasskeyError::Absent));
+    assert_eq!(data(authenticator_data("example", GOOD)), Err(PasskeyError::RpId(HOST.to_owned())));
+    assert_eq!(data(authenticator_data(HOST, PRESENT)), Err(PasskeyError::Unverified));
+    assert_eq!(data(authenticator_data(HOST, VERIFIED)), Err(PasskeyError::Absent));
     for size in [0, 32, 36, AUTHENTICATOR_DATA_MOST + 1] {
-        let mut sized = authenticator_data(HOST, 5);
+        let mut sized = authenticator_data(HOST, GOOD);
         sized.resize(size, 0);
         assert_eq!(data(sized), Err(PasskeyError::Size("authenticator data")), "{size}");
     }
@@ -68,6 +74,7 @@ fn another_key_or_another_kind_of_key_is_refused() {
     long.signature.resize(SIGNATURE_MOST + 1, 0);
     assert_eq!(verified(&key, &long), Err(PasskeyError::Size("signature")));
     let mut compressed = key.public_key();
+    // The first byte of a compressed point.
     compressed[P256.len()] = 2;
     for bad in [&[][..], &P256, &key.public_key()[..90], &compressed, &[&key.public_key()[..], &[0]].concat()]
     {
@@ -81,10 +88,13 @@ fn a_registration_is_checked_without_a_signature() {
     let client = client_data("webauthn.create", &CHALLENGE, ORIGIN);
     let registered =
         |client: &str, data: &[u8], key: &[u8]| registered(client.as_bytes(), data, key, &CHALLENGE);
-    let data = authenticator_data(HOST, 0x45);
+    let data = authenticator_data(HOST, GOOD | HAS_KEY);
     assert_eq!(registered(&client, &data, &key).as_deref(), Ok(ORIGIN));
     assert_eq!(registered(&client, &data, &key[1..]), Err(PasskeyError::Key));
-    assert_eq!(registered(&client, &authenticator_data(HOST, 0x41), &key), Err(PasskeyError::Unverified));
+    assert_eq!(
+        registered(&client, &authenticator_data(HOST, PRESENT | HAS_KEY), &key),
+        Err(PasskeyError::Unverified)
+    );
     let get = client_data("webauthn.get", &CHALLENGE, ORIGIN);
     assert!(matches!(registered(&get, &data, &key), Err(PasskeyError::Kind { .. })));
 }

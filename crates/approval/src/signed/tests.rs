@@ -18,13 +18,14 @@ impl PublicKeyData for Key {
     }
 }
 
-/// A certificate over a public key.
+/// Returns a certificate over a public key, by an authority that is made for it.
 fn certificate(key: Vec<u8>) -> CertificateDer<'static> {
     let authority = rcgen::KeyPair::generate().unwrap();
     let issuer = rcgen::Issuer::new(CertificateParams::default(), authority);
     CertificateParams::default().signed_by(&Key(key), &issuer).unwrap().der().clone()
 }
 
+/// Returns a statement about a plan that is valid for a minute.
 fn statement(plan: &str) -> Statement {
     let time = |time| humantime::format_rfc3339_seconds(time).to_string();
     Statement {
@@ -39,11 +40,12 @@ fn statement(plan: &str) -> Statement {
     }
 }
 
+/// Returns [`statement`] in JSON.
 fn text(plan: &str) -> String {
     serde_json::to_string(&statement(plan)).unwrap()
 }
 
-/// Opens an approval; every chain is trusted for the means that are given.
+/// Opens an approval. Each chain is trusted, but only for these means.
 fn opens(signed: &Signed, for_means: Means) -> Result<Opened, String> {
     open(signed, &"friday-1".parse().unwrap(), SystemTime::now(), |_, means| {
         let person = Person { name: "bob".to_owned(), ..Person::default() };
@@ -51,8 +53,18 @@ fn opens(signed: &Signed, for_means: Means) -> Result<Opened, String> {
     })
 }
 
+/// Returns the approval of a plan with this answer of a passkey, and with a certificate over `key`.
 fn sealed(key: &Authenticator, plan: &str, signature: &Signature) -> Signed {
     seal_by_passkey(text(plan), &[certificate(key.public_key())], signature.answer())
+}
+
+/// Returns an approval with a plain signature of a key, as that of a certificate's key.
+fn sealed_by_key(key: &Authenticator, statement: &Statement) -> Signed {
+    let by_key = |message: &[u8]| {
+        let signature = key.0.sign(&ring::rand::SystemRandom::new(), message).unwrap();
+        Ok(("ecdsa-p256-sha256", signature.as_ref().to_vec()))
+    };
+    seal(statement, &[certificate(key.public_key())], by_key).unwrap()
 }
 
 #[test]
@@ -83,9 +95,9 @@ fn an_approval_of_a_browser_and_its_authenticator_is_verified() {
     assert_eq!(opened.origin.as_deref(), Some("http://localhost:44887"));
     assert_eq!(opened.serial, "73f09441c1f98efcc4c7cc0c33e3eeb5");
     assert!(opens(&signed, "2026-11-29T02:00:00Z").unwrap_err().contains("ann must approve again"));
-    let other = signed.statement.replace("ffc7c52e", "ffc7c52f");
-    let other = opens(&Signed { statement: other, ..signed }, "2026-11-28T02:00:00Z");
-    assert!(other.unwrap_err().contains("signed something else"));
+    let statement = signed.statement.replace("ffc7c52e", "ffc7c52f");
+    let changed = opens(&Signed { statement, ..signed }, "2026-11-28T02:00:00Z");
+    assert!(changed.unwrap_err().contains("signed something else"));
 }
 
 #[test]
@@ -100,11 +112,12 @@ fn a_signature_of_a_passkey_counts_for_no_other_text_and_no_other_key() {
     refused(&sealed(&other, "p", &signature), "not the passkey's");
     let unverified = client_data("webauthn.get", &challenge(&text("p")), ORIGIN);
     refused(
-        &sealed(&key, "p", &key.sign(authenticator_data("drills.example", 1), unverified)),
+        &sealed(&key, "p", &key.sign(authenticator_data("drills.example", passkey::PRESENT), unverified)),
         "did not verify its owner",
     );
     let good = sealed(&key, "p", &signature);
     refused(&Signed { signature: "!".to_owned(), ..good.clone() }, "its signature cannot be read");
+    // There is nothing to add to "did not sign".
     refused(&Signed { assertion: None, ..good.clone() }, "");
     let odd = Assertion { client_data: "!".to_owned(), ..good.assertion.clone().unwrap() };
     refused(&Signed { assertion: Some(odd), ..good }, "its client data cannot be read");
@@ -120,11 +133,7 @@ fn an_approval_by_one_means_does_not_count_for_the_other() {
     assert_eq!(opens(&renamed, Means::Passkey).unwrap_err(), "not for a certificate");
     assert!(opens(&renamed, Means::Certificate).unwrap_err().contains("did not sign"));
     // A signature of the passkey's key without a browser's data is not one by passkey.
-    let by_key = |message: &[u8]| {
-        let signature = key.0.sign(&ring::rand::SystemRandom::new(), message).unwrap();
-        Ok(("ecdsa-p256-sha256", signature.as_ref().to_vec()))
-    };
-    let plain = seal(&statement("p"), &[certificate(key.public_key())], by_key).unwrap();
+    let plain = sealed_by_key(&key, &statement("p"));
     assert_eq!(opens(&plain, Means::Certificate).unwrap().means, Means::Certificate);
     let renamed = Signed { scheme: BY_PASSKEY.to_owned(), ..plain };
     assert!(opens(&renamed, Means::Passkey).unwrap_err().contains("did not sign"));
@@ -152,6 +161,7 @@ fn an_approval_by_passkey_is_for_one_run_and_at_most_a_day() {
     }
 }
 
+/// Returns bounds that cover all hosts and kinds.
 fn standing() -> Standing {
     Standing {
         gameday: "friday".to_owned(),
@@ -174,11 +184,7 @@ fn a_standing_approval_ends_within_30_days_and_has_few_patterns() {
             standing: Some(standing),
             ..statement("")
         };
-        let by_key = |message: &[u8]| {
-            let signature = key.0.sign(&ring::rand::SystemRandom::new(), message).unwrap();
-            Ok(("ecdsa-p256-sha256", signature.as_ref().to_vec()))
-        };
-        let signed = seal(&statement, &[certificate(key.public_key())], by_key).unwrap();
+        let signed = sealed_by_key(&key, &statement);
         opens(&signed, Means::Certificate)
     };
     assert!(opens(29, standing()).is_ok());

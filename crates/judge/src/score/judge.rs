@@ -48,9 +48,11 @@ pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> Objecti
             found.verdict = Verdict::Unknown;
             found.why.clone_from(&doubt.text);
         }
+        // A lost write is proof wherever it was written, also on a host that this attack targets.
+        let is_proof = matches!(objective.goal, Goal::LostWrites(_)) && found.verdict == Verdict::Violated;
         card.vantages.push(VantageCard {
             vantage: vantage.clone(),
-            counts: bench.counts(vantage),
+            counts: bench.counts(vantage) || is_proof,
             verdict: found.verdict,
             why: found.why,
             measured: found.measured,

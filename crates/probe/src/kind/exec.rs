@@ -4,6 +4,7 @@
 mod end;
 #[cfg_attr(not(target_os = "linux"), path = "exec/portable.rs")]
 mod kept;
+mod places;
 mod setup;
 
 use std::sync::Arc;
@@ -13,27 +14,22 @@ use futures_util::future::{BoxFuture, try_join};
 use serde_json::Number;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
-    sync::Semaphore,
     time::Instant,
 };
 
-use self::{end::End, kept::Kept, setup::Setup};
+use self::{end::End, kept::Kept, places::Places, setup::Setup};
 use crate::{
     ask::{Ask, Due, Make, Means},
     clock::boot_us,
     outcome::{Ended, Failure, Phases, of_io},
 };
 
-/// The most programs of a probe at once, also those that are being ended. A program that no signal ends (it waits for a disk) must not fill the machine with
-/// its kind.
-const AT_ONCE: usize = 64;
-
 /// A probe by a program.
 struct Exec {
     setup: Arc<Setup>,
     exit: ExitCodes,
     number: Option<NumberBound>,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 impl Make for ExecProbe {
@@ -56,7 +52,7 @@ impl Make for ExecProbe {
             setup: Arc::new(setup),
             exit: self.exit.clone(),
             number: self.number.clone(),
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Places::new(),
         }))
     }
 }
@@ -71,22 +67,16 @@ impl Exec {
     /// Good once the program has ended with a good code, and printed a number within its bounds if one is wanted.
     async fn once(&self) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Failure::Vantage)?;
+        let place = self.places.take().ok_or(Failure::Vantage)?;
         let begun = boot_us();
         let setup = Arc::clone(&self.setup);
         // It waits for the new process, for which no other request should.
         let started = tokio::task::spawn_blocking(move || Kept::start(&setup, place)).await;
-        let mut kept = started.map_err(std::io::Error::other).and_then(|made| made).map_err(|why| {
-            static SAID: std::sync::Once = std::sync::Once::new();
-            SAID.call_once(|| {
-                tracing::warn!(error = %why, "a probe's program cannot be started; its requests count as slipped");
-            });
-            Failure::Vantage
-        })?;
+        let mut kept = started.map_err(std::io::Error::other).and_then(|made| made).map_err(not_started)?;
         phases.connect = boot_us() - begun;
         let begun = boot_us();
         let output = kept.output();
-        let ends = async { Ok((kept.ended().await, boot_us())) };
+        let ends = async { Ok((kept.ended().await.map_err(not_started)?, boot_us())) };
         // Too much output is bad before the program has ended.
         let ((end, ended_at), (first_at, printed)) = try_join(ends, read(output)).await?;
         phases.first_byte = first_at.unwrap_or(ended_at).saturating_sub(begun);
@@ -102,6 +92,15 @@ impl Exec {
             Bounded::Below => Err(Ended::Below.into()),
         }
     }
+}
+
+/// Says once for this process that a program cannot be started, and returns the failure, which is the vantage's own.
+fn not_started(why: std::io::Error) -> Failure {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    SAID.call_once(|| {
+        tracing::warn!(error = %why, "a probe's program cannot be started; its requests count as slipped");
+    });
+    Failure::Vantage
 }
 
 /// Reads all that a program prints, if it is read at all. Also returns when it began to.

@@ -21,8 +21,9 @@ const MAGIC: &[u8; 8] = b"FDWRITE1";
 /// Maximum length of a header's text in bytes.
 const HEADER_MOST: u32 = 4096;
 
-/// Maximum length of a file in bytes, which is enough for 3.3 million writes.
-pub(super) const MOST_BYTES: u64 = 256 << 20;
+/// Maximum length of a file in bytes, which is enough for 800,000 writes. Reading a record back takes some four times as much memory, and an
+/// agent has a limit of 1 GiB.
+pub(super) const MOST_BYTES: u64 = 64 << 20;
 
 /// Bits of a write's number that count within its file.
 const WITHIN: u32 = 32;

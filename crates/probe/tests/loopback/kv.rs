@@ -107,7 +107,8 @@ fn handle(state: &Mutex<State>, method: &str, path: &str, body: &str) -> Option<
             let kvs: Vec<Value> = (all.iter().take(limit))
                 .map(|(key, value)| json!({"key": STANDARD.encode(key), "value": STANDARD.encode(value)}))
                 .collect();
-            let page = json!({"kvs": kvs, "more": all.len() > limit, "count": all.len().to_string()});
+            let page =
+                json!({"header": {}, "kvs": kvs, "more": all.len() > limit, "count": all.len().to_string()});
             Some(("200 OK".to_owned(), page.to_string()))
         }
         (_, "/v3/kv/put") => {

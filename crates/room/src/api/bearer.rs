@@ -22,7 +22,7 @@ const HELP: &str = "`firedrill serve token new NAME --role viewer --expires 30d`
 /// The valid token of a request.
 pub(crate) struct Bearer(pub(crate) Token);
 
-/// Returns the token in the header; `None` if there is none, or if there are several headers.
+/// Returns the token in the header without checking it; `None` if there is no such header, or more than one.
 fn presented(parts: &Parts) -> Option<&str> {
     let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(only), None) = (values.next(), values.next()) else { return None };
@@ -30,7 +30,7 @@ fn presented(parts: &Parts) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Returns the token that belongs to a secret. Failed attempts are limited per address and recorded, as failed logins are.
+/// Returns the token of a secret. Failed attempts from an address are limited and recorded, as failed logins are.
 fn token(app: &App, secret: &str, from: IpAddr) -> Result<Token, Answer> {
     let found = if is_token(secret) { app.store.token(secret, now_s())? } else { None };
     if let Some(token) = found {
@@ -53,8 +53,7 @@ impl FromRequestParts<Arc<App>> for Bearer {
             let text = "The request has no token; nothing was done.";
             return Err(Answer::new(StatusCode::UNAUTHORIZED, text, HELP).into_response());
         };
-        let from = parts.extensions.get::<From>().map(|From(from)| from.ip().to_canonical());
-        let from = from.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let from = From::ip(parts.extensions.get::<From>().copied());
         let found = blocking(app, move |app| token(app, &secret, from)).await;
         found.map(Self).map_err(Answer::into_response)
     }

@@ -11,18 +11,20 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{bearer::Bearer, query::Asked};
+use super::{
+    bearer::Bearer,
+    query::{Asked, KEYS},
+};
 use crate::{
     app::App,
     outside::{NotShown, Slots},
     web::{answer::Answer, who::slow},
 };
 
-/// Number of slots of each game day in an answer: without the key `next`, and at most.
+/// Number of slots of each game day in an answer to a request without the key `next`.
 const USUAL: usize = 5;
+/// Maximum number of slots of each game day in an answer.
 const MOST: usize = 100;
-/// The help for keys that are wrong.
-const KEYS: &str = "Change it; docs/api.md has the keys of each address.";
 /// The last second of the year 9998: a day can be added to it without leaving the years of four digits.
 const LAST_S: i64 = 253_370_764_799;
 
@@ -44,7 +46,7 @@ pub(crate) struct FilesKeys {
 }
 
 impl FilesKeys {
-    /// Checks the keys. The error names the key that is out of its bounds.
+    /// Checks `next` and `from_s`. The error names the key that is out of its bounds. The reader of the files checks `from_day`.
     fn slots(self) -> Result<Slots, Answer> {
         let wrong = |text: String| Err(Answer::new(StatusCode::BAD_REQUEST, text, KEYS));
         let Self { next, from_s, from_day } = self;
@@ -60,8 +62,8 @@ impl FilesKeys {
 }
 
 impl From<NotShown> for Answer {
-    fn from(not: NotShown) -> Self {
-        match not {
+    fn from(reason: NotShown) -> Self {
+        match reason {
             NotShown::Unknown(why) => {
                 let help = "GET /api/v1/gameday-files has all names and problems.";
                 Self::new(StatusCode::NOT_FOUND, format!("It cannot be shown: {why}."), help)

@@ -89,7 +89,7 @@ pub(crate) struct FindingAnswer {
     found: String,
 }
 
-/// The severities.
+/// Returns the schema of a severity.
 fn severity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": Severity::ALL.map(Severity::word) })
 }
@@ -141,7 +141,7 @@ pub(crate) struct FindingChange {
     closed: Option<bool>,
 }
 
-/// Reads a value that is left out or there, and never `null`.
+/// Reads the value of a key that may be left out. `null` is an error, unless the type has it.
 fn there<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
@@ -228,8 +228,8 @@ pub(crate) async fn set(
 ) -> Result<Json<FindingAnswer>, Answer> {
     let actor = Actor::from(&token);
     may(&app, &actor, Role::Operator, ("finding", &id), HELP).await?;
-    let sent = body(sent, "{\"owner\": \"…\"}")?;
-    let FindingChange { severity, owner, ticket, follow_up, note, closed } = sent;
+    let FindingChange { severity, owner, ticket, follow_up, note, closed } =
+        body(sent, "{\"owner\": \"…\"}")?;
     let change = Change { severity: severity.map(Some), owner, ticket, follow_up, note, closed };
     let found = blocking(&app, move |app| change_as(app, &actor, &id, change)).await?;
     Ok(Json(found.into()))

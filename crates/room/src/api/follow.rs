@@ -1,5 +1,5 @@
 //! `/api/v1/runs/{id}/events`: the progress of a run as server-sent events. Each event `run` has the whole run, as `GET /api/v1/runs/{id}`
-//! returns it; the last event tells the run's end. A stream that ends before the run sends an event `gone` with the reason.
+//! returns it. The last event tells the run's end. A stream that ends before the run sends an event `gone` with the reason as its last one.
 
 use std::{
     convert::Infallible,
@@ -37,22 +37,26 @@ use crate::{
     },
 };
 
-/// A stream without news sends a comment after this time, so that proxies do not close it. The token is checked again as often.
+/// A stream without news sends a comment after this time, so that proxies do not close it. After the same time the token is
+/// checked again.
 const COMMENT: Duration = Duration::from_secs(15);
 
 /// One stream: a client that follows a run.
 struct Follower {
     app: Arc<App>,
+    /// The name of the run's folder.
     run: String,
+    /// The number of the client's token.
     token: i64,
+    /// Tells when the run has changed.
     frames: watch::Receiver<Arc<Frame>>,
-    /// The last event, as it was sent.
+    /// The data of the last event that was sent; empty before the first.
     last: String,
-    /// Whether the last event was sent.
+    /// True once no event comes after the one that is being made or was made last.
     over: bool,
     /// The time at which the token was last checked.
     checked: Instant,
-    /// Counts against the streams that one token may have open; freed when the stream is dropped.
+    /// The place of this stream among those that one token may have open. It is free again when the stream is dropped.
     _place: Place,
 }
 
@@ -89,7 +93,7 @@ impl Follower {
         Event::default().event("gone").data(why)
     }
 
-    /// Checks whether the token is still valid.
+    /// Returns true if the token is still valid.
     async fn works(&mut self) -> bool {
         self.checked = Instant::now();
         let token = self.token;

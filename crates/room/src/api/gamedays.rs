@@ -142,8 +142,8 @@ pub(crate) async fn start(
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<StartAnswer>, Answer> {
     slow(&app, move |app| {
-        let found = app.outside.held_slot(&gameday, &slot).map_err(Answer::outside)?;
-        let found = found.ok_or_else(|| {
+        let record = app.outside.held_slot(&gameday, &slot).map_err(Answer::outside)?;
+        let found = record.ok_or_else(|| {
             let text = format!("{} has no record of {}.", clean(&gameday, 80), clean(&slot, 80));
             let help = "A slot has a record from its start on. GET /api/v1/gamedays has the last ones.";
             Answer::new(StatusCode::NOT_FOUND, text, help)
@@ -164,11 +164,12 @@ pub(crate) async fn begin(
     let actor = Actor::from(&token);
     may(&app, &actor, Role::Operator, ("start", &gameday), HELP).await?;
     let key = idempotency_key(&headers);
-    // `blocking` and not `slow`: only a few requests may be `slow` at once, and a start must not wait for them.
+    // `blocking` and not `slow`: only a few requests may be `slow` at once, and a start must not be refused because of them.
     blocking(&app, move |app| {
         may_start(app, &token, &gameday)?;
         let key = key.inspect_err(|answer| {
-            let _told =
+            // The refusal stands, even if it cannot be recorded. `record` prints the error.
+            let _recorded =
                 app.record(&App::deed(&actor, "start", &gameday, &format!("refused: {}", answer.text)));
         })?;
         let (start, started_now) = start_as(app, &actor, &gameday, &key)?;
@@ -202,7 +203,8 @@ fn may_start(app: &App, token: &Token, gameday: &str) -> Result<(), Answer> {
         token.name,
         clean(gameday, 80)
     );
-    let _told = app.record(&App::deed(Actor::from(token), "start", gameday, &format!("refused: {text}")));
+    // The refusal stands, even if it cannot be recorded. `record` prints the error.
+    let _recorded = app.record(&App::deed(Actor::from(token), "start", gameday, &format!("refused: {text}")));
     let help =
         "`firedrill serve token new NAME --role operator --start GAMEDAY` on the server makes one that may.";
     Err(Answer::new(StatusCode::FORBIDDEN, text, help))

@@ -16,6 +16,9 @@ use crate::web::{
     problem::{PROBLEM, Problem},
 };
 
+/// For [`SchemaGenerator::take_definitions`]: applies the transforms of the settings to the schemas.
+const WITH_TRANSFORMS: bool = true;
+
 /// The document, made once.
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let mut text = serde_json::to_string_pretty(&document()).unwrap_or_default();
@@ -23,7 +26,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     text
 });
 
-/// The address of the document.
+/// The operation that returns the document.
 const OWN: Operation = Operation::get(
     ("/api/v1/openapi.json", "openapi", "This document. It takes no token"),
     Content::AnyJson,
@@ -31,7 +34,7 @@ const OWN: Operation = Operation::get(
 )
 .for_all();
 
-/// Returns all methods of all addresses.
+/// Returns all operations: each is one method of one address.
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
     TABLE.iter().chain(std::iter::once(&OWN))
 }
@@ -41,6 +44,7 @@ pub(crate) async fn openapi(Asked(Nothing {}): Asked<Nothing>) -> Response {
     typed("application/json", TEXT.as_str())
 }
 
+/// Makes the document.
 fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
@@ -66,12 +70,13 @@ fn document() -> Value {
         },
         "paths": paths,
         "components": {
-            "schemas": schemas.take_definitions(true),
+            "schemas": schemas.take_definitions(WITH_TRANSFORMS),
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
         },
     })
 }
 
+/// Describes an operation. Adds its types to `schemas`. `problem` is the description of an error.
 fn operation(one: &Operation, schemas: &mut SchemaGenerator, problem: &Value) -> Value {
     let mut parameters: Vec<Value> = one
         .path
@@ -131,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    /// `INSTA_UPDATE=always` writes it, like other golden files.
+    /// `INSTA_UPDATE=always` writes the document into `docs/`, as it does with other golden files.
     #[test]
     fn the_document_in_docs_is_that_of_the_server() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
@@ -157,8 +162,8 @@ mod tests {
         // All references lead somewhere.
         let text = document.to_string();
         for part in text.split("\"$ref\":\"").skip(1) {
-            let at = part.split('"').next().unwrap().strip_prefix('#').unwrap();
-            assert!(document.pointer(at).is_some(), "{at}");
+            let pointer = part.split('"').next().unwrap().strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
         }
     }
 }

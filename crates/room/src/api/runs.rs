@@ -29,8 +29,9 @@ use crate::{
     },
 };
 
-/// Number of runs in an answer: without the key `limit`, and at most.
+/// Number of runs in an answer to a request without the key `limit`.
 const USUAL: usize = 50;
+/// Maximum number of runs in an answer.
 pub(super) const MOST: usize = 500;
 /// The next step for a token whose role is not sufficient.
 pub(super) const HELP: &str = "Ask an admin of this control room for a token with that role.";
@@ -146,10 +147,10 @@ impl RunAnswer {
     }
 }
 
-/// Returns the course of a run that goes on; `None` if its folder is gone.
+/// Returns the course of a run that goes on; `None` if its log is gone or cannot be read.
 fn course(app: &App, entry: &Entry) -> Option<CourseAnswer> {
     let log = find(app.runs.reports(), &entry.folder)?.join(LOG);
-    // Courses are read for pairs of a log and something that names it; one log needs no name.
+    // Each log is paired with a value that names its run. One log needs no name.
     let tell = |(): &(), course: &crate::runs::Course| CourseAnswer {
         stage: course.stage(),
         in_force: course.in_force().count(),
@@ -158,7 +159,7 @@ fn course(app: &App, entry: &Entry) -> Option<CourseAnswer> {
     app.courses.of(&[((), log)], tell).pop()
 }
 
-/// Returns the number of runs to list: the one that was asked for, if it is within its bounds, or the usual one.
+/// Returns the number of runs to list: the number that was asked for, or [`USUAL`]. A number out of its bounds is an error.
 pub(super) fn limit(asked: Option<usize>) -> Result<usize, Answer> {
     let limit = asked.unwrap_or(USUAL);
     if (1..=MOST).contains(&limit) {
@@ -177,6 +178,7 @@ pub(crate) async fn list(
     let limit = limit(keys.limit)?;
     slow(&app, move |app| {
         let skip = keys.skip.unwrap_or(0);
+        // One more than is shown: it tells whether there are older runs.
         let filter = Filter { scenario: keys.scenario, limit: Some(limit + 1), skip, ..Filter::default() };
         let mut entries = app.runs.page(&filter)?.entries;
         let more = entries.len() > limit;

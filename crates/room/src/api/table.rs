@@ -35,7 +35,9 @@ pub(crate) enum Content {
 /// A header that a request has to have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
+    /// Its name.
     pub(crate) name: &'static str,
+    /// Its description for people.
     pub(crate) about: &'static str,
     /// The regular expression that its value matches.
     pub(crate) pattern: &'static str,
@@ -46,19 +48,23 @@ pub(crate) struct Header {
 pub(crate) struct Operation {
     /// The method, in lower case.
     pub(crate) method: &'static str,
+    /// The address, with the names of its parts in braces.
     pub(crate) path: &'static str,
     /// The operation's name in clients that are generated from the document.
     pub(crate) id: &'static str,
+    /// Its description for people.
     pub(crate) about: &'static str,
     /// The role that it takes; `None` if it takes no token at all.
     pub(crate) role: Option<Role>,
+    /// Makes the route to the function that answers.
     pub(crate) route: fn() -> MethodRouter<Arc<App>>,
     /// The keys behind `?`.
     pub(crate) keys: Type,
-    /// The header that a request has to have.
+    /// The header that a request has to have; `None` if it needs no other header than that of the token.
     pub(crate) header: Option<Header>,
-    /// The body of a request, if it has one.
+    /// The body of a request; `None` if it has none.
     pub(crate) body: Option<Type>,
+    /// The content of a good answer.
     pub(crate) answer: Content,
 }
 
@@ -67,13 +73,13 @@ fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
     schemas.subschema_for::<T>()
 }
 
-/// Returns the schema of a type itself, no reference: the keys behind `?` are not listed under `components`.
+/// Returns the schema of a type itself, not a reference, because the document lists no keys behind `?` under `components`.
 fn keys<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
     T::json_schema(schemas)
 }
 
 impl Operation {
-    /// A GET for viewers, who need the lowest role. The first argument is the address, the operation's id, and its description.
+    /// Makes a GET that takes the role viewer, which is the lowest. The first argument is the address, the operation's id, and its description.
     pub(super) const fn get(
         (path, id, about): (&'static str, &'static str, &'static str),
         answer: Content,
@@ -83,7 +89,7 @@ impl Operation {
         Self { method: "get", path, id, about, role, route, keys, header: None, body: None, answer }
     }
 
-    /// A POST for operators. `named` is as the first argument of [`Self::get`].
+    /// Makes a POST that takes the role operator. `named` is as the first argument of [`Self::get`].
     const fn post(
         named: (&'static str, &'static str, &'static str),
         answer: Content,
@@ -107,7 +113,7 @@ impl Operation {
         Self { body: Some(of::<T>), ..self }
     }
 
-    /// Returns the operation for everybody: it needs no token.
+    /// Returns the operation for everybody: it takes no token.
     pub(super) const fn for_all(self) -> Self {
         Self { role: None, ..self }
     }
@@ -268,6 +274,7 @@ mod tests {
     async fn each_address_takes_the_role_that_its_row_says() {
         let home = tempfile::tempdir().unwrap();
         let app = app(home.path(), Arc::new(Willing)).await;
+        // The paths of the test are those of the table without braces, so the game day's name is `gameday`.
         let token = |name, role| {
             let times = (now_s(), now_s() + 600);
             app.store
@@ -290,7 +297,11 @@ mod tests {
             assert_eq!(ask(one, None).await.status(), StatusCode::UNAUTHORIZED, "{}", one.path);
             for (role, token) in &tokens {
                 let status = ask(one, Some(token)).await.status();
-                assert!(status != StatusCode::UNAUTHORIZED && status != StatusCode::METHOD_NOT_ALLOWED);
+                assert!(
+                    status != StatusCode::UNAUTHORIZED && status != StatusCode::METHOD_NOT_ALLOWED,
+                    "{} as {role:?}: {status}",
+                    one.path
+                );
                 assert_eq!(
                     status == StatusCode::FORBIDDEN,
                     *role < wanted,

@@ -11,7 +11,7 @@ use firedrill_wire::text::{NAME_MOST, clean};
 
 use super::{
     head::Head,
-    line::{Deed, Line},
+    line::{Deed, Line, VERSION},
 };
 use crate::{clock::stamp, secret::sha256};
 
@@ -36,7 +36,7 @@ impl Audit {
         &self.0
     }
 
-    /// Appends a line. It is on the disk when this returns.
+    /// Appends a line, and returns the new head. The line is on the disk when this returns.
     ///
     /// # Errors
     /// The file cannot be read or written, or its last line does not belong to an audit log.
@@ -46,12 +46,12 @@ impl Audit {
         file.lock()?;
         let (mut head, torn) = end(&mut file)?;
         if torn > 0 {
-            // A crash left an unfinished line. It is cut off, and a line that says so is chained to the last whole line.
+            // A crash left an unfinished line. It is cut off, and a line that says so follows the last whole line.
             let length = file.metadata()?.len();
             file.set_len(length - torn)?;
             let outcome = format!("{torn} bytes of a line that was not finished were taken away");
-            let deed = Deed { via: "audit log".to_owned(), what: "repair", outcome, ..Deed::default() };
-            head = put(&mut file, &head, &deed)?;
+            let repair = Deed { via: "audit log".to_owned(), what: "repair", outcome, ..Deed::default() };
+            head = put(&mut file, &head, &repair)?;
         }
         let head = put(&mut file, &head, deed)?;
         file.sync_all()?;
@@ -80,7 +80,7 @@ impl Audit {
 fn put(file: &mut File, head: &Head, deed: &Deed) -> io::Result<Head> {
     let short = |text: &str, most| clean(text, most).into_owned();
     let line = Line {
-        v: 1,
+        v: VERSION,
         n: head.n + 1,
         at: stamp(),
         by: short(&deed.by, NAME_MOST),
@@ -103,10 +103,11 @@ fn end(file: &mut File) -> io::Result<(Head, u64)> {
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
     let torn = (text.len() - whole) as u64;
     let Some(last) = text[..whole].strip_suffix(b"\n") else {
-        return match text.len() as u64 >= END {
-            true => Err(io::Error::other("its last line is too long for one of an audit log")),
-            false => Ok((Head::default(), torn)),
-        };
+        if text.len() as u64 >= END {
+            return Err(io::Error::other("its last line is too long for one of an audit log"));
+        }
+        // The log has no whole line.
+        return Ok((Head::default(), torn));
     };
     let last = last.rsplit(|byte| *byte == b'\n').next().unwrap_or(last);
     let line: Line = serde_json::from_slice(last).map_err(|error| {

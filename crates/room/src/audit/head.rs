@@ -4,10 +4,10 @@ use std::{fmt, str::FromStr};
 
 use super::line::NONE;
 
-/// A head, as text `17:` and 64 hexadecimal digits. An empty log has a head with number 0.
+/// A head. As text it is the number, a colon and the digest, such as `17:` and 64 hexadecimal digits. The head of an empty log has number 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The number of lines.
+    /// The number of the last line, which is also the number of lines.
     pub n: u64,
     /// The SHA-256 of the last line, without its line break, in hexadecimal digits.
     pub digest: String,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The version of the format that this program writes.
+pub(super) const VERSION: u32 = 1;
 /// The first line has this text in place of a digest, because no line is before it.
 pub(super) const NONE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -14,15 +16,16 @@ pub(crate) struct Line {
     pub(crate) n: u64,
     /// The time, RFC 3339 UTC.
     pub(crate) at: String,
-    /// The person; empty if nobody was logged in.
+    /// The person who acted, or who made the token of the program that acted; empty if that is not known, or the server itself acted.
     pub(crate) by: String,
-    /// The way by which the person came: `session 7`, `token NAME`, or `command line` with the system's user.
+    /// The way by which the person or the program came, such as `session 7`, `token NAME` or `command line`. For what the server does by itself:
+    /// `server` or `audit log`.
     pub(crate) via: String,
-    /// The action.
+    /// The action in a word.
     pub(crate) what: String,
-    /// The object of the action: a run, a person or a session.
+    /// The object of the action, such as a run, a person or a session; may be empty.
     pub(crate) on: String,
-    /// The result.
+    /// The result, or the reason why the action was refused.
     pub(crate) outcome: String,
     /// The SHA-256 of the line before, without its line break, in hexadecimal digits.
     pub(crate) prev: String,

@@ -9,7 +9,7 @@ use std::{
 use super::{head::Head, line::Line};
 use crate::{error::RoomError, secret::sha256};
 
-/// Maximum length of a line, in bytes.
+/// Maximum length of a line, in bytes. A longer line is none of an audit log.
 const LINE_MOST: u64 = 1 << 20;
 
 /// The result of a check.
@@ -21,7 +21,7 @@ pub struct Checked {
     pub wrong: Option<(u64, String)>,
 }
 
-/// Checks an audit log: each line follows the one before, and a head that was remembered is one of its lines.
+/// Checks that each line of an audit log follows the one before, and that a head that was remembered belongs to one of its lines.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -38,13 +38,13 @@ pub fn check(path: &Path, remembered: Option<&Head>) -> Result<Checked, RoomErro
             break;
         }
         match next(&head, &bytes, remembered) {
-            Ok(line) => head = line,
+            Ok(after) => head = after,
             Err(why) => return Ok(Checked { wrong: Some((head.n + 1, why)), head }),
         }
         is_seen |= remembered == Some(&head);
     }
-    let wrong = (!is_seen).then(|| {
-        let wanted = remembered.map_or(0, |old| old.n);
+    let wrong = remembered.filter(|_| !is_seen).map(|old| {
+        let wanted = old.n;
         (
             head.n,
             format!("the log ends here, and the head that was remembered is line {wanted}: its end was cut"),
@@ -109,7 +109,7 @@ mod tests {
             fs::read_to_string(audit.path()).unwrap().lines().map(str::to_owned).collect();
         change(&mut lines);
         fs::write(audit.path(), lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-        [None, Some(&head)].map(|head| check(audit.path(), head).unwrap().wrong)
+        [None, Some(&head)].map(|remembered| check(audit.path(), remembered).unwrap().wrong)
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_cut_end_and_a_changed_last_line_are_found_by_a_head() {
         let [unknown, cut] = after(|lines| lines.truncate(3));
-        assert_eq!(unknown, None, "nothing tells it without a head");
+        assert_eq!(unknown, None, "without a head a cut is not found");
         assert!(cut.unwrap().1.contains("its end was cut"));
         let [unknown, changed] = after(|lines| lines[4] = lines[4].replace("it ends", "it does not"));
         assert_eq!(unknown, None);

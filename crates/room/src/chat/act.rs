@@ -22,10 +22,11 @@ use crate::{
     },
 };
 
-/// Maximum numbers of runs and of slots in an answer.
+/// Maximum number of runs in an answer.
 const RUNS: usize = 10;
+/// Maximum number of slots in an answer.
 const SLOTS: usize = 3;
-/// The words that a command takes.
+/// Explains the words that a command takes.
 const WORDS: &str = "`halt RUN` ends a run, and puts everything back · `note RUN TEXT` writes a note · `finding RUN TEXT` writes down what has to be mended · `refuse RUN NUMBER`: the run skips that attack, if it is \
                      the next one · `refuse GAMEDAY SLOT [REASON]`: the slot is not held · nothing behind the command shows what goes on";
 /// The next step for a person whose role is not sufficient.
@@ -81,13 +82,14 @@ async fn finding(app: &Arc<App>, actor: &Actor, run: String, text: String) -> Re
     )))
 }
 
-async fn skip(app: &Arc<App>, actor: &Actor, run: &str, attack: usize) -> Result<Said, Answer> {
+/// Skips an attack. `number` is that of the attack, from 1.
+async fn skip(app: &Arc<App>, actor: &Actor, run: &str, number: usize) -> Result<Said, Answer> {
     may(app, actor, Role::Operator, ("skip", run), HELP).await?;
     // People count attacks from 1, a plan counts from 0.
-    let Some(place) = attack.checked_sub(1) else {
+    let Some(index) = number.checked_sub(1) else {
         return Ok(Said::of("Nothing was done: attacks are counted from 1."));
     };
-    let word = steer_as(app, actor.clone(), run, ("skip", Wants::Skip { attack: Some(place) })).await?;
+    let word = steer_as(app, actor.clone(), run, ("skip", Wants::Skip { attack: Some(index) })).await?;
     let told = said(&word).unwrap_or(word);
     Ok(Said::of(format!("{}: {}\n{}", part(run), part(&told), page(app, run))))
 }
@@ -99,17 +101,17 @@ async fn refuse(
     why: String,
 ) -> Result<Said, Answer> {
     may(app, actor, Role::Operator, ("skip", &format!("{gameday} {slot}")), HELP).await?;
-    let (actor, said) = (actor.clone(), format!("{} of {} is not held.", part(&gameday), part(&slot)));
+    let (actor, done) = (actor.clone(), format!("{} of {} is not held.", part(&gameday), part(&slot)));
     blocking(app, move |app| decide_as(app, &actor, (&gameday, &slot), ("skip", &Decision::Skip { why })))
         .await?;
-    Ok(Said::of(said))
+    Ok(Said::of(done))
 }
 
-/// Lists the runs that go on, and the next slots. Operators get buttons, too.
+/// Lists the runs that go on, and the next slots. For operators each line has a button.
 async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
     let has_buttons = role >= Role::Operator;
     slow(app, move |app| {
-        // Returns the lines about a run: its state, and its next attack if there is one.
+        // Returns the lines about a run, each with the action of its button: its state, and its next attack if there is one.
         let describe = |entry: &Entry, course: &Course| {
             let run = &entry.folder;
             let text = format!(
@@ -137,13 +139,13 @@ async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
             missing => format!(" {missing} of them not shown here: {}/runs.", app.origin),
         };
         let calendar = app.newest.calendar(&*app.outside);
-        let slots = calendar.slots.iter().filter(|slot| slot.open && slot.held).take(SLOTS);
-        let slots = slots.map(|slot| {
+        let next_slots = calendar.slots.iter().filter(|slot| slot.open && slot.held).take(SLOTS);
+        let slots = next_slots.map(|slot| {
             let Slot { gameday, slot, local, told, .. } = slot;
-            let told = if told.is_empty() { String::new() } else { format!(": {}", part(told)) };
+            let remark = if told.is_empty() { String::new() } else { format!(": {}", part(told)) };
             let action = Action::Refuse { gameday: gameday.clone(), slot: slot.clone() };
             (
-                format!("next: {} of {slot}, {}{told}", part(gameday), part(local)),
+                format!("next: {} of {slot}, {}{remark}", part(gameday), part(local)),
                 has_buttons.then_some(action),
             )
         });

@@ -20,10 +20,10 @@ pub(super) enum Wish {
     Note { run: String, text: String },
     /// To write a finding of a run.
     Finding { run: String, text: String },
-    /// To skip the next attack of a run, also while it waits for approvals.
+    /// To skip the next attack of a run, also while that attack waits for approvals.
     Skip {
         run: String,
-        /// Its number, from 1.
+        /// The attack's number, from 1.
         attack: usize,
     },
     /// To decide that a slot is not held.
@@ -34,7 +34,7 @@ pub(super) enum Wish {
     Unknown,
 }
 
-/// A request.
+/// The content of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     /// The person's id in the chat.
@@ -42,7 +42,7 @@ pub(super) struct Asked {
     pub(super) wish: Wish,
     /// The address to which a late answer is posted; may be empty.
     pub(super) answers: String,
-    /// Whether a button was pressed. The chat then shows only an answer that is posted to `answers`.
+    /// True if a button was pressed. The chat then shows only an answer that is posted to `answers`.
     pub(super) is_press: bool,
 }
 
@@ -67,11 +67,13 @@ struct Press {
     actions: Vec<Pressed>,
 }
 
+/// The person who pressed the button.
 #[derive(Debug, Deserialize)]
 struct User {
     id: String,
 }
 
+/// The button that was pressed.
 #[derive(Debug, Deserialize)]
 struct Pressed {
     #[serde(default)]
@@ -133,7 +135,7 @@ fn wish(text: &str) -> Wish {
         "finding" if !more.is_empty() => Wish::Finding { run: first, text: more },
         "refuse" => {
             let (slot, why) = next(&more);
-            // A number is that of an attack. A slot is a civil time, which never is a number alone.
+            // A number means an attack. A slot is a civil time, which is never a plain number.
             match slot.parse() {
                 Ok(attack) if why.is_empty() => Wish::Skip { run: first, attack },
                 Ok(_) => Wish::Unknown,

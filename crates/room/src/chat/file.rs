@@ -1,4 +1,5 @@
-//! The file of chats. It names the places of the secrets that prove requests of chats, and the people who may act. This module reads no secret.
+//! The file of chats. It names the people who may act, and the places of the secrets by which requests of chats are checked. This module reads no
+//! secret.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -14,7 +15,12 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::role::{Role, person};
 
-/// The keys of chats.
+/// For [`Item::place_at`]: the place of a key.
+const OF_KEY: bool = true;
+/// For [`Item::place_at`]: the place of a value.
+const OF_VALUE: bool = false;
+
+/// The keys of the tables of chats.
 const CHATS: [&str; 2] = ["slack", "mattermost"];
 
 /// A file of chats.
@@ -52,7 +58,7 @@ pub(crate) struct MattermostCommand {
     pub(crate) people: BTreeMap<String, ChatPerson>,
 }
 
-/// A person of the control room. The key of the map is the person's id in the chat.
+/// A person who may act from a chat.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChatPerson {
@@ -69,7 +75,7 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
     person(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
-/// Reads a role. `admin` is an error, because nobody may be an admin in a chat.
+/// Reads a role. `admin` is an error: nobody is an admin in a chat.
 fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     let role: Role = String::deserialize(deserializer)?.parse().map_err(D::Error::custom)?;
     match role {
@@ -80,7 +86,7 @@ fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     }
 }
 
-/// Whether a file is a file of chats: it has the table of a chat, and no other key of a scenario than `schema`.
+/// Returns true if a file is a file of chats: it has the table of a chat, and no other key of a scenario than `schema`.
 #[must_use]
 pub fn is_chat(file: &Path) -> bool {
     let keys = typed::keys(file, typed::MAX_BYTES);
@@ -96,7 +102,7 @@ pub fn read(path: &Path, sink: &mut Sink) -> Option<ChatFile> {
     let file = &item.value;
     if file.slack.is_none() && file.mattermost.is_none() && !item.broken {
         let problem =
-            Problem::error("a file without chats lets nobody in").at(item.place_at(&[], false), "no chat");
+            Problem::error("a file without chats lets nobody in").at(item.place_at(&[], OF_VALUE), "no chat");
         sink.push(
             problem
                 .help("[slack]\nsigning_secret = { secret_file = \"/etc/firedrill/secrets/slack-signing\" }"),
@@ -124,17 +130,17 @@ fn check(
         let help = format!(
             "{key} = {{ secret_env = \"NAME\" }} or {{ secret_file = \"/etc/firedrill/secrets/name\" }}"
         );
-        sink.push(problem.at(item.place_at(&[chat, key], false), "no place").help(help));
+        sink.push(problem.at(item.place_at(&[chat, key], OF_VALUE), "no place").help(help));
     }
     if people.is_empty() {
         let problem = Problem::error(format!("`{chat}` has no people, so nobody can do anything"));
         let help = "people.U2CERLKJA = { name = \"alice\", role = \"operator\" }";
-        sink.push(problem.at(item.place_at(&[chat], true), "nobody").help(help));
+        sink.push(problem.at(item.place_at(&[chat], OF_KEY), "nobody").help(help));
     }
     for id in people.keys().filter(|id| id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric())) {
         let problem = Problem::error(format!("`{}` is no id of a person in a chat", clean(id, NAME_MOST)));
         let help = "an id is letters and digits, such as U2CERLKJA; the answer to a person whom nobody knows says it";
-        sink.push(problem.at(item.place_at(&[chat, "people", id], true), "no id").help(help));
+        sink.push(problem.at(item.place_at(&[chat, "people", id], OF_KEY), "no id").help(help));
     }
 }
 
@@ -142,21 +148,24 @@ fn check(
 mod tests {
     use super::*;
 
-    fn problems(text: &str) -> Result<ChatFile, String> {
+    /// Reads a file with this text. The error has its problems, as people see them.
+    fn read_text(text: &str) -> Result<ChatFile, String> {
+        const COLOUR: bool = false;
+        const WIDTH: usize = 200;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.toml");
         std::fs::write(&path, text).unwrap();
         let mut sink = Sink::default();
-        read(&path, &mut sink).ok_or_else(|| sink.into_report().render(false, 200))
+        read(&path, &mut sink).ok_or_else(|| sink.into_report().render(COLOUR, WIDTH))
     }
 
     #[test]
     fn each_error_of_a_file_is_told_at_its_place() {
         let slack = "[slack]\nsigning_secret = { secret_env = \"S\" }\n";
         let right = format!("schema = 1\n{slack}people.U1 = {{ name = \"alice\", role = \"operator\" }}\n");
-        let read = problems(&right).unwrap();
+        let file = read_text(&right).unwrap();
         let alice = ChatPerson { name: "alice".to_owned(), role: Role::Operator };
-        assert_eq!(read.slack.unwrap().people["U1"], alice);
+        assert_eq!(file.slack.unwrap().people["U1"], alice);
         for (wrong, told) in [
             ("schema = 1\n".to_owned(), "without chats"),
             (format!("schema = 1\n{slack}people = {{}}\n"), "has no people"),
@@ -168,7 +177,7 @@ mod tests {
             (right.replace("signing_secret", "token"), "token"),
             (right.replace("schema = 1", "schema = 2"), "in another"),
         ] {
-            let problems = problems(&wrong).expect_err(&wrong);
+            let problems = read_text(&wrong).expect_err(&wrong);
             assert!(problems.contains(told) && problems.contains("error"), "{wrong}: {problems}");
         }
     }
@@ -177,14 +186,14 @@ mod tests {
     fn the_file_on_the_page_is_right() {
         let page = include_str!("../../../../docs/chat.md");
         let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-        let read = problems(text).unwrap();
-        assert!(read.slack.unwrap().people.len() == 2 && read.mattermost.unwrap().people.len() == 1);
+        let file = read_text(text).unwrap();
+        assert!(file.slack.unwrap().people.len() == 2 && file.mattermost.unwrap().people.len() == 1);
     }
 
     #[test]
     fn a_secret_in_clear_is_refused_and_not_shown() {
         let text = "schema = 1\n[slack]\nsigning_secret = \"8f742231b10e8888\"\npeople.U1 = { name = \"alice\", role = \"viewer\" }\n";
-        let told = problems(text).unwrap_err();
+        let told = read_text(text).unwrap_err();
         assert!(!told.contains("8f742231b10e8888"), "{told}");
     }
 }

@@ -5,13 +5,13 @@ use firedrill_files::text::hex;
 use http::HeaderMap;
 use ring::hmac::{HMAC_SHA256, Key, sign, verify};
 
-/// Maximum difference between the time in a request and the server's clock, in seconds, in either direction.
+/// Maximum difference between the time of a request and the server's clock, in seconds, in either direction.
 pub(super) const LATE_S: i64 = 300;
 
 /// A request that was proven to come from the chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Genuine {
-    /// Identifies the request: a repeated request has the same digest, any other request has a different one.
+    /// Identifies the request. A repeated request has the same digest; any other request has a different one.
     pub(super) digest: String,
     /// The time after which it is too old, in seconds since 1970.
     pub(super) until_s: i64,
@@ -29,7 +29,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Checks the signature of a request of Slack.
 ///
 /// # Errors
-/// The signature does not fit the secret, or the time is too far from `now_s`. The error is a clause for people.
+/// The signature does not fit the secret, or the time is too far from `now_s`. The error is a clause that says why.
 pub(super) fn of_slack(
     secret: &str,
     headers: &HeaderMap,
@@ -39,36 +39,36 @@ pub(super) fn of_slack(
     let time =
         only(headers, "x-slack-request-timestamp").ok_or("it has no header X-Slack-Request-Timestamp")?;
     let given = only(headers, "x-slack-signature").ok_or("it has no header X-Slack-Signature")?;
-    let given = given
+    let signature = given
         .strip_prefix("v0=")
         .and_then(bytes)
         .ok_or("its signature is not `v0=` and hexadecimal digits")?;
     let key = Key::new(HMAC_SHA256, secret.as_bytes());
     let signed = [b"v0:", time.as_bytes(), b":", body].concat();
-    verify(&key, &signed, &given).map_err(|_| "its signature is none of this secret")?;
+    verify(&key, &signed, &signature).map_err(|_| "its signature is none of this secret")?;
     let at_s: i64 = time.parse().map_err(|_| "its time is no number")?;
     if at_s.abs_diff(now_s) > LATE_S.unsigned_abs() {
         return Err("its time is more than 5 minutes from the server's");
     }
-    Ok(Genuine { digest: format!("slack {}", hex(&given)), until_s: at_s + LATE_S })
+    Ok(Genuine { digest: format!("slack {}", hex(&signature)), until_s: at_s + LATE_S })
 }
 
-/// Checks the token of a request of Mattermost, which has no signature and no time.
+/// Checks the token of a request of Mattermost. The request has no signature and no time, so its time is that of the check.
 ///
 /// # Errors
-/// The token differs from the secret. The error is a clause for people.
+/// The token differs from the secret. The error is a clause that says why.
 pub(super) fn of_mattermost(
     secret: &str,
     headers: &HeaderMap,
     body: &[u8],
     now_s: i64,
 ) -> Result<Genuine, &'static str> {
-    let given = only(headers, "authorization").and_then(|value| value.split_once(' '));
-    let (_, given) = given
+    let parts = only(headers, "authorization").and_then(|value| value.split_once(' '));
+    let (_, given) = parts
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("token"))
         .ok_or("it has no header `Authorization: Token …`")?;
     let key = Key::new(HMAC_SHA256, secret.as_bytes());
-    // `verify` compares in constant time: the given text has the secret's signature only if it is the secret.
+    // Only the secret itself has the same signature as the secret. `verify` compares signatures in constant time.
     verify(&key, given.trim().as_bytes(), sign(&key, secret.as_bytes()).as_ref())
         .map_err(|_| "its token is another one")?;
     let digest = format!("mattermost {}", hex(sign(&key, body).as_ref()));
@@ -89,12 +89,13 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// The example of Slack's page "Verifying requests from Slack", <https://docs.slack.dev/authentication/verifying-requests-from-slack>
-    /// (before: <https://api.slack.com/authentication/verifying-requests-from-slack>), as of November 2026: secret, time, body and signature.
+    /// The example of Slack's page "Verifying requests from Slack", <https://docs.slack.dev/authentication/verifying-requests-from-slack>,
+    /// read in November 2026: secret, time, body and signature.
     const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
     const TIME: &str = "1531420618";
     const BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
     const SIGNATURE: &str = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
+    /// [`TIME`] as a number.
     const AT_S: i64 = 1_531_420_618;
 
     fn headers(all: &[(&'static str, &str)]) -> HeaderMap {

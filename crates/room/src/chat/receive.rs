@@ -32,8 +32,9 @@ use crate::{
     },
 };
 
-/// The paths to which Slack and Mattermost send requests.
+/// The path to which Slack sends requests.
 pub(crate) const SLACK: &str = "/slack";
+/// The path to which Mattermost sends requests.
 pub(crate) const MATTERMOST: &str = "/mattermost";
 /// Time after which the answer comes later by a post. It is shorter than the 3 s that a chat waits.
 const SOON: Duration = Duration::from_secs(2);
@@ -45,9 +46,11 @@ struct Chat {
     name: &'static str,
     /// The key of its secret in the file, and the place of the secret.
     secret: (&'static str, Secret),
+    /// The people who may act, by their ids in the chat.
     people: BTreeMap<String, ChatPerson>,
     /// Checks that a request comes from this chat. Takes the secret, the headers, the body, and the time in seconds since 1970.
     check: fn(&str, &HeaderMap, &[u8], i64) -> Result<Genuine, &'static str>,
+    /// True if the chat shows buttons of answers.
     has_buttons: bool,
 }
 
@@ -60,9 +63,7 @@ struct Received {
 
 impl Received {
     fn of(from: Option<Extension<From>>, headers: HeaderMap, body: Bytes) -> Self {
-        // Only tests have a request without the address of its sender.
-        let from = from.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(From(from))| from.ip().to_canonical());
-        Self { from, headers, body }
+        Self { from: From::ip(from.map(|Extension(from)| from)), headers, body }
     }
 }
 
@@ -100,7 +101,7 @@ pub(crate) async fn mattermost(
     receive(&app, chat, Received::of(from, headers, body), SOON).await
 }
 
-/// Answers a request of a chat: within `soon`, or else by a post.
+/// Answers a request of a chat: within the time `soon`, or else by a post.
 async fn receive(
     app: &Arc<App>,
     chat: Option<Chat>,
@@ -116,7 +117,7 @@ async fn receive(
         ));
     };
     let (sender, body) = (chat.clone(), received.body.clone());
-    let genuine = blocking(app, move |app| genuine(app, &sender, &received)).await?;
+    let genuine = blocking(app, move |app| prove(app, &sender, &received)).await?;
     let Some(asked) = Asked::read(body).await else {
         let help = "docs/chat.md says what the app has to send here.";
         return Err(Answer::new(
@@ -125,17 +126,17 @@ async fn receive(
             help,
         ));
     };
-    let first =
+    let is_first =
         blocking(app, move |app| Ok(app.store.is_first(&genuine.digest, genuine.until_s, now_s())?)).await?;
     let Asked { user, wish, answers, is_press } = asked;
-    let (answer_sender, answer) = oneshot::channel();
+    let (answer_sender, answer_receiver) = oneshot::channel();
     // A chat ignores the direct answer to a button. The receiver is dropped here, so the task below posts the answer.
-    let answer = (!is_press).then_some(answer);
+    let direct = (!is_press).then_some(answer_receiver);
     let (shared, has_buttons) = (Arc::clone(app), chat.has_buttons);
     // A separate task: it goes on if the chat closes the connection early.
     tokio::spawn(async move {
         let said = match chat.people.get(&user) {
-            _ if !first => Said::of("Nothing was done: this very request was taken before."),
+            _ if !is_first => Said::of("Nothing was done: this very request was taken before."),
             Some(person) => act(&shared, &actor(&chat, &user, person), wish).await,
             None => unknown(&shared, &chat, user).await,
         };
@@ -147,21 +148,21 @@ async fn receive(
             eprintln!("firedrill: {} did not take an answer: {why}", chat.name);
         }
     });
-    let Some(mut answer) = answer else { return Ok(StatusCode::OK.into_response()) };
-    let said = match timeout(soon, &mut answer).await {
+    let Some(mut direct) = direct else { return Ok(StatusCode::OK.into_response()) };
+    let in_time = match timeout(soon, &mut direct).await {
         Ok(said) => said.ok(),
         Err(_late) => {
-            // After `close` the task posts the answer. It may have sent one just before, which is taken here.
-            answer.close();
-            answer.try_recv().ok()
+            // After `close` the task posts the answer. It may have sent the answer just before; then the answer is taken here.
+            direct.close();
+            direct.try_recv().ok()
         }
     };
-    let said = said.unwrap_or_else(|| Said::of("This takes a moment; the answer follows here."));
+    let said = in_time.unwrap_or_else(|| Said::of("This takes a moment; the answer follows here."));
     Ok(typed("application/json", said.json(has_buttons).to_string()))
 }
 
-/// Checks that a request comes from the chat. Failed attempts are limited per address and recorded, as failed logins are.
-fn genuine(app: &App, chat: &Chat, received: &Received) -> Result<Genuine, Answer> {
+/// Checks that a request comes from the chat. Failed attempts from an address are limited and recorded, as failed logins are.
+fn prove(app: &App, chat: &Chat, received: &Received) -> Result<Genuine, Answer> {
     let (key, secret) = &chat.secret;
     let secret = secret_text(&format!("`{key}`"), secret, &Anything).map_err(|refusal| {
         // The reason contains the path of the secret, and anybody may send requests. So the answer does not have it.
@@ -190,7 +191,7 @@ fn actor(chat: &Chat, user: &str, person: &ChatPerson) -> Actor {
     }
 }
 
-/// Records a request of a person whom the file of chats does not name, and makes the answer: nothing was done.
+/// Records a request of a person whom the file of chats does not name. Returns the answer, which says that nothing was done.
 async fn unknown(app: &Arc<App>, chat: &Chat, user: String) -> Said {
     let user = part(&user);
     let deed = crate::audit::Deed {
@@ -199,7 +200,8 @@ async fn unknown(app: &Arc<App>, chat: &Chat, user: String) -> Said {
         outcome: "refused: the file of chats does not name this user".to_owned(),
         ..Default::default()
     };
-    let _told = blocking(app, move |app| Ok(app.record(&deed)?)).await;
+    // The answer is the same, even if the request cannot be recorded. `record` prints the error.
+    let _recorded = blocking(app, move |app| Ok(app.record(&deed)?)).await;
     Said::of(format!(
         "Nothing was done: this control room does not know you. Your id here is {user}; whoever runs the control room adds it to its file of chats, with your name and role."
     ))

@@ -6,7 +6,7 @@ use firedrill_notify::chat::{Action, plain};
 use firedrill_wire::text::cleaned;
 use serde_json::{Value, json};
 
-/// The longest text of a section block of Slack, in characters. Slack refuses the message if one is longer.
+/// Maximum length of the text of a section block in Slack, in characters. Slack refuses a message with a longer one.
 const SECTION_MOST: usize = 3000;
 /// Maximum length of a text that comes from outside and becomes part of an answer, in characters. A longer one is cut.
 const PART_MOST: usize = 600;
@@ -26,8 +26,8 @@ impl Said {
         Self { text: text.into(), offers: Vec::new() }
     }
 
-    /// Returns the JSON that Slack and Mattermost read. With `has_buttons` each line is a block of its own with its button, which only Slack
-    /// shows; `text` has all lines in any case.
+    /// Returns the JSON that Slack and Mattermost read. Its key `text` has all lines. With `has_buttons` each line is also a block with its button; only
+    /// Slack shows blocks.
     pub(super) fn json(&self, has_buttons: bool) -> Value {
         let lines: Vec<&str> = std::iter::once(self.text.as_str())
             .chain(self.offers.iter().map(|(text, _)| text.as_str()))
@@ -61,17 +61,22 @@ pub(super) fn part(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// For [`Said::json`]: Slack has buttons.
+    const SLACK: bool = true;
+    /// For [`Said::json`]: Mattermost has none.
+    const MATTERMOST: bool = false;
+
     #[test]
     fn each_button_stands_beside_its_line_and_the_text_has_all_lines() {
         let said = Said {
             text: "goes on:".to_owned(),
             offers: vec![(part("<!channel> friday\u{1b}"), Some(Action::Halt { run: "friday".to_owned() }))],
         };
-        let slack = said.json(true);
+        let slack = said.json(SLACK);
         assert_eq!(slack["text"], "goes on:\n&lt;!channel&gt; friday␛");
         assert_eq!(slack["blocks"][1]["accessory"]["value"], "friday");
         assert_eq!(slack["response_type"], "ephemeral");
-        assert_eq!(said.json(false)["blocks"], Value::Null, "Mattermost has no blocks");
-        assert_eq!(Said::of("x").json(true)["blocks"], Value::Null, "nothing has a button");
+        assert_eq!(said.json(MATTERMOST)["blocks"], Value::Null, "Mattermost has no blocks");
+        assert_eq!(Said::of("x").json(SLACK)["blocks"], Value::Null, "there is no line with a button");
     }
 }

@@ -15,8 +15,8 @@ use crate::runs::{Course, is_written};
 pub(crate) struct Courses(Mutex<HashMap<PathBuf, Tail>>);
 
 impl Courses {
-    /// Reads the courses of runs from their logs, and returns the results of `tell` for all logs that can be read. A log that is not in `runs` and
-    /// that no program writes any more is forgotten.
+    /// Reads the courses of runs. `runs` has each run with its log. Returns the results of `tell` for all logs that can be read. A log is forgotten
+    /// if it is not in `runs` and no program writes it any more.
     pub(crate) fn of<R, T>(&self, runs: &[(R, PathBuf)], tell: impl Fn(&R, &Course) -> T) -> Vec<T> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|path, _| runs.iter().any(|(_, log)| log == path) || is_written(path));
@@ -36,6 +36,7 @@ mod tests {
 
     use super::*;
 
+    /// Returns the lines of a good run's log.
     fn lines() -> Vec<String> {
         let records = Drill::good().records();
         records.iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect()
@@ -51,7 +52,7 @@ mod tests {
         let read =
             |path: PathBuf| courses.of(&[((), path)], |(), course| (course.seq, course.plan.is_some()));
         assert_eq!(read(path.clone()), [(1, true)]);
-        // The first line, which has the plan, is not read again: it could not be.
+        // Blanks take the place of the first line, which has the plan. So the plan is known only if that line is not read again.
         fs::write(&path, " ".repeat(lines[0].len() - 1) + "\n" + &lines[1..].concat()).unwrap();
         assert_eq!(read(path), [(lines.len() as u64, true)]);
         assert_eq!(read(folder.path().join("none")), []);

@@ -1,5 +1,5 @@
-//! Follows the runs that have viewers: one thread for each run, whatever the number of viewers. A thread ends when the run has had no viewer for
-//! a while.
+//! Follows the runs that have viewers: one thread for each run, whatever the number of viewers. A thread ends when its run is over or has had no
+//! viewer for a while.
 
 use std::{
     collections::HashMap,
@@ -45,7 +45,7 @@ struct Followed {
 impl Drop for Followed {
     fn drop(&mut self) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have taken the entry meanwhile; that one stays.
+        // Another thread may have put its own entry there meanwhile; that entry stays.
         if all.get(&self.folder).is_some_and(|other| other.same_channel(&self.sender)) {
             all.remove(&self.folder);
         }
@@ -53,7 +53,7 @@ impl Drop for Followed {
 }
 
 impl Followed {
-    /// Removes the entry if there are no viewers, and returns whether it did. It holds the lock, so that no new viewer gets a receiver from a
+    /// Removes the entry if there are no viewers, and returns true if it did. It holds the lock meanwhile. So no new viewer gets a receiver from a
     /// thread that is about to end.
     fn ends_if_idle(&self) -> bool {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,23 +84,25 @@ impl Feeds {
     }
 }
 
-/// Sends frames until the run is over or has no viewers: `ends_if_idle` decides the latter. A log that cannot be read ends it too; the pages say why.
+/// Sends frames until the run is over, its log cannot be read, or it has no viewers (which `ends_if_idle` decides). The pages say why a log cannot be
+/// read.
 fn follow(folder: &Path, to: &watch::Sender<Arc<Frame>>, ends_if_idle: impl Fn() -> bool) {
     let path = folder.join(LOG);
     let mut tail = Tail::of(&path);
     let (mut frame, mut figures) = (Frame::default(), Figures::default());
-    let (mut judge_at, mut looked) = (Instant::now(), Instant::now());
+    // The time of the next judgement, and the last time at which the run had a viewer.
+    let (mut judge_at, mut viewed) = (Instant::now(), Instant::now());
     // Whether the log has lines that were not judged yet.
     let mut stale = true;
     loop {
-        // Checked before the log is read: so all lines that were written before the end are read.
+        // This is checked before the log is read. So all lines that were written before the end are read.
         let over = !is_written(&path);
-        let Ok(news) = tail.read() else { break };
-        stale |= news;
+        let Ok(has_grown) = tail.read() else { break };
+        stale |= has_grown;
         if stale && (over || Instant::now() >= judge_at) {
             let began = Instant::now();
-            if let Ok((now, axis)) = measure(&path, &tail.course) {
-                figures = now;
+            if let Ok((measured, axis)) = measure(&path, &tail.course) {
+                figures = measured;
                 if let Ok(text) = of_axis(&axis)
                     && text != frame.axis.1
                 {
@@ -125,8 +127,8 @@ fn follow(folder: &Path, to: &watch::Sender<Arc<Frame>>, ends_if_idle: impl Fn()
             return;
         }
         if to.receiver_count() > 0 {
-            looked = Instant::now();
-        } else if looked.elapsed() > LINGER && ends_if_idle() {
+            viewed = Instant::now();
+        } else if viewed.elapsed() > LINGER && ends_if_idle() {
             return;
         }
         std::thread::sleep(LOOK);
@@ -151,7 +153,7 @@ mod tests {
         });
         assert!(thread.join().is_err());
         assert!(feeds.0.lock().unwrap().is_empty());
-        assert!(receiver.changed().await.is_err(), "its viewers know");
+        assert!(receiver.changed().await.is_err(), "its viewers are told");
     }
 
     #[test]

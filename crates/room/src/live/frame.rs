@@ -1,4 +1,4 @@
-//! The view of a run while it goes on: its state and its time axis, rendered as HTML parts of a page. Reads the log, and follows nothing.
+//! The view of a run while it goes on: its state and its time axis, rendered as HTML parts of a page. Reads a log once, and does not wait for more.
 
 use std::path::Path;
 
@@ -27,17 +27,17 @@ pub(crate) struct Frame {
     pub(crate) seq: u64,
     /// Wall clock of the run's time 0, RFC 3339 UTC.
     pub(crate) wall: String,
-    /// The part that does not change while the run goes on.
+    /// The part about the beginning of the run, which does not change.
     pub(crate) head: String,
     /// The part that shows the state of the run.
     pub(crate) state: String,
     /// The next attack; `None` if there is none.
     pub(crate) next: Option<Next>,
-    /// The step by hand that a person is asked for.
+    /// The step by hand that a person is asked for; `None` if there is none.
     pub(crate) asks: Option<Asks>,
-    /// A number that rises with each change of the time axis, and the axis.
+    /// The number of changes of the time axis so far, and the axis.
     pub(crate) axis: (u64, String),
-    /// Whether nobody writes the log any more.
+    /// True if no program writes the log any more, or the log cannot be read.
     pub(crate) over: bool,
 }
 
@@ -50,21 +50,29 @@ pub(super) struct Figures {
     objectives: Vec<ObjectiveRow>,
 }
 
+/// The figures that a vantage has measured of a probe in one phase.
 #[derive(Debug, Serialize)]
 struct VantageRow {
     vantage: String,
     probe: String,
+    /// True if the vantage counts for verdicts, false if it is only shown.
     counts: bool,
+    /// The share of good answers, or `—`.
     good: String,
+    /// The 99th percentile of the latency, or `—`.
     p99: String,
+    /// Number of requests.
     requests: u64,
 }
 
+/// An objective, and its verdict so far.
 #[derive(Debug, Serialize)]
 struct ObjectiveRow {
     name: String,
     goal: String,
+    /// The verdict in a word.
     word: &'static str,
+    /// The verdict as a sign.
     glyph: &'static str,
     measured: String,
 }
@@ -82,7 +90,7 @@ pub(super) fn measure(path: &Path, course: &Course) -> Result<(Figures, Axis), L
     Ok((figures, axis(&log)))
 }
 
-/// Makes the rows of an attack. Each vantage shows its present phase, or the last phase that it has figures for.
+/// Makes the rows of an attack. Each vantage shows its figures of the present phase; if it has none yet, those of its last phase.
 fn figures(card: &AttackCard, course: &Course) -> Figures {
     let phase = course.phase.map(|(_, phase, ..)| phase);
     let vantages = card.figures.iter().filter_map(|row| {
@@ -116,7 +124,7 @@ pub(super) fn of_state(course: &Course, figures: &Figures) -> Result<String, Str
     part("state", context! { figures => value(figures), run => state::values(course, None) })
 }
 
-/// Renders the part that does not change while a run goes on.
+/// Renders the part about the beginning of a run.
 pub(crate) fn of_head(run: Value) -> Result<String, String> {
     part("head", context! { run })
 }

@@ -1,5 +1,5 @@
-//! Limits the number of streams that one session or one token may have open. A browser opens one for each tab; without a limit one client could hold
-//! thousands.
+//! Limits the number of streams that one session or one token may have open. A browser opens one stream for each tab. Without a limit, one client could
+//! hold thousands.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ pub(crate) enum Owner {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places(Arc<Mutex<HashMap<Owner, usize>>>);
 
-/// Counts as one open stream of the owner until it is dropped.
+/// The place of one open stream of an owner. It is free again when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Places,
@@ -28,7 +28,7 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    /// Takes a place for one more stream; `None` if the owner has the maximum number open.
+    /// Takes a place for one more stream; `None` if the owner already has [`MOST`] open.
     pub(crate) fn take(&self, owner: Owner) -> Option<Place> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let open = all.entry(owner).or_default();

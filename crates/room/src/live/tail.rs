@@ -16,21 +16,22 @@ pub(super) struct Tail {
     path: PathBuf,
     /// Byte offset of the first line that was not read yet.
     offset: u64,
-    /// Maximum length of a line, in bytes.
+    /// Maximum length of a line, in bytes: [`LINE_MOST`], or another number in tests.
     line_most: u64,
     /// The state of the run after all lines before `offset`.
     pub(super) course: Course,
 }
 
 impl Tail {
+    /// Returns a log of which nothing was read yet.
     pub(super) fn of(path: &Path) -> Self {
         Self { path: path.to_owned(), offset: 0, line_most: LINE_MOST, course: Course::default() }
     }
 
-    /// Reads the lines that were appended since the last call. Returns whether there was a whole one.
+    /// Reads the lines that were appended since the last call. Returns true if at least one whole line was read.
     ///
     /// # Errors
-    /// The log cannot be read, is no regular file, or has a line of more than [`LINE_MOST`] bytes.
+    /// The log cannot be read, is no regular file, or has a line of more than `line_most` bytes.
     pub(super) fn read(&mut self) -> io::Result<bool> {
         let mut file = open_file(&self.path)?;
         let length = file.metadata()?.len();
@@ -114,7 +115,7 @@ mod tests {
         let path = folder.path().join("events.jsonl");
         fs::write(&path, "x".repeat(1_000)).unwrap();
         let mut tail = Tail { line_most: 1_000, ..Tail::of(&path) };
-        assert!(!tail.read().unwrap(), "half a line, so far");
+        assert!(!tail.read().unwrap(), "the line may still be unfinished");
         tail.line_most = 999;
         assert!(tail.read().unwrap_err().to_string().contains("a line of more than"));
     }

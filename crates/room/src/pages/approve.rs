@@ -36,6 +36,7 @@ fn enrolled(app: &App, session: &Session) -> Result<Vec<Passkey>, Answer> {
     Ok(passkeys.filter(|passkey| passkey.person == session.name && passkey.certificate.is_some()).collect())
 }
 
+/// Returns the folder of the run with this name.
 fn folder(app: &App, name: &str) -> Result<PathBuf, Answer> {
     find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))
 }
@@ -80,6 +81,7 @@ pub(crate) async fn ask(
 pub(crate) struct Approved {
     /// The statement in JSON, as it was signed.
     statement: String,
+    /// The answer of the passkey, which has the signature.
     #[serde(flatten)]
     passkey: Fields,
 }
@@ -116,8 +118,8 @@ fn give(
     let Approved { statement, passkey } = approved;
     let origin = app.passkey_origin.as_ref().map_err(|why| bad(why.clone()))?;
     let parts = passkey.parts()?;
-    let found = enrolled(app, session)?.into_iter().find(|known| known.credential == passkey.credential);
-    let found = found.ok_or_else(|| refused("this passkey is none of yours, or it is not enrolled"))?;
+    let own = enrolled(app, session)?.into_iter().find(|known| known.credential == passkey.credential);
+    let found = own.ok_or_else(|| refused("this passkey is none of yours, or it is not enrolled"))?;
     parts.verify(&found.public_key, &challenge(statement), origin).map_err(|why| refused(&why))?;
     let pem = found.certificate.as_deref().unwrap_or_default();
     let chain = firedrill_certs::certificates(pem.as_bytes())

@@ -14,8 +14,10 @@ use crate::{
     },
 };
 
-/// The next step where an address of the API is wrong.
+/// The next step after a wrong request to the API.
 const API_HELP: &str = "docs/api.md describes all addresses.";
+/// The next step after a wrong request for a page.
+const PAGE_HELP: &str = "The start page leads to all pages.";
 
 /// `GET /{file}`
 pub(crate) async fn asset(Path(file): Path<String>) -> Response {
@@ -24,6 +26,7 @@ pub(crate) async fn asset(Path(file): Path<String>) -> Response {
         .find(|asset| asset.path.strip_prefix('/') == Some(&*file));
     let Some(asset) = known else { return not_found(Uri::default()).await.into_response() };
     let mut response = typed(asset.kind, asset.text.as_str());
+    // A year.
     let keep = HeaderValue::from_static("public, max-age=31536000, immutable");
     response.headers_mut().insert(header::CACHE_CONTROL, keep);
     response
@@ -34,11 +37,11 @@ pub(crate) async fn not_found(uri: Uri) -> Answer {
     if uri.path().starts_with(API) {
         return Answer::new(StatusCode::NOT_FOUND, "There is no such address in the API.", API_HELP);
     }
-    Answer::new(StatusCode::NOT_FOUND, "There is no such page.", "The start page leads to all pages.")
+    Answer::new(StatusCode::NOT_FOUND, "There is no such page.", PAGE_HELP)
 }
 
 /// Answers a request for an address that exists, but not with this method.
 pub(crate) async fn wrong_method(uri: Uri) -> Answer {
-    let help = if uri.path().starts_with(API) { API_HELP } else { "The start page leads to all pages." };
+    let help = if uri.path().starts_with(API) { API_HELP } else { PAGE_HELP };
     Answer::new(StatusCode::METHOD_NOT_ALLOWED, "This cannot be asked in that way.", help)
 }

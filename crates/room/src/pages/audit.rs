@@ -15,10 +15,11 @@ use crate::{
     },
 };
 
-/// Number of lines that are shown, and of bytes at the end of the log that are read for them.
+/// Maximum number of lines that are shown.
 const LINES: usize = 200;
+/// Number of bytes at the end of the log that are read for these lines.
 const BYTES: u64 = 256 << 10;
-/// The page checks the whole chain of a log up to this size, in bytes. A larger log takes too long for a page.
+/// Maximum size of a log whose whole chain the page checks, in bytes. The check of a larger log takes too long for a page.
 const CHECKED: u64 = 8 << 20;
 
 /// `GET /audit`
@@ -31,6 +32,7 @@ pub(crate) async fn audit(State(app): State<Arc<App>>, Who(session): Who) -> Res
             checked.and_then(|checked| checked.wrong).map(|(line, why)| format!("line {line}: {why}"));
         let (lines, head) = match app.audit.newest(BYTES, LINES) {
             Ok((lines, head)) => (lines, head.to_string()),
+            // The page shows the error in place of the head.
             Err(error) => (Vec::new(), error.to_string()),
         };
         let values = context! {

@@ -27,16 +27,17 @@ use crate::{
     },
 };
 
-/// Number of random digits of a key.
+/// Number of random hexadecimal digits of a key.
 const DIGITS: usize = 8;
 
-/// The form.
+/// The form of a start.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StartForm {
+    /// The key of the start.
     key: String,
 }
 
-/// Returns a key for a form: the time, for people who see the name of the start, and random digits.
+/// Returns a key for a form: the time, which people see in the name of the start, and random digits.
 pub(super) fn fresh_key() -> Result<String, RoomError> {
     let random = sha256(fresh()?.as_bytes());
     Ok(format!("{}-{}", moment(now_s()), &random[..DIGITS]))
@@ -56,8 +57,8 @@ pub(crate) async fn begin(
     Ok(see("/calendar?done=start"))
 }
 
-/// Starts a game day for an actor whose right to do so was checked. The audit log has the request before the start, and its outcome afterwards. Returns
-/// the start, and whether this call began it.
+/// Starts a game day for an actor whose right to do so was checked. The request is written into the audit log before the start, and the outcome
+/// afterwards. Returns the start, and whether this call began it.
 pub(crate) fn start_as(
     app: &App,
     actor: &Actor,
@@ -65,21 +66,21 @@ pub(crate) fn start_as(
     key: &str,
 ) -> Result<(HeldSlot, bool), Answer> {
     let record = |outcome: &str| app.record(&App::deed(actor, "start", gameday, outcome));
-    let key_words = clean(key, 80);
-    record(&format!("asked for, with the key {key_words}"))?;
+    let shown_key = clean(key, 80);
+    record(&format!("asked for, with the key {shown_key}"))?;
     let started = app.outside.start(gameday, key).map_err(not_started);
     app.newest.forget();
     record(&match &started {
-        Ok((_, true)) => format!("started, with the key {key_words}"),
-        Ok((_, false)) => format!("not started again: the key {key_words} has a start"),
+        Ok((_, true)) => format!("started, with the key {shown_key}"),
+        Ok((_, false)) => format!("not started again: the key {shown_key} has a start"),
         Err(answer) => format!("refused: {}", answer.text),
     })?;
     started
 }
 
 /// Returns the answer to a request whose game day was not started.
-fn not_started(why: NotStarted) -> Answer {
-    match why {
+fn not_started(reason: NotStarted) -> Answer {
+    match reason {
         NotStarted::Off => Answer::new(
             StatusCode::CONFLICT,
             "This control room starts no game days; nothing was started.",

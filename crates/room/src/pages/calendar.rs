@@ -49,23 +49,25 @@ struct Row<'a> {
     may_skip: bool,
 }
 
-/// A start that has a record. `pages` has the name of each of its runs twice: as part of an address, and for people.
+/// A start that has a record.
 #[derive(Serialize)]
 struct Past<'a> {
     #[serde(flatten)]
     held: &'a HeldSlot,
+    /// Its runs that have a page: the name of each as part of an address, and as people see it.
     pages: Vec<(String, Cow<'a, str>)>,
 }
 
+/// Returns a slot as the page shows it to the person of a session.
 fn row<'a>(slot: &'a Slot, session: &Session) -> Row<'a> {
     let may_act = session.role >= Role::Operator && slot.held && slot.open;
-    let agreed = slot.agreed.contains(&session.name);
+    let has_agreed = slot.agreed.contains(&session.name);
     Row {
         slot,
         address: format!("/calendar/{}/{}", address(&slot.gameday), address(&slot.slot)),
         page: format!("/calendar/{}", address(&slot.gameday)),
-        may_agree: may_act && !agreed && slot.asks.contains(&session.name),
-        may_withdraw: may_act && agreed,
+        may_agree: may_act && !has_agreed && slot.asks.contains(&session.name),
+        may_withdraw: may_act && has_agreed,
         may_skip: may_act,
     }
 }
@@ -74,19 +76,20 @@ fn row<'a>(slot: &'a Slot, session: &Session) -> Row<'a> {
 #[derive(Serialize)]
 struct Startable<'a> {
     gameday: &'a str,
+    /// The game day's name in an address.
     address: String,
     /// The key of the start that the form asks for.
     key: String,
 }
 
-/// Returns the game days that have slots, each once.
+/// Returns the game days that have slots, each once and with a new key for its form.
 fn startable(slots: &[Slot]) -> Result<Vec<Startable<'_>>, Answer> {
     let names: BTreeSet<&str> = slots.iter().map(|slot| slot.gameday.as_str()).collect();
     let with_key = |gameday| Ok(Startable { gameday, address: address(gameday), key: fresh_key()? });
     names.into_iter().map(with_key).collect()
 }
 
-/// Returns a start with its runs, without those whose folders are gone.
+/// Returns a start as the page shows it. Runs whose folders are gone have no page.
 fn past<'a>(app: &App, held: &'a HeldSlot) -> Past<'a> {
     let there = held.runs.iter().filter(|run| find(app.runs.reports(), run).is_some());
     Past { held, pages: there.map(|run| (address(run), clean(run, NAME_MOST))).collect() }

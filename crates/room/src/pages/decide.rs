@@ -24,7 +24,7 @@ use crate::{
 /// The form of a decision.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Written {
-    /// The reason of a skip.
+    /// The reason of a skip; may be empty.
     #[serde(default)]
     why: String,
 }
@@ -59,7 +59,7 @@ pub(crate) async fn decide(
     .await
 }
 
-/// Records the decision of an actor about a slot, also in the audit log. `what` is the action's name there.
+/// Records the decision of an actor about a slot, and writes it into the audit log. `what` is the action's name in that log.
 pub(crate) fn decide_as(
     app: &App,
     actor: &Actor,

@@ -1,5 +1,5 @@
-//! `/findings/ID`: one finding, and what people write about it; `POST /runs/ID/findings`: a finding of a person. Opens and closes nothing that a
-//! run found.
+//! `/findings/ID`: one finding, and what people write about it. `POST /runs/ID/findings`: a finding of a person. A finding of a run is neither opened
+//! nor closed here.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -30,15 +30,17 @@ use crate::{
     },
 };
 
-/// Maximum length of what people write beside a finding, in characters.
-const NOTE_MOST: usize = 2_000;
+/// Maximum length of the note that people write about a finding, in characters. It is the same as for the note about a run.
+const NOTE_MOST: usize = notes::TEXT_MOST;
 
 /// The form of a finding that a person writes.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Written {
     text: String,
+    /// Empty if the person names none.
     #[serde(default)]
     severity: String,
+    /// Empty if the person names nobody.
     #[serde(default)]
     owner: String,
 }
@@ -47,23 +49,23 @@ pub(crate) struct Written {
 #[derive(Debug, Default)]
 pub(crate) struct Change {
     pub(crate) owner: Option<String>,
-    /// `Some(None)` takes it away.
+    /// `Some(None)` takes the severity away.
     pub(crate) severity: Option<Option<Severity>>,
     pub(crate) ticket: Option<String>,
     pub(crate) follow_up: Option<String>,
     pub(crate) note: Option<String>,
-    /// Whether it is closed; only people's findings can be.
+    /// True closes the finding, false opens it again. A finding of a run is closed by runs alone.
     pub(crate) closed: Option<bool>,
 }
 
-/// Reads a severity of a form; an empty text is none.
+/// Reads a severity of a form; `None` for an empty text.
 fn severity(text: &str) -> Result<Option<Severity>, Answer> {
     if text.is_empty() {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|error: String| {
-        let text = format!("The severity was not understood: {error}.");
-        Answer::new(StatusCode::BAD_REQUEST, text, "Go back, and choose another one.")
+        let why = format!("The severity was not understood: {error}.");
+        Answer::new(StatusCode::BAD_REQUEST, why, "Go back, and choose another one.")
     })
 }
 
@@ -83,7 +85,8 @@ pub(crate) async fn write(
     Ok(see(&done))
 }
 
-/// Writes down what somebody found in the run of a folder: among the findings, and as a note of the run, which has the time.
+/// Writes down what somebody found in the run with this name, and returns the finding. A new finding is also written as a note of the run, which has
+/// the time.
 pub(crate) fn add(
     app: &App,
     actor: &Actor,
@@ -95,6 +98,7 @@ pub(crate) fn add(
     let line = line(text)?;
     let owner = cleaned(owner.trim().to_owned(), NAME_MOST);
     let new = NewFinding { by: &actor.name, found: &line, severity, owner: &owner };
+    // `with` returns `None` if the directory of runs does not exist.
     let added = app.runs.with(|history| history.add_finding(name, &new).map(Some));
     let outcome = match &added {
         Ok(Some((finding, true))) => format!("written: {}", finding.id),
@@ -120,6 +124,7 @@ fn answer(error: HistoryError) -> Answer {
     }
 }
 
+/// Returns the answer for a finding that does not exist.
 fn none(id: &str) -> Answer {
     Answer::new(
         StatusCode::NOT_FOUND,
@@ -201,7 +206,7 @@ pub(crate) async fn set(
     Ok(see(&done))
 }
 
-/// Changes what people write about a finding.
+/// Changes what people write about a finding, and returns the finding.
 pub(crate) fn change_as(app: &App, actor: &Actor, id: &str, change: Change) -> Result<Finding, Answer> {
     if let Some(note) = &change.note
         && note.chars().count() > NOTE_MOST
@@ -212,7 +217,7 @@ pub(crate) fn change_as(app: &App, actor: &Actor, id: &str, change: Change) -> R
     let now = SystemTime::now();
     let mut refused = None;
     let edited = app.runs.with(|history| {
-        // Only a whole id: a page and a program have it.
+        // Pages and programs have the whole id, so a part of an id is not accepted.
         if !history.findings()?.all.iter().any(|finding| finding.id == id) {
             return Ok(None);
         }
@@ -246,6 +251,7 @@ pub(crate) fn change_as(app: &App, actor: &Actor, id: &str, change: Change) -> R
     Ok(finding)
 }
 
+/// Writes the texts of a change into a finding.
 fn apply(finding: &mut Finding, change: Change) {
     let words = [
         (&mut finding.owner, change.owner),
@@ -281,6 +287,7 @@ mod tests {
         assert_eq!(finding.severity, None);
     }
 
+    /// Returns an open finding of a run, with the ticket `OPS-7`.
     fn known() -> Finding {
         let text = serde_json::json!({
             "id": "f-1", "state": "open", "ticket": "OPS-7", "scenario": "friday", "attack": "a",

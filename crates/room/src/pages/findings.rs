@@ -35,13 +35,16 @@ pub(crate) struct Asked {
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     id: String,
+    /// The finding, in words.
     what: String,
     state: &'static str,
     scenario: String,
     environment: String,
     measured: String,
     goal: String,
+    /// The day on which it was opened.
     since: String,
+    /// Number of runs that showed it.
     runs: usize,
     /// The last run that showed it.
     seen_in: String,
@@ -50,6 +53,7 @@ pub(super) struct Row {
     owner: String,
     ticket: String,
     note: String,
+    /// Empty if nobody named one.
     severity: &'static str,
     follow_up: String,
     /// The person who found it; empty if a run did.

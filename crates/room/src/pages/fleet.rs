@@ -27,7 +27,7 @@ use crate::{
 
 /// Number of hosts on a page.
 const ROWS: usize = 100;
-/// The top of the page names at most this many hosts that did not answer.
+/// Maximum number of hosts without an answer that the top of the page names.
 const NAMED: usize = 20;
 
 /// The part of the address behind `?`.
@@ -40,6 +40,7 @@ pub(crate) struct Asked {
     done: String,
 }
 
+/// A host, as the page shows it.
 #[derive(Serialize)]
 struct Row<'a> {
     #[serde(flatten)]
@@ -67,7 +68,7 @@ fn word(known: Option<&Known>) -> (&'static str, &'static str) {
     }
 }
 
-/// Returns an age in seconds in words, such as `3 min ago`. Negative ages, from a clock that was set, are `just now`.
+/// Returns an age in seconds in words, such as `3 min ago`. A negative age (the clock was set back) is `just now`.
 pub(super) fn ago(seconds: i64) -> String {
     match seconds {
         ..5 => "just now".to_owned(),
@@ -78,6 +79,7 @@ pub(super) fn ago(seconds: i64) -> String {
     }
 }
 
+/// Returns a host as the page shows it. `now` is in seconds since 1970.
 fn row(host: &HostRow, now: i64) -> Row<'_> {
     let known = host.known.as_ref();
     let (word, colours) = word(known);
@@ -144,7 +146,7 @@ pub(crate) async fn ask(
     .await?;
     let (shared, session, named) = (Arc::clone(&app), who.0, id.clone());
     // A separate task: if the client closes the connection, the audit log still gets the line.
-    let asked = tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         let asked = shared.outside.inventory().ask(&named, &session.name).await;
         let outcome = asked.clone().unwrap_or_else(|why| format!("refused: {why}"));
         let deed = App::deed(&session, "ask", &file, &outcome);
@@ -156,7 +158,7 @@ pub(crate) async fn ask(
             })
             .and(written)
     });
-    asked.await.map_err(|error| Answer::failed(&error))??;
+    task.await.map_err(|error| Answer::failed(&error))??;
     Ok(see(&format!("/fleets/{}?done=ask", address(&id))))
 }
 
@@ -176,9 +178,10 @@ mod tests {
         testing::{app, as_willing, session},
     };
 
-    /// An `Outside` with many scenarios and one fleet of many hosts. It keeps the fleets that were asked, and by whom.
+    /// An `Outside` with many scenarios and one fleet of many hosts. It remembers which fleets were asked and by whom, such as `fleet-1 by alice`.
     struct Many(Arc<Mutex<Vec<String>>>);
 
+    /// Returns a host whose texts are long and have markup. Each tenth host has not answered.
     fn host(number: usize) -> HostRow {
         let wrong = |what: &str| Finding { grade: "bad", text: format!("{what}: {}", "wrong ".repeat(20)) };
         let known = Known {
@@ -293,8 +296,8 @@ mod tests {
         }
         assert!(!first.contains("Ask the hosts") && first.contains("An operator can ask"), "{first}");
         // A host that did not answer does not show the findings of an earlier answer.
-        let silent = first.split_once("<td class=\"w lead\" data-label=\"host\"><span>app10&lt;").unwrap().1;
-        let silent = silent.split_once("</tr>").unwrap().0;
+        let from_it = first.split_once("<td class=\"w lead\" data-label=\"host\"><span>app10&lt;").unwrap().1;
+        let silent = from_it.split_once("</tr>").unwrap().0;
         assert!(
             silent.contains(">unknown<") && !silent.contains("fine") && silent.contains("3 min ago"),
             "{silent}"

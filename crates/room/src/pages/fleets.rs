@@ -23,9 +23,10 @@ use crate::{
 
 /// Maximum number of fleets that are listed.
 const ROWS: usize = 100;
-/// Maximum number of roles and providers that are named.
+/// Maximum number of roles, and of providers, that a row names.
 const NAMED: usize = 12;
 
+/// A fleet, as the page shows it.
 #[derive(Serialize)]
 struct Row<'a> {
     #[serde(flatten)]

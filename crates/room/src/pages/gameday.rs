@@ -1,4 +1,5 @@
-//! `/calendar/GAMEDAY`: an invitation to a game day: who has which role, what it does and to which hosts, when, and how to stop it.
+//! `/calendar/GAMEDAY`: the page that invites people to a game day. It says who has which role, what the game day does and to which hosts, when, and how
+//! to stop it.
 
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ pub(crate) async fn gameday(
     Path(name): Path<String>,
 ) -> Result<Response, Answer> {
     slow(&app, move |app| {
-        let shown = app.outside.gameday_file(&name, &Slots { from_s: None, from_day: None, next: NEXT });
-        let shown = shown.map_err(|not| match not {
+        let slots = Slots { from_s: None, from_day: None, next: NEXT };
+        let shown = app.outside.gameday_file(&name, &slots).map_err(|reason| match reason {
             NotShown::Unknown(why) => Answer::new(
                 StatusCode::NOT_FOUND,
                 format!("It cannot be shown: {why}."),

@@ -78,9 +78,9 @@ pub(crate) async fn halt_as(app: &Arc<App>, actor: Actor, name: &str) -> Result<
     done.await.map_err(|error| Answer::failed(&error))?
 }
 
-/// Returns the outcome of a halt: for the audit log, and as the word for the page ([`super::run::said`]). In place of the word the error is the reason why
-/// no coordinator accepted the halt.
-fn told(halted: &Halted) -> (String, Result<String, String>) {
+/// Returns the outcome of a halt for the audit log, and its word for the page ([`super::run::said`]). If no coordinator accepted the halt, the reason
+/// takes the place of the word, as an error.
+fn outcome(halted: &Halted) -> (String, Result<String, String>) {
     match halted {
         Halted::Ends => ("it ends".to_owned(), Ok("ends".to_owned())),
         Halted::Over => ("it had ended, or ended already".to_owned(), Ok("over".to_owned())),
@@ -104,15 +104,15 @@ fn told(halted: &Halted) -> (String, Result<String, String>) {
 /// Halts a run and writes the outcome into the audit log. Returns the word for the page.
 async fn halt_and_record(app: &Arc<App>, actor: &Actor, run: &RunId) -> Result<String, Answer> {
     let by = format!("{} in the control room", actor.name);
-    let told = told(&app.outside.halt(run, &by).await);
+    let outcome = outcome(&app.outside.halt(run, &by).await);
     let help = format!(
         "`firedrill undo --run {run} --fleet FLEET` puts it back from any machine with a certificate."
     );
-    recorded(app, actor, ("halt", run), told, &help).await
+    recorded(app, actor, ("halt", run), outcome, &help).await
 }
 
-/// Writes the outcome of an action on a run into the audit log, and returns `done`, the word for the page. The error is the answer if no coordinator
-/// accepted the action, or if the audit log cannot be written; then it tells both.
+/// Writes the outcome of an action on a run into the audit log, and returns `done`, the word for the page. It is an error if no coordinator accepted the
+/// action, or if the audit log cannot be written. If both happen, the error says both. `help` is the next step.
 pub(super) async fn recorded(
     app: &Arc<App>,
     actor: &Actor,
@@ -149,7 +149,9 @@ mod tests {
 
     /// An `Outside` whose halt answers when the test says so.
     struct Slow {
+        /// Gets a permit when a halt begins.
         asked: Arc<Semaphore>,
+        /// A halt is answered once this has a permit.
         answers: Arc<Semaphore>,
     }
 
@@ -182,17 +184,17 @@ mod tests {
         let who = Who(session(Role::Operator));
         let request = halt(State(Arc::clone(&app)), who, Path("friday-7f3a".to_owned()));
         tokio::select! {
-            _ = request => panic!("nothing was answered"),
+            _ = request => panic!("the request ended before the halt was answered"),
             asked = timeout(Duration::from_secs(30), asked.acquire()) => drop(asked.unwrap()),
         }
         // `select!` has dropped the request, as the server does when a client closes its connection.
         answers.add_permits(1);
-        let audit = async {
+        let is_recorded = async {
             while !fs::read_to_string(app.audit.path()).unwrap().contains("\"what\":\"halt\"") {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(Duration::from_secs(10), audit).await.expect("the audit log does not have it");
+        timeout(Duration::from_secs(10), is_recorded).await.expect("the audit log does not have it");
         let audit = fs::read_to_string(app.audit.path()).unwrap();
         assert!(audit.contains("the program of user 7 says that it ends it; nothing proves that"), "{audit}");
     }
@@ -205,9 +207,9 @@ mod tests {
             Halted::Claimed { user: 7, ends: true },
             Halted::Claimed { user: 7, ends: false },
         ] {
-            let said = super::super::run::said(&told(&halted).1.unwrap()).unwrap();
-            let claimed = matches!(halted, Halted::Claimed { .. });
-            assert_eq!(said.contains("user 7 says") && said.contains("Nothing proves"), claimed, "{said}");
+            let said = super::super::run::said(&outcome(&halted).1.unwrap()).unwrap();
+            let is_claim = matches!(halted, Halted::Claimed { .. });
+            assert_eq!(said.contains("user 7 says") && said.contains("Nothing proves"), is_claim, "{said}");
         }
     }
 }

@@ -32,9 +32,11 @@ struct Step {
     colours: &'static str,
     glyph: &'static str,
     score: Option<u8>,
+    /// The day on which the run started; empty if that is unknown.
     day: String,
 }
 
+/// A scenario, and how its runs went.
 #[derive(Debug, Serialize)]
 struct Row {
     scenario: String,
@@ -42,12 +44,15 @@ struct Row {
     runs: usize,
     held: usize,
     violated: usize,
+    /// Number of runs that were unknown, refused or stopped.
     unknown: usize,
+    /// The number of runs whose verdict differs from that of other runs of the same plan, in words.
     flaky: String,
     /// The trend of its last runs, as HTML.
     trend: String,
 }
 
+/// Returns a run as the trend shows it.
 fn step(entry: &Entry, reports: &Path) -> Step {
     let word = entry.ended_as(entry.is_running(reports));
     Step {

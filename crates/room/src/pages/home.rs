@@ -33,6 +33,7 @@ struct Now {
     in_force: usize,
 }
 
+/// Returns a run that goes on, as the page shows it.
 fn now(entry: &Entry, course: &Course) -> Now {
     Now {
         folder: entry.folder.clone(),

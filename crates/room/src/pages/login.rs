@@ -29,9 +29,10 @@ use crate::{
     },
 };
 
-/// The secret of a login link; in an address and in the form.
+/// The field of a login link, both behind `?` and in the form.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Link {
+    /// The link's secret; empty if there is none.
     #[serde(default)]
     link: String,
 }
@@ -68,10 +69,10 @@ pub(crate) async fn by_passkey(
 }
 
 /// Begins a session for the owner of a passkey, and returns the cookie. A refusal reveals neither the owner's name nor whether the passkey is known.
-fn begin_by_passkey(app: &App, passkey: &Fields, agent: &str, from: IpAddr) -> Result<HeaderValue, Answer> {
+fn begin_by_passkey(app: &App, form: &Fields, agent: &str, from: IpAddr) -> Result<HeaderValue, Answer> {
     let origin = app.passkey_origin.as_ref().map_err(|why| bad(why.clone()))?;
-    let parts = passkey.parts()?;
-    let found = app.store.passkey(&passkey.credential)?;
+    let parts = form.parts()?;
+    let found = app.store.passkey(&form.credential)?;
     let deed = |by: &str, outcome: String| {
         let via =
             found.as_ref().map_or_else(|| "passkey".to_owned(), |found| format!("passkey {}", found.id));
@@ -86,12 +87,12 @@ fn begin_by_passkey(app: &App, passkey: &Fields, agent: &str, from: IpAddr) -> R
     let verified = match &found {
         None => Err("there is no such passkey".to_owned()),
         Some(found) => parts.verify(&found.public_key, &parts.challenge, origin).and_then(|()| {
-            // The signature is checked first: otherwise anybody could use up other people's challenges.
+            // The signature is checked first. Otherwise anybody could use up the challenges of other people.
             let taken = app.challenges.take(&parts.challenge, PURPOSE, now_s());
             taken.then_some(found).ok_or_else(|| "its challenge was used, or its time is over".to_owned())
         }),
     };
-    let found = match verified {
+    let passkey = match verified {
         Ok(found) => found,
         Err(why) => {
             failed(app, from, || deed("", format!("refused: {why}")))?;
@@ -103,9 +104,9 @@ fn begin_by_passkey(app: &App, passkey: &Fields, agent: &str, from: IpAddr) -> R
         }
     };
     // The audit log comes first: if it cannot be written, there is no login.
-    app.record(&deed(&found.person, format!("logged in as {}", found.role.word())))?;
-    app.store.passkey_used(found.id, now_s())?;
-    let secret = app.store.begin((&found.person, found.role), agent, now_s())?;
+    app.record(&deed(&passkey.person, format!("logged in as {}", passkey.role.word())))?;
+    app.store.passkey_used(passkey.id, now_s())?;
+    let secret = app.store.begin((&passkey.person, passkey.role), agent, now_s())?;
     cookie(app, &secret)
 }
 
@@ -121,8 +122,8 @@ fn entered(cookie: HeaderValue) -> Response {
     response
 }
 
-/// Records a failed login, unless the address has failed too often. Only failures are limited, because behind a proxy all people may have the same
-/// address: a person with a valid link or passkey can always log in.
+/// Records a failed login, unless the address has failed too often. Only failures are limited: behind a proxy all people may have the same address, and
+/// a person with a valid link or passkey can always log in.
 ///
 /// # Errors
 /// Too many logins from this address have failed.

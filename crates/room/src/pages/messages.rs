@@ -18,10 +18,12 @@ use crate::{
     },
 };
 
+/// A channel, as the page shows it.
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
-    /// `takes messages`, or `not tried yet`, or `takes none`: a waiting message was tried in vain, or the channel's last message was given up.
+    /// `takes messages`, `not tried yet`, or `takes none`. The last means that a waiting message was tried in vain, or the channel's last message was
+    /// given up.
     state: &'static str,
     waiting: u32,
     given_up: u32,
@@ -48,6 +50,7 @@ impl Row {
     }
 }
 
+/// A message that a channel has not accepted, as the page shows it.
 #[derive(Debug, Serialize)]
 struct Message {
     at: String,
@@ -94,7 +97,7 @@ pub(crate) async fn messages(State(app): State<Arc<App>>, Who(session): Who) -> 
         for channel in channels {
             undelivered.extend(channel.undelivered.into_iter().map(|message| (channel.name.clone(), message)));
         }
-        // The newest first. Sorted before the times are cut to the minute.
+        // The newest message comes first. They are sorted before their times are cut to the minute.
         undelivered.sort_by(|(_, left), (_, right)| right.at.cmp(&left.at));
         let hidden = u64::from(given_up + waiting).saturating_sub(undelivered.len() as u64);
         let undelivered: Vec<Message> =

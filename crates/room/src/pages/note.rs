@@ -1,4 +1,4 @@
-//! `POST /runs/ID/notes`: writes a note, as `firedrill note` does. The author is the person of the session.
+//! `POST /runs/ID/notes`: writes a note, as `firedrill note` does. The author is the actor, never a name from the form.
 
 use std::{fs, path::PathBuf, sync::Arc, time::SystemTime};
 
@@ -77,7 +77,7 @@ pub(super) fn place(app: &App, name: &str) -> Result<PathBuf, Answer> {
     Ok(folder)
 }
 
-/// Returns what somebody wrote, in one line.
+/// Returns the text that somebody wrote, in one line. A text that is empty or too long is an error.
 pub(super) fn line(text: &str) -> Result<String, Answer> {
     notes::line_of(text).map_err(|unfit| {
         let help = "Go back, and change it; a long one can be several, or a link.";

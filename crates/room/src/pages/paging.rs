@@ -1,4 +1,4 @@
-//! Divides a list into pages, and chooses the page that a person asked for.
+//! Divides a list into pages, and chooses the page that a person asked for. Reads no list itself.
 
 use serde::Serialize;
 
@@ -16,8 +16,8 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    /// Returns the part for a page number as it was typed. `rows` is the number of rows on a page, `total` that of the list. A text that is no
-    /// number means the first page, a number that is too high the last page.
+    /// Returns the part for a page number as it was typed. `rows` is the number of rows on a page, `total` that of the whole list. A text that is no
+    /// number means the first page; a number that is too high means the last page.
     pub(super) fn of(typed: &str, rows: usize, total: usize) -> Self {
         let last = total.div_ceil(rows).max(1);
         let number = typed.parse::<usize>().unwrap_or(1).clamp(1, last);

@@ -1,5 +1,5 @@
-//! `/passkeys`: a person's passkeys. With a passkey the person logs in. Once the team's authority has signed a certificate for it, the person can also
-//! approve attacks with it. An admin sees and removes the passkeys of all people.
+//! `/passkeys`: a person's passkeys. With a passkey the person logs in. Once the team's authority has signed a certificate for the passkey, the person
+//! can also approve attacks with it. An admin sees and removes the passkeys of all people.
 
 use std::sync::Arc;
 
@@ -36,18 +36,20 @@ use crate::{
     },
 };
 
-/// A session can add passkeys only for this time after its login, in seconds. So a cookie that is stolen later cannot be used to add one.
+/// Time after its login for which a session can add passkeys, in seconds. So a cookie that is stolen later cannot be used to add one.
 const FRESH_S: i64 = 15 * 60;
 /// Maximum length of a passkey's id in base64url, in characters. WebAuthn allows 1,023 bytes.
 const CREDENTIAL_MOST: usize = 1_400;
 /// The name of a passkey's file for `firedrill pki enrol`.
 const FILE: &str = "passkey.json";
 
+/// A passkey, as the page shows it.
 #[derive(Debug, Serialize)]
 struct Row {
     id: i64,
     name: String,
     person: String,
+    /// True if it is that of the person of the session.
     own: bool,
     role: &'static str,
     added: String,
@@ -57,7 +59,7 @@ struct Row {
     approves: Option<String>,
 }
 
-/// Whether the person of a session may see and remove a passkey.
+/// Returns true if the person of a session may see and remove a passkey.
 fn may_manage(session: &Session, passkey: &Passkey) -> bool {
     session.role == Role::Admin || session.name == passkey.person
 }
@@ -77,6 +79,7 @@ fn approver(pem: &str) -> Result<(Person, String, Vec<u8>), String> {
     Ok((person, until.get(..10).unwrap_or_default().to_owned(), facts.public_key))
 }
 
+/// Returns a passkey as the page shows it.
 fn row(session: &Session, passkey: Passkey) -> Row {
     let approves = passkey.certificate.as_deref().and_then(|pem| approver(pem).ok());
     Row {
@@ -145,11 +148,12 @@ pub(crate) async fn passkeys(
     .await
 }
 
+/// Returns true if the login of a session is not longer ago than [`FRESH_S`].
 fn is_fresh(session: &Session) -> bool {
     now_s() - session.began_s < FRESH_S
 }
 
-/// The purpose of a challenge for a new passkey: only the same session can use it.
+/// Returns the purpose of a challenge for a new passkey. Only the same session can use the challenge.
 fn purpose(session: &Session) -> String {
     format!("add {}", session.id)
 }
@@ -162,7 +166,9 @@ pub(crate) async fn challenge(State(app): State<Arc<App>>, Who(session): Who) ->
 /// The form of a new passkey.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Added {
+    /// The name that the person gives it.
     name: String,
+    /// The answer of the passkey.
     #[serde(flatten)]
     passkey: Fields,
 }
@@ -218,12 +224,11 @@ pub(crate) async fn add(
     .await
 }
 
-/// Returns the passkey with a number, if the person of the session may manage it.
+/// Returns the passkey with a number. It is an error if there is none, or the person of the session may not manage it.
 fn of_number(app: &App, session: &Session, number: &str) -> Result<Passkey, Answer> {
-    let id: i64 = number.parse().unwrap_or_default();
-    let found =
-        app.store.passkeys()?.into_iter().find(|passkey| passkey.id == id && may_manage(session, passkey));
-    found.ok_or_else(|| {
+    let id: Option<i64> = number.parse().ok();
+    let fits = |passkey: &Passkey| Some(passkey.id) == id && may_manage(session, passkey);
+    app.store.passkeys()?.into_iter().find(fits).ok_or_else(|| {
         Answer::new(StatusCode::NOT_FOUND, "There is no such passkey.", "The page Passkeys shows all.")
     })
 }
@@ -247,6 +252,7 @@ pub(crate) async fn remove(
 /// The form with a certificate.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Certified {
+    /// The certificate in PEM, followed by the intermediate certificates.
     certificate: String,
 }
 

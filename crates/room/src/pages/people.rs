@@ -25,23 +25,27 @@ use crate::{
     },
 };
 
+/// A session, as the page shows it.
 #[derive(Debug, Serialize)]
 struct Row {
     id: i64,
     name: String,
     role: &'static str,
     began: String,
+    /// The time since its last request, in words.
     idle: String,
+    /// The header `User-Agent` of its browser.
     agent: String,
+    /// True if it is the session of the request.
     own: bool,
 }
 
-/// Whether the person of a session may see and end another session.
+/// Returns true if the person of a session may see and end another session.
 fn may_manage(session: &Session, other: &Session) -> bool {
     session.role == Role::Admin || session.name == other.name
 }
 
-/// Says in words how long ago a session's last request was. The store keeps this time only to a minute.
+/// Returns the time since a session's last request in words. The store keeps the time of that request only to a minute.
 fn idle(seconds: i64) -> String {
     let minutes = u64::try_from(seconds / 60).unwrap_or(0);
     if minutes < 2 {
@@ -76,7 +80,7 @@ pub(crate) async fn people(State(app): State<Arc<App>>, Who(session): Who) -> Re
     .await
 }
 
-/// The form for a link.
+/// The form of a login link.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Invited {
     name: String,
@@ -112,7 +116,7 @@ pub(crate) async fn end(
     who: Who,
     Path(id): Path<String>,
 ) -> Result<Response, Answer> {
-    let id: i64 = id.parse().unwrap_or(0);
+    let Ok(id) = id.parse::<i64>() else { return Ok(see("/people")) };
     let found = blocking(&app, move |app| {
         Ok(app.store.sessions(now_s())?.into_iter().find(|session| session.id == id))
     })

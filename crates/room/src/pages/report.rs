@@ -1,4 +1,4 @@
-//! `/runs/ID/report`: the run's report as it was written. The server does not trust this page, because anybody who can write the folder may have
+//! `/runs/ID/report`: the run's report as it was written. The server does not trust this page, because anybody who can write into the folder may have
 //! written it. The content security policy gives it a separate origin: its script can neither use the session nor send requests to this server.
 
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(crate) async fn report(
     .await
 }
 
-/// Reads a report of a run. `name` is the run's folder, `file` the name of the report's file.
+/// Reads a report of a run. `name` is the name of the run's folder, `file` that of the report's file.
 pub(crate) fn report_file(app: &App, name: &str, file: &str) -> Result<Vec<u8>, Answer> {
     let folder = find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))?;
     read_file(&folder.join(file), MOST)?.ok_or_else(|| {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::runs::find;
 
-/// The symbol beside a word, for people who cannot distinguish the colours.
+/// Returns the symbol beside the word of a result, for people who cannot distinguish the colours.
 pub(crate) fn glyph(word: &str) -> &'static str {
     match word {
         "held" => "✓",
@@ -20,7 +20,7 @@ pub(crate) fn glyph(word: &str) -> &'static str {
     }
 }
 
-/// The CSS class of a word's colours in the style sheet of reports.
+/// Returns the CSS class of a word's colours in the style sheet of reports.
 pub(crate) fn colours(word: &str) -> &'static str {
     match word {
         "held" => "held",
@@ -35,7 +35,7 @@ pub(crate) fn colours(word: &str) -> &'static str {
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     folder: String,
-    /// Whether the run has a page. A folder that is a link to another directory has none.
+    /// True if the run has a page. A folder that is a link to another directory has none.
     page: bool,
     /// The folder's name in an address.
     address: String,
@@ -46,11 +46,14 @@ pub(crate) struct Row {
     word: &'static str,
     colours: &'static str,
     glyph: &'static str,
+    /// The score, or `—`.
     score: String,
+    /// The damage, or the objectives that were violated; may be empty.
     told: String,
 }
 
 impl Row {
+    /// Returns the row of a run. `reports` is the directory of runs.
     pub(crate) fn of(entry: &Entry, reports: &Path) -> Self {
         // Maximum number of violated objectives that a row names.
         const NAMED: usize = 3;

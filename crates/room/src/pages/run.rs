@@ -1,4 +1,4 @@
-//! `/runs/ID`: one run, with its notes.
+//! `/runs/ID`: one run, with its notes. A run that goes on is shown by its newest frame, any other run by its log. Changes nothing.
 
 use std::{fs, path::Path as FilePath, sync::Arc, time::Duration};
 
@@ -27,9 +27,9 @@ use crate::{
     },
 };
 
-/// Maximum time to wait for the first frame of a run that goes on. Its log is read meanwhile.
+/// Maximum time to wait for the first frame of a run that goes on. The run's log is read in this time.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Maximum number of notes on the page; they are the newest.
+/// Maximum number of notes on the page. The newest are shown.
 const NOTES: usize = 200;
 
 /// The part of the address behind `?`.
@@ -84,17 +84,21 @@ pub(crate) fn said(done: &str) -> Option<String> {
     Some(said.to_owned())
 }
 
+/// A note, as the page shows it.
 #[derive(Debug, Serialize)]
 struct NoteRow {
+    /// Its time, UTC, to the second.
     at: String,
+    /// Its time on the run's clock; empty if that is unknown.
     clock: String,
     by: String,
     text: String,
+    /// The name of its finding in an address; `None` if it is about none.
     finding: Option<String>,
 }
 
-/// Returns the notes, the newest first, and a sentence about the problem of their file (empty if there is none). `wall` is the wall clock of the run's
-/// time 0.
+/// Returns the notes of a run, the newest first, and a sentence about the problem of their file; the sentence is empty if there is none. `wall` is the
+/// wall clock of the run's time 0.
 fn notes(folder: &FilePath, wall: &str) -> (Vec<NoteRow>, String) {
     let about = fs::symlink_metadata(folder.join(notes::FILE));
     if about.is_ok_and(|about| !about.is_file()) {
@@ -129,37 +133,37 @@ struct Shown {
     asks: Option<Asks>,
     axis: String,
     goes_on: bool,
-    /// Whether the run's program has died.
+    /// True if the run's program has died before the run's end.
     dead: bool,
     /// The reason why the run cannot be shown; empty if it can.
     damage: String,
 }
 
-/// Returns the content for a run that is not live, from its log alone. The error is the reason why it cannot be shown.
+/// Returns the content from a run's log alone. The error is the reason why the run cannot be shown.
 fn by_log(path: &FilePath) -> Result<Shown, String> {
     if !path.is_file() {
         return Err(format!("there is no file {LOG} in its folder"));
     }
     // `open_file` refuses links: one could lead to any file that the server's user can read.
     open_file(path).map_err(|error| format!("{LOG} in its folder cannot be opened: {error}"))?;
-    // Checked before the log is read: otherwise a run that ends in between would seem to have died.
-    let written = is_written(path);
+    // This is checked before the log is read. Otherwise a run that ends in between would seem to have died.
+    let has_writer = is_written(path);
     let log = log::read(path).map_err(|error| whole(&error))?;
     let course = Course::of(&log);
     if course.plan.is_none() {
         return Err("its log does not begin with a plan".to_owned());
     }
-    let goes_on = written && course.outcome.is_none();
+    let goes_on = has_writer && course.outcome.is_none();
     let card = (!goes_on).then(|| score::judge(&log));
     let values = state::values(&course, card.as_ref());
     let (head, state) =
         (part("head", context! { run => &values })?, part("state", context! { run => &values })?);
-    let dead = !written && course.outcome.is_none();
+    let dead = !has_writer && course.outcome.is_none();
     let (next, asks) = (course.next(), course.asks().cloned());
     Ok(Shown { wall: course.wall, head, state, next, asks, dead, goes_on, ..Shown::default() })
 }
 
-/// Returns the content for a run that goes on: the newest frame that its viewers get. `None` if there is none in time, or the run is over.
+/// Returns the content for a run that goes on: the newest frame that its viewers get. `None` if no frame comes in time, or the run is over.
 async fn newest_frame(app: &App, folder: &FilePath) -> Option<Shown> {
     let mut frames = app.feeds.follow(folder);
     let frame = timeout(PATIENCE, frames.wait_for(|frame| frame.seq > 0 || frame.over)).await.ok()?.ok()?;
@@ -185,16 +189,16 @@ pub(crate) async fn run(
 ) -> Result<Response, Answer> {
     let done = asked.ok().and_then(|Query(asked)| said(&asked.done));
     let wanted = name.clone();
-    let (folder, writes) = slow(&app, move |app| {
+    let (folder, has_writer) = slow(&app, move |app| {
         let folder = find(app.runs.reports(), &wanted).ok_or_else(|| Answer::no_run(&wanted))?;
-        let writes = is_written(&folder.join(LOG));
-        Ok((folder, writes))
+        let has_writer = is_written(&folder.join(LOG));
+        Ok((folder, has_writer))
     })
     .await?;
-    let live = if writes { newest_frame(&app, &folder).await } else { None };
+    let live = if has_writer { newest_frame(&app, &folder).await } else { None };
     slow(&app, move |_| {
-        let shown = live.map_or_else(|| by_log(&folder.join(LOG)), Ok);
-        let shown = shown.unwrap_or_else(|damage| Shown { damage, ..Shown::default() });
+        let content = live.map_or_else(|| by_log(&folder.join(LOG)), Ok);
+        let shown = content.unwrap_or_else(|damage| Shown { damage, ..Shown::default() });
         let (notes, wrong_notes) = notes(&folder, &shown.wall);
         let values = context! {
             head => shown.head,

@@ -23,12 +23,15 @@ use crate::{
 
 /// Number of runs on a page.
 const ROWS: usize = 50;
+/// The highest number of a page.
+const PAGES: usize = 1_000_000;
 
 /// The part of the address behind `?`. A part that is not understood is ignored.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
     #[serde(default)]
     page: String,
+    /// Only runs of this scenario; empty for all.
     #[serde(default)]
     scenario: String,
 }
@@ -40,16 +43,16 @@ pub(crate) async fn runs(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Answer> {
     let Asked { page: number, scenario } = asked.map(|Query(asked)| asked).unwrap_or_default();
-    let number = number.parse::<usize>().unwrap_or(1).clamp(1, 1_000_000);
+    let number = number.parse::<usize>().unwrap_or(1).clamp(1, PAGES);
     let scenario = Some(scenario).filter(|name| !name.is_empty());
     slow(&app, move |app| {
         let reports = app.runs.reports();
         let skip = (number - 1) * ROWS;
+        // One row more than a page shows: it tells whether there is a next page.
         let filter = Filter { scenario: scenario.clone(), limit: Some(ROWS + 1), skip, ..Filter::default() };
         let Page { mut entries, folders, damaged } = app.runs.page(&filter)?;
         let more = entries.len() > ROWS;
         entries.truncate(ROWS);
-        // One row more than a page shows was asked for, to know whether there is a next page.
         let rows: Vec<Row> = entries.iter().map(|entry| Row::of(entry, reports)).collect();
         let of = scenario.as_deref().map(|name| format!("&scenario={}", address(name))).unwrap_or_default();
         let values = context! {

@@ -25,7 +25,7 @@ use crate::{
 /// The part of the address behind `?`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
-    /// The game day or the fleet that the plan is made for.
+    /// The id of the game day or the fleet that the plan is made for; empty for the first one.
     #[serde(default)]
     with: String,
 }
@@ -37,8 +37,7 @@ pub(crate) async fn scenario(
     Path(id): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Answer> {
-    let with = asked.map(|Query(asked)| asked.with).unwrap_or_default();
-    let with = Some(with).filter(|with| !with.is_empty());
+    let with = asked.map(|Query(asked)| asked.with).ok().filter(|with| !with.is_empty());
     slow(&app, move |app| {
         let found = app.outside.inventory().scenario(&id, with.as_deref()).ok_or_else(|| {
             Answer::new(
@@ -60,8 +59,8 @@ pub(crate) async fn scenario(
         let runs: Vec<&Entry> = once_each(&entries);
         let reports = app.runs.reports();
         let title = if name.is_empty() { &found.row.file } else { name };
-        let plan = found.preview.as_ref().map(|plan| part("plan", context! { plan => value(plan) }));
-        let plan = plan.transpose().map_err(Answer::outside)?;
+        let preview = found.preview.as_ref().map(|plan| part("plan", context! { plan => value(plan) }));
+        let plan = preview.transpose().map_err(Answer::outside)?;
         let values = context! {
             one => value(&*found),
             title,

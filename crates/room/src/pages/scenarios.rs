@@ -25,7 +25,7 @@ use crate::{
 const ROWS: usize = 50;
 /// The last run of a scenario is searched among this number of the newest runs.
 pub(super) const NEWEST: usize = 1_000;
-/// Maximum length of the problems of a file in a list, in bytes. Its own page has all of them.
+/// Maximum length of the problems of one file in a list, in bytes. The file's own page has all of them.
 pub(super) const TOLD_MOST: usize = 1_500;
 
 /// The part of the address behind `?`.
@@ -35,6 +35,7 @@ pub(crate) struct Asked {
     page: String,
 }
 
+/// A scenario, as the page shows it.
 #[derive(Serialize)]
 struct Row<'a> {
     #[serde(flatten)]
@@ -43,6 +44,7 @@ struct Row<'a> {
     told: &'a str,
     /// Whether there are more problems.
     cut: bool,
+    /// Its last run; `None` if there is none among the newest runs.
     last: Option<RunRow>,
 }
 
@@ -76,7 +78,7 @@ pub(crate) async fn scenarios(
     let number = asked.map(|Query(asked)| asked.page).unwrap_or_default();
     let checks = Arc::clone(&app.checks).lock_owned().await;
     slow(&app, move |app| {
-        // The lock moves into this thread: it stays held if the client closes the connection, because the check goes on.
+        // The lock moves into this thread. So it stays held if the client closes the connection, as the check goes on then.
         let checks = checks;
         let found = app.outside.inventory().scenarios();
         drop(checks);

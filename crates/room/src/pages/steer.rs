@@ -54,7 +54,7 @@ pub(crate) struct StepForm {
     note: String,
 }
 
-/// Returns the index from 0 for a number of a form, which people count from 1. `what` is the thing that is counted, for the error.
+/// Converts a number of a form, which people count from 1, into an index from 0. `what` is the name of the counted things, for the error.
 fn index(number: u32, what: &str) -> Result<usize, Answer> {
     usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or_else(|| {
         let text = format!("The form names no {what}.");
@@ -107,7 +107,7 @@ pub(crate) async fn step(
     steer(&app, who, &name, ("step", wants)).await
 }
 
-/// Sends a wish to a run. The role is checked first; an error in the form is told only to a person who may act.
+/// Sends a wish to a run. The role is checked first. So only a person who may act learns of an error in the form.
 async fn steer(
     app: &Arc<App>,
     who: Who,
@@ -133,8 +133,8 @@ pub(crate) async fn steer_as(
     done.await.map_err(|error| Answer::failed(&error))?
 }
 
-/// Returns the outcome of a wish: for the audit log, and as the word for the page ([`super::run::said`]). In place of the word the error is the reason why
-/// the run did not accept the wish.
+/// Returns the outcome of a wish for the audit log, and its word for the page ([`super::run::said`]). If the run did not accept the wish, the reason takes
+/// the place of the word, as an error.
 fn outcome(what: &str, told: Told) -> (String, Result<String, String>) {
     match told {
         Told::Taken(text) => (text, Ok(what.to_owned())),
@@ -160,8 +160,8 @@ async fn tell_and_record(
     (what, wants): (&'static str, Wants),
 ) -> Result<String, Answer> {
     let by = format!("{} in the control room", actor.name);
-    let told = outcome(what, app.outside.tell(run, &by, wants).await);
-    recorded(app, actor, (what, run), told, "Go back, and load the page anew: it shows the newest state.")
+    let outcome = outcome(what, app.outside.tell(run, &by, wants).await);
+    recorded(app, actor, (what, run), outcome, "Go back, and load the page anew: it shows the newest state.")
         .await
 }
 
@@ -175,7 +175,7 @@ mod tests {
         testing::{app, as_willing, session},
     };
 
-    /// An `Outside` that keeps the wishes that it receives, and always gives the same reply.
+    /// An `Outside` that keeps the wishes that it receives, each with its person. It always gives the same reply.
     struct Hears(Arc<Mutex<Vec<(String, Wants)>>>, Told);
 
     impl Outside for Hears {
@@ -207,7 +207,7 @@ mod tests {
         let as_a = |role| (State(Arc::clone(&app)), Who(session(role)));
         let (state, who) = as_a(Role::Viewer);
         assert_eq!(skip(state, who, name(), form()).await.unwrap_err().status, StatusCode::FORBIDDEN);
-        assert!(heard.lock().unwrap().is_empty(), "a viewer tells it nothing");
+        assert!(heard.lock().unwrap().is_empty(), "the wish of a viewer was not sent");
         let (state, who) = as_a(Role::Operator);
         let answer = skip(state, who, name(), form()).await.unwrap();
         assert_eq!(answer.headers()["location"], "/runs/friday-7f3a?done=skip");

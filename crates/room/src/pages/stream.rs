@@ -34,24 +34,27 @@ use crate::{
     },
 };
 
-/// A stream without news sends a comment after this time, so that proxies do not close it. The session is checked again as often.
+/// A stream without news sends a comment after this time, so that proxies do not close it. After the same time the session
+/// is checked again.
 const COMMENT: Duration = Duration::from_secs(15);
 
 /// One stream, with the state that its viewer already has.
 struct Viewer {
     app: Arc<App>,
+    /// The name of the run's folder in an address.
     run: String,
     frames: watch::Receiver<Arc<Frame>>,
+    /// The number of the viewer's session.
     session: i64,
-    /// The number of the last time axis that was sent.
+    /// The number of the last time axis that was queued; 0 before the first.
     axis: u64,
     /// Events that are ready to be sent.
     waiting: VecDeque<Event>,
-    /// Whether no more frames come.
+    /// True if no more frames come.
     over: bool,
     /// The time at which the session was last checked.
     checked: Instant,
-    /// Counts against the streams that one session may have open; freed when the stream is dropped.
+    /// The place of this stream among those that one session may have open. It is free again when the stream is dropped.
     _place: Place,
 }
 
@@ -73,7 +76,7 @@ impl Viewer {
         }
     }
 
-    /// Checks whether the session goes on.
+    /// Returns true if the session goes on.
     async fn goes_on(&mut self) -> bool {
         self.checked = Instant::now();
         let session = self.session;
@@ -87,6 +90,7 @@ impl Viewer {
         self.put(&frame);
     }
 
+    /// Queues the events of a frame.
     fn put(&mut self, frame: &Frame) {
         if frame.seq > 0 {
             let id = format!("{}/{}", self.run, frame.seq);
@@ -139,7 +143,7 @@ pub(crate) async fn live(
         checked: Instant::now(),
         _place: place,
     };
-    // A frame is a whole state. A browser that reconnects and has this frame's number needs nothing until the next one.
+    // A frame has the whole state. A browser that reconnects and has this frame's number needs nothing before the next frame.
     let (seq, over) = {
         let now = viewer.frames.borrow();
         (now.seq, now.over)
@@ -150,6 +154,7 @@ pub(crate) async fn live(
     Ok(unbuffered(Sse::new(events(viewer)).into_response()))
 }
 
+/// Returns the events of a viewer as a stream.
 fn events(viewer: Viewer) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(viewer, |mut viewer| async move {
         let event = viewer.next().await?;

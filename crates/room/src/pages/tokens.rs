@@ -21,14 +21,16 @@ use crate::{
     },
 };
 
-/// The form for a token.
+/// The form of a new token.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wanted {
     name: String,
     role: String,
+    /// The time for which the token works, in days.
     days: String,
 }
 
+/// Returns the answer to a form with an error.
 fn wrong(text: &str) -> Answer {
     Answer::new(StatusCode::BAD_REQUEST, format!("No token was made: {text}."), "Go back, and change it.")
 }
@@ -49,12 +51,12 @@ pub(crate) async fn make(
 ) -> Result<Response, Answer> {
     who.may(&app, Role::Admin, "token", "").await?;
     let form = fields(form)?;
-    let wanted = wanted(&form)?;
+    let new = wanted(&form)?;
     blocking(&app, move |app| {
         let record = |name: &str, outcome: &str| {
             app.record(&App::deed(&who.0, "token", name, outcome)).map_err(Answer::from)
         };
-        let (secret, until) = wanted.make(&app.store, &who.0.name, record)?;
+        let (secret, until) = new.make(&app.store, &who.0.name, record)?;
         let values = context! { name => form.name.trim(), secret, until };
         page("token", ("A token", "people"), Some(&who.0), values)
     })

@@ -1,4 +1,5 @@
-//! The course of a run: its present phase, the injections in force, and its end. It is folded from the records of the log. Judges nothing.
+//! The course of a run: its present phase, the injections in force, and its end. The course is folded from the records of the log. This module judges
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,11 @@ use firedrill_wire::{
     journal::{State, What},
 };
 use serde::Serialize;
+
+/// For [`Course::step_now`]: the step is to be done.
+const TO_DO: bool = false;
+/// For [`Course::step_now`]: the step is to be put back.
+const TO_PUT_BACK: bool = true;
 
 /// The state of a run after the records that were applied so far.
 #[derive(Clone, Debug, Default)]
@@ -61,11 +67,11 @@ pub(crate) struct Course {
 /// An attack that waits for approvals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waits {
-    /// The attack, by its place in the plan.
+    /// The attack, by its index in the plan.
     pub(crate) attack: usize,
     /// Number of people who have to approve.
     people: u32,
-    /// The time at which it is given up, on the run's clock, in microseconds; `None` if the plan does not tell.
+    /// The time at which it is given up, on the run's clock, in microseconds; `None` if the plan names no time.
     pub(crate) until_us: Option<i64>,
 }
 
@@ -74,6 +80,7 @@ pub(crate) struct Waits {
 pub(crate) struct Paused {
     /// The attack before which the run pauses, by its index in the plan.
     pub(crate) attack: usize,
+    /// The person who asked for it.
     by: String,
     /// The time at which it ends by itself, on the run's clock, in microseconds.
     pub(crate) until_us: i64,
@@ -92,13 +99,13 @@ pub(crate) struct StepNow {
     words: String,
 }
 
-/// A step by hand that a person is asked for: its number from 1, its name, and what is to be done.
+/// A step by hand that a person is asked to do or to put back: its number from 1, its name, and what is to be done for that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Asks {
     pub(crate) number: usize,
     pub(crate) name: String,
     pub(crate) text: String,
-    /// Whether the person is asked to put the step back; otherwise, to do it.
+    /// True if the person is asked to put the step back, false if to do it.
     pub(crate) back: bool,
 }
 
@@ -125,7 +132,7 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// Returns its state for people.
+    /// Returns its state in words.
     pub(crate) const fn word(&self) -> &'static str {
         match self.state {
             State::Armed => "armed",
@@ -174,9 +181,11 @@ impl Course {
             Event::Resumed { .. } => (self.paused, self.wanted) = (None, None),
             Event::SkipAsked { attack, by } => self.skip = Some((*attack, by.clone())),
             Event::StepBegan { step, until_us, .. } => {
-                (self.phase, self.step) = (None, self.step_now(*step, *until_us, false));
+                (self.phase, self.step) = (None, self.step_now(*step, *until_us, TO_DO));
             }
-            Event::PutBackAsked { step, until_us, .. } => self.step = self.step_now(*step, *until_us, true),
+            Event::PutBackAsked { step, until_us, .. } => {
+                self.step = self.step_now(*step, *until_us, TO_PUT_BACK);
+            }
             Event::StepEnded { .. } | Event::PutBackEnded { .. } => self.step = None,
             Event::Armed { attack, injection, host, kind, .. } => {
                 self.armed.insert(injection.clone(), (*attack, host.clone(), kind.clone()));
@@ -188,8 +197,9 @@ impl Course {
                 }
             }
             Event::ApprovalAsked { attack, people } => {
-                let plan = self.plan.as_ref().and_then(|plan| plan.attacks.get(*attack));
-                let expires = plan.and_then(|attack| attack.approve.as_ref()).map(|approve| approve.expires);
+                let planned = self.plan.as_ref().and_then(|plan| plan.attacks.get(*attack));
+                let expires =
+                    planned.and_then(|planned| planned.approve.as_ref()).map(|approve| approve.expires);
                 let until_us = expires.map(|longest| {
                     record.at_us.saturating_add(i64::try_from(longest.as_micros()).unwrap_or(i64::MAX))
                 });
@@ -223,7 +233,7 @@ impl Course {
         }
     }
 
-    /// Notes that an injection has changed its state. One that was never armed in this log is ignored.
+    /// Notes that an injection has changed its state. An injection that was never armed in this log is ignored.
     fn change(&mut self, injection: &InjectionId, to: State, at_us: i64) {
         if !to.is_open() {
             self.open.remove(injection);
@@ -234,15 +244,15 @@ impl Course {
         }
     }
 
-    /// Describes the step at an index of the plan, which goes on or (`back`) is to be put back; `None` if the plan has no such step.
-    fn step_now(&self, place: usize, until_us: i64, back: bool) -> Option<StepNow> {
-        let step = self.plan.as_ref()?.steps.get(place)?;
-        let (number, name) = (place + 1, step.name.clone());
-        let words = step.does.said();
+    /// Describes the step at an index of the plan; `None` if the plan has no such step. `back` is [`TO_DO`] or [`TO_PUT_BACK`].
+    fn step_now(&self, index: usize, until_us: i64, back: bool) -> Option<StepNow> {
+        let step = self.plan.as_ref()?.steps.get(index)?;
+        let (number, name) = (index + 1, step.name.clone());
+        let said = step.does.said();
         if step.does.argv().is_some() {
-            return Some(StepNow { until_us, asks: None, words: format!("step \"{name}\" runs {words}") });
+            return Some(StepNow { until_us, asks: None, words: format!("step \"{name}\" runs {said}") });
         }
-        let text = if back { step.does.undo().unwrap_or_default().to_owned() } else { words };
+        let text = if back { step.does.undo().unwrap_or_default().to_owned() } else { said };
         let words = if back {
             format!("a person is to put back \"{name}\": {text}")
         } else {
@@ -256,7 +266,7 @@ impl Course {
         self.step.as_ref()?.asks.as_ref()
     }
 
-    /// Returns the next attack: the one after the last that was armed or has ended. `None` if there is none, or the run has ended.
+    /// Returns the next attack: the one after the last attack that was armed or has ended. `None` if there is none, or the run has ended.
     pub(crate) fn next(&self) -> Option<Next> {
         let armed = self.armed.values().map(|(attack, ..)| attack);
         let index = armed.chain(self.ended.keys()).max().map_or(0, |last| last + 1);
@@ -269,14 +279,14 @@ impl Course {
         let pause = self.wanted.as_ref().zip(self.next()).map(|((by, longest), next)| {
             format!("{by} asked for a pause before \"{}\", for at most {longest}.", next.name)
         });
-        let skip = self.skip.as_ref();
-        let skip = skip.map(|(attack, by)| format!("{by} asked to skip \"{}\".", self.attack(*attack)));
+        let wanted = self.skip.as_ref();
+        let skip = wanted.map(|(attack, by)| format!("{by} asked to skip \"{}\".", self.attack(*attack)));
         pause.into_iter().chain(skip).collect()
     }
 
-    /// Returns a clause that names the people who have approved an attack, with their means; `None` if nobody has.
-    pub(crate) fn approvals(&self, place: usize) -> Option<String> {
-        Some(format!("approved by {}", self.approved.get(&place)?.join(", ")))
+    /// Returns a clause that names the people who have approved the attack at an index of the plan, with their means; `None` if nobody has.
+    pub(crate) fn approvals(&self, index: usize) -> Option<String> {
+        Some(format!("approved by {}", self.approved.get(&index)?.join(", ")))
     }
 
     /// Returns the scenario's name.
@@ -285,11 +295,11 @@ impl Course {
     }
 
     /// Returns the name of the attack at an index of the plan; empty if there is none.
-    pub(crate) fn attack(&self, place: usize) -> &str {
-        self.plan.as_ref().and_then(|plan| plan.attacks.get(place)).map_or("", |attack| &attack.name)
+    pub(crate) fn attack(&self, index: usize) -> &str {
+        self.plan.as_ref().and_then(|plan| plan.attacks.get(index)).map_or("", |attack| &attack.name)
     }
 
-    /// Returns the present phase of the run, in words.
+    /// Returns in words what the run does at present, or how it ended.
     pub(crate) fn stage(&self) -> String {
         if let Some(outcome) = &self.outcome {
             return format!("ended: {}", outcome.reason());
@@ -298,6 +308,7 @@ impl Course {
             return step.words.clone();
         }
         if let Some(Paused { attack, by, until, .. }) = &self.paused {
+            // The time of day in RFC 3339, without fractions of seconds.
             let until = until.get(11..19).unwrap_or(until);
             return format!("paused by {by} until {until} UTC, before \"{}\"", self.attack(*attack));
         }

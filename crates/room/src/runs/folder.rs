@@ -123,7 +123,7 @@ mod tests {
         let (mut log, mut line) = (&b"1234\n12345\nrest"[..], Vec::new());
         read_line(&mut log, 5, &mut line).unwrap();
         assert_eq!(line, b"1234\n");
-        assert!(read_line(&mut log, 5, &mut line).is_err(), "six bytes with its end");
+        assert!(read_line(&mut log, 5, &mut line).is_err(), "its line break makes it six bytes long");
         let mut end = &b"rest"[..];
         read_line(&mut end, 5, &mut line).unwrap();
         assert_eq!(line, b"rest");

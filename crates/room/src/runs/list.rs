@@ -14,8 +14,9 @@ use firedrill_judge::log::is_written;
 
 use super::folder::{LOG, find};
 
-/// Time for which the index is fresh, unless a folder comes or goes or a run ends. A stale index is refreshed before the answer if one of the newest
-/// runs has no end. Otherwise it is refreshed after the answer, because runs that have ended change only when a person collects their logs again.
+/// Time after a refresh for which the index is fresh. A stale index is refreshed before the answer if one of the newest runs has no end. Otherwise it is
+/// refreshed after the answer, because runs that have ended change only when a person collects their logs again. Once a folder has come or gone, or a run
+/// has ended, even a fresh index is refreshed before the answer.
 const FRESH: Duration = Duration::from_secs(5);
 /// The runs that go on are searched among this number of the newest runs.
 const NEWEST: usize = 200;
@@ -35,7 +36,7 @@ pub(crate) struct Runs {
 #[derive(Debug)]
 struct Index {
     history: History,
-    /// The time of the last refresh.
+    /// The time of the last refresh, or that at which one was begun in a thread.
     at: Instant,
     /// The directory's modification time at the last refresh.
     changed: Option<SystemTime>,
@@ -53,18 +54,18 @@ impl Index {
         Ok(index)
     }
 
-    /// Whether one of the newest runs has no end, so that its log may have grown.
+    /// Returns true if one of the newest runs has no end. Its log may have grown.
     fn grows(&self) -> bool {
         !self.going_on.is_empty() || !self.dead.is_empty()
     }
 
-    /// Whether a run that went on at the last refresh has ended or lost its program since.
+    /// Returns true if a run that went on at the last refresh has ended or lost its program since.
     fn is_behind(&self) -> bool {
         self.going_on.iter().any(|log| !is_written(log))
     }
 
-    /// Finds the runs without an end. If one has newly lost its program, its end may have been written after the index read it. So the index is
-    /// refreshed once more.
+    /// Finds the runs without an end. If one of them has newly lost its program, its end may have been written after the index read
+    /// its log. So the index is refreshed once more.
     fn find_open(&mut self) -> Result<(), HistoryError> {
         let before = std::mem::take(&mut self.dead);
         self.sort_open()?;
@@ -87,7 +88,7 @@ impl Index {
         Ok(())
     }
 
-    /// Brings the index up to date. `changed` is the directory's modification time before.
+    /// Brings the index up to date. `changed` is the directory's modification time before the refresh.
     fn refresh(&mut self, changed: Option<SystemTime>) -> Result<(), HistoryError> {
         let before = count(self.history.reports());
         self.history.refresh()?;
@@ -158,7 +159,8 @@ impl Runs {
         Ok(going_on.collect())
     }
 
-    /// Calls `ask` with the history, which is up to date. If the directory does not exist, returns the default value, as for no runs.
+    /// Calls `ask` with the history. Before that, the index is brought up to date if [`FRESH`] asks for it. If the directory does not exist, `ask` is not
+    /// called, and the default value is returned, as for no runs.
     ///
     /// # Errors
     /// As [`Self::page`], and those of `ask`.
@@ -251,7 +253,7 @@ mod tests {
         fs::create_dir(reports.path().join("another")).unwrap();
         log.write_all(last.as_bytes()).unwrap();
         let refreshed = read(&runs);
-        assert_eq!(read(&runs), refreshed, "nothing came since");
+        assert_eq!(read(&runs), refreshed, "nothing has changed since the refresh");
         log.unlock().unwrap();
     }
 
@@ -261,7 +263,7 @@ mod tests {
         let (mut log, last) = half_a_run(reports.path());
         let runs = Runs { fresh: Duration::ZERO, ..Runs::of(reports.path(), |_| {}) };
         let ended = || runs.page(&Filter::default()).unwrap().entries[0].ended;
-        assert!(!ended() && runs.going_on().unwrap().is_empty(), "nobody writes it");
+        assert!(!ended() && runs.going_on().unwrap().is_empty(), "no program writes the log");
         log.lock().unwrap();
         assert_eq!(runs.going_on().unwrap().len(), 1);
         log.write_all(last.as_bytes()).unwrap();
@@ -279,6 +281,7 @@ mod tests {
         fs::create_dir(&reports).unwrap();
         let runs = Runs { fresh: Duration::MAX, ..Runs::of(&reports, |_| {}) };
         assert_eq!(runs.page(&Filter::default()).unwrap().folders, 0);
+        // A file takes the place of the directory and gets its modification time. So the next request has only the failure as a reason to refresh.
         let changed = fs::metadata(&reports).unwrap().modified().ok();
         runs.index.lock().unwrap().as_mut().unwrap().changed = changed;
         fs::rename(&reports, &away).unwrap();

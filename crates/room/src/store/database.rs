@@ -24,7 +24,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the database in a folder; creates it if needed.
+    /// Opens the database in a folder; creates it if needed, and brings it to this version.
     pub(crate) fn open(folder: &Path) -> Result<Self, RoomError> {
         let path = folder.join(FILE);
         let failed = |source| RoomError::Store { path: path.clone(), source };
@@ -32,6 +32,7 @@ impl Store {
         connection.busy_timeout(PATIENCE).map_err(failed)?;
         // FULL syncs each transaction: a link that was used must stay used after a power loss.
         connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+        // WAL: readers and a writer do not wait for each other.
         connection
             .query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))
             .map_err(failed)?;
@@ -56,7 +57,7 @@ impl Store {
         })
     }
 
-    /// Changes a setting.
+    /// Stores a setting in place of its old value.
     pub(crate) fn set(&self, name: &str, value: &str) -> Result<(), RoomError> {
         self.ask(|on| {
             on.execute("INSERT OR REPLACE INTO settings VALUES (?1, ?2)", params![name, value]).map(|_| ())

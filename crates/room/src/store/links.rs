@@ -28,7 +28,8 @@ impl Store {
         Ok(secret)
     }
 
-    /// Uses a link up. Returns its person and role; `None` if there is no such link, or it was used, or its time is over.
+    /// Uses a link up. Returns its person and role; `None` if there is no such link, it was used before, its time is over, or the clock
+    /// was set back to a time before the link was made.
     pub(crate) fn use_link(&self, secret: &str, now_s: i64) -> Result<Option<(String, Role)>, RoomError> {
         let hash = secret::sha256(secret.as_bytes());
         let found: Option<(String, String)> = self.ask(|on| {

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::database::Store;
 use crate::{error::RoomError, role::Role};
 
-/// Maximum number of passkeys of a person.
+/// Maximum number of passkeys of one person.
 const MOST: i64 = 20;
 
 /// A passkey.
@@ -25,13 +25,13 @@ pub(crate) struct Passkey {
     pub(crate) public_key: Vec<u8>,
     /// The time at which it was added, in seconds since 1970.
     pub(crate) made_s: i64,
-    /// Its last use, in seconds since 1970.
+    /// Its last use, in seconds since 1970; `None` if it was never used.
     pub(crate) used_s: Option<i64>,
-    /// Its certificate in PEM, followed by the intermediate certificates.
+    /// Its certificate in PEM, followed by the intermediate certificates; `None` if none was added.
     pub(crate) certificate: Option<String>,
 }
 
-/// A passkey to add.
+/// A passkey to add; the fields are those of [`Passkey`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewPasskey<'a> {
     pub(crate) credential: &'a str,
@@ -61,7 +61,7 @@ fn passkey(row: &Row<'_>) -> rusqlite::Result<Option<Passkey>> {
 }
 
 impl Store {
-    /// Adds a passkey. Returns its number; `None` if there is one with the same credential, or the person already has [`MOST`].
+    /// Adds a passkey. Returns its number; `None` if there is a passkey with the same credential, or the person already has [`MOST`] passkeys.
     pub(crate) fn add_passkey(&self, new: NewPasskey<'_>, now_s: i64) -> Result<Option<i64>, RoomError> {
         let NewPasskey { credential, person, role, name, public_key } = new;
         self.ask(|on| {

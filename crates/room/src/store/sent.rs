@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::Store;
 use crate::error::RoomError;
 
-/// A request is remembered for this time after it has become too old, in seconds: if the clock is set back, it could seem new again.
+/// Time for which a request is remembered after it has become too old, in seconds. Without it, an old request would seem new if the clock were set back.
 const MARGIN_S: i64 = 24 * 3600;
 
 impl Store {
@@ -34,7 +34,7 @@ mod tests {
         assert!(!store.is_first("a", 1_300, 1_300).unwrap());
         assert!(
             store.is_first("a", 1_300, 1_301 + MARGIN_S).unwrap(),
-            "it was forgotten, and is refused by its time"
+            "the digest was forgotten; its time alone refuses the request"
         );
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Session {
 const FIELDS: &str = "id, name, role, agent, began_s, seen_s";
 /// The condition in SQL for a session that goes on at the time `?1`. The numbers are [`IDLE_S`] and [`MOST_S`].
 const GOES_ON: &str = "seen_s > ?1 - 43200 AND began_s > ?1 - 604800";
-const _: () = assert!(IDLE_S == 43_200 && MOST_S == 604_800, "as in `GOES_ON`");
+const _: () = assert!(IDLE_S == 43_200 && MOST_S == 604_800, "`GOES_ON` has these numbers");
 
 /// Reads a row; `None` if its role is unknown.
 fn session(row: &Row<'_>) -> rusqlite::Result<Option<Session>> {
@@ -65,7 +65,7 @@ impl Store {
         Ok(secret)
     }
 
-    /// Returns the session with a cookie's secret, and stores that it was used. `None` if there is none, or it has ended.
+    /// Returns the session of a cookie's secret, and stores that the session was used. `None` if there is none, or it has ended.
     pub(crate) fn session(&self, secret: &str, now_s: i64) -> Result<Option<Session>, RoomError> {
         let hash = secret::sha256(secret.as_bytes());
         self.ask(|on| {
@@ -80,7 +80,7 @@ impl Store {
         })
     }
 
-    /// Whether a session goes on. Does not count as a use of it.
+    /// Returns true if a session goes on. This does not count as a use of it.
     pub(crate) fn goes_on(&self, id: i64, now_s: i64) -> Result<bool, RoomError> {
         let sql = format!("SELECT 1 FROM sessions WHERE {GOES_ON} AND id = ?2");
         self.ask(|on| Ok(on.query_row(&sql, params![now_s, id], |_| Ok(())).optional()?.is_some()))

@@ -1,4 +1,4 @@
-// Passkeys: fills a form with what the browser says of one, and sends it. data-passkey says whether one is made, or signs.
+// Fills a form with the browser's answer about a passkey, and sends the form. data-passkey says whether a passkey is made, or signs.
 (() => {
   const bytes = (text) => Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)))
@@ -11,11 +11,12 @@
     return answer.text();
   };
 
-  // Makes a passkey; the authenticator keeps it, and shows it without being told a name.
+  // Makes a passkey. The authenticator keeps it, and offers it without being told its id.
   const create = (challenge, { rp, known, person }) => navigator.credentials.create({ publicKey: {
     challenge,
     rp: { id: rp, name: 'Firedrill' },
     user: { id: crypto.getRandomValues(new Uint8Array(32)), name: person, displayName: person },
+    // ES256.
     pubKeyCredParams: [{ type: 'public-key', alg: -7 }],
     excludeCredentials: keys(known),
     authenticatorSelection: { residentKey: 'required', userVerification: 'required' },

@@ -13,7 +13,7 @@
   let over = false;
 
   const show = (place, html) => {
-    // A part that somebody reads with the keyboard stays where it was scrolled to.
+    // A part that somebody has scrolled stays where it was scrolled to.
     const scrolled = [...place.querySelectorAll('.scroll')].map((one) => one.scrollLeft);
     place.innerHTML = html;
     place.querySelectorAll('.scroll').forEach((one, number) => { one.scrollLeft = scrolled[number] ?? 0; });
@@ -64,7 +64,7 @@
     source.addEventListener('axis', (event) => show(axis, event.data));
     source.addEventListener('over', () => {
       close();
-      // A note that somebody writes is not thrown away.
+      // The page is not loaded anew while somebody writes a note, which would be lost.
       over = true;
       if (!document.querySelector('textarea')?.value) location.replace(location.pathname);
     });
@@ -86,7 +86,7 @@
     else say(news, quiet >= QUIET ? `No news from the run for ${quiet} s.` : 'Live.');
   };
 
-  // A hidden page needs no stream: browsers have few for each server.
+  // A hidden page needs no stream, and browsers allow few of them for each server.
   document.addEventListener('visibilitychange', () => (document.hidden || over ? close() : open()));
   if (!document.hidden) open();
   tick();

@@ -1,6 +1,11 @@
 //! Accepts connections. Limits their number, and the time for which a client may send or take nothing.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -18,12 +23,21 @@ const CONNECTIONS: usize = 1_024;
 const HEAD: Duration = Duration::from_secs(15);
 /// A connection is closed if the client acknowledges none of the sent data for this time, in milliseconds.
 const NO_PROGRESS_MS: u32 = 30_000;
+/// Time until the next try after a connection could not be accepted.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// The address that a request comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct From(pub(crate) SocketAddr);
 
-/// Serves until it is dropped.
+impl From {
+    /// Returns the IP address. It is `0.0.0.0` if a request has no address, as in tests without connections.
+    pub(crate) fn ip(from: Option<Self>) -> IpAddr {
+        from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Self(from)| from.ip().to_canonical())
+    }
+}
+
+/// Serves until the future is dropped.
 pub(crate) async fn accept(listener: TcpListener, router: Router) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -37,13 +51,14 @@ pub(crate) async fn accept(listener: TcpListener, router: Router) {
                 });
             }
             // Most likely the process has no free file descriptor. A pause avoids a busy loop until one is free.
-            Err(_) => sleep(Duration::from_millis(50)).await,
+            Err(_) => sleep(RETRY).await,
         }
     }
 }
 
 /// Serves the requests of one connection.
 async fn connection(stream: TcpStream, from: SocketAddr, router: Router) {
+    // Without these two options the connection works too: it is slower, and lasts longer if the client is gone.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, NO_PROGRESS_MS);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {

@@ -19,7 +19,7 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     /// The next step, as a sentence.
     pub(crate) help: String,
-    /// The time after which the client may ask again, in seconds.
+    /// The time after which the client may ask again, in seconds; `None` if no time is said.
     pub(crate) retry_after_s: Option<u32>,
 }
 
@@ -47,7 +47,7 @@ impl Answer {
         )
     }
 
-    /// Returns the answer to a valid request on which the program around the control room failed. `why` is its reason.
+    /// Returns the answer to a valid request on which the program around the control room failed, for the reason `why`.
     pub(crate) fn outside(why: String) -> Self {
         Self::failed(&std::io::Error::other(why))
     }
@@ -101,7 +101,7 @@ pub(crate) fn whole(error: &(dyn Error + 'static)) -> String {
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Returns a page as a response; see [`template::render`].
+/// Returns a page as a response. The parameters are those of [`template::render`].
 pub(crate) fn page(
     name: &str,
     about: (&str, &str),

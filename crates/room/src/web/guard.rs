@@ -25,11 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 
-/// Answers a request by these rules: checks its origin, limits its time, and sets the security headers.
+/// Answers a request by the rules: checks its origin, limits its time, and sets the security headers of the response.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    // These methods change nothing.
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    // The API ignores cookies, and a foreign page cannot make a browser send a token. So the origin does not matter.
+    // The API ignores cookies, and a page of another origin cannot make a browser send a token. So the origin does not matter there.
     let is_api = path.starts_with(API);
     // Requests of chats prove their sender by a secret.
     let is_chat = path == SLACK || path == MATTERMOST;
@@ -68,7 +69,8 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
-/// Whether a request comes from our own pages. Browsers say so in the header `Sec-Fetch-Site`; an older browser without it names the page's origin.
+/// Returns true if a request comes from our own pages. Browsers say so in the header `Sec-Fetch-Site`. An older browser does not send it; its header
+/// `Origin` has the page's origin.
 fn is_ours(headers: &HeaderMap, origin: &str) -> bool {
     match headers.get("sec-fetch-site") {
         Some(site) => site == "same-origin",

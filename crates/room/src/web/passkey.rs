@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::answer::Answer;
 
-/// The next step for a form that our script has not filled, or not correctly.
+/// The next step after a form that our script has not filled correctly.
 const AGAIN: &str = "Go back, load the page anew, and try again. Passkeys need JavaScript.";
 
 /// The fields of the form, all in base64url.
@@ -62,6 +62,7 @@ impl Fields {
 }
 
 impl Parts {
+    /// Returns the parts of an answer that are verified.
     pub(crate) fn signed(&self) -> Signed<'_> {
         Signed {
             authenticator_data: &self.authenticator_data,
@@ -73,13 +74,14 @@ impl Parts {
     /// Verifies that a key has signed a challenge on a page of an origin.
     ///
     /// # Errors
-    /// The signature is not valid, or was made for another challenge or origin: the reason in words.
+    /// The signature is not valid, or was made for another challenge or origin; the text says why.
     pub(crate) fn verify(&self, public_key: &[u8], challenge: &[u8], origin: &str) -> Result<(), String> {
         ours(verify(self.signed(), public_key, challenge), origin)
     }
 }
 
-/// Checks that a verified answer was given on a page of our origin. `answer` has the page's origin.
+/// Checks that an answer was verified, and was given on a page of our origin. `answer` is the result of the verification: the page's origin, or the
+/// reason why the answer is not valid.
 pub(crate) fn ours(answer: Result<String, PasskeyError>, origin: &str) -> Result<(), String> {
     match answer {
         Ok(from) if from == origin => Ok(()),
@@ -88,7 +90,7 @@ pub(crate) fn ours(answer: Result<String, PasskeyError>, origin: &str) -> Result
     }
 }
 
-/// Returns the answer to a form that our script has not filled, or not correctly.
+/// Returns the answer to a form that our script has not filled correctly.
 pub(crate) fn bad(text: impl Into<String>) -> Answer {
     Answer::new(StatusCode::BAD_REQUEST, text, AGAIN)
 }

@@ -44,8 +44,8 @@ pub(crate) fn for_program(mut response: Response, method: &Method, path: &str) -
         help: answer.help,
     };
     let body = serde_json::to_vec(&problem).unwrap_or_default();
-    let (kind, _) = typed(PROBLEM, Body::empty()).into_parts();
-    response.headers_mut().extend(kind.headers);
+    let (head, _) = typed(PROBLEM, Body::empty()).into_parts();
+    response.headers_mut().extend(head.headers);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     if answer.status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

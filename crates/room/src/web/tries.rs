@@ -11,7 +11,7 @@ use std::{
 const MOST: u32 = 10;
 /// One failure of an address is forgotten after each such time.
 const FORGET: Duration = Duration::from_secs(6);
-/// Maximum number of addresses that are remembered. If more addresses fail at once, all are forgotten, to bound the memory.
+/// Maximum number of addresses whose failures are remembered. If more addresses fail at once, all failures are forgotten, to bound the memory.
 const ADDRESSES: usize = 4_096;
 
 /// The failures of each address.
@@ -21,8 +21,9 @@ pub(crate) struct Tries(Mutex<HashMap<IpAddr, Failures>>);
 /// The failures of an address.
 #[derive(Clone, Copy, Debug)]
 struct Failures {
-    /// Their number at the time of the last one.
+    /// The number of failures that were not forgotten at the time `last`.
     count: u32,
+    /// The time of the last failure.
     last: Instant,
 }
 
@@ -35,7 +36,7 @@ impl Failures {
 }
 
 impl Tries {
-    /// Whether an address may fail once more.
+    /// Returns true if an address may fail once more.
     pub(crate) fn may(&self, from: IpAddr, now: Instant) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&from).is_none_or(|failures| failures.left(now) < MOST)
@@ -71,7 +72,7 @@ mod tests {
         let later = now + FORGET;
         assert!(tries.may(one, later));
         tries.failed(one, later);
-        assert!(!tries.may(one, later), "one was forgotten, and one is new");
+        assert!(!tries.may(one, later), "one failure was forgotten, and one came");
     }
 
     #[test]

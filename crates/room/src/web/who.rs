@@ -28,7 +28,7 @@ fn cookie<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     found.next().map(|(_, value)| value)
 }
 
-/// Runs blocking work (database, files) in a separate thread.
+/// Runs blocking work (database, files) in a separate thread, and waits for its result.
 pub(crate) async fn blocking<T: Send + 'static>(
     app: &Arc<App>,
     work: impl FnOnce(&App) -> Result<T, Answer> + Send + 'static,
@@ -86,7 +86,7 @@ impl FromRequestParts<Arc<App>> for Who {
 }
 
 impl Who {
-    /// Checks that the person has at least a role. `what` and `on` are the action and its object; a refusal is written with them into the audit log.
+    /// Checks that the person has at least the role `role`, as [`may`] does.
     pub(crate) async fn may(
         &self,
         app: &Arc<App>,
@@ -99,7 +99,8 @@ impl Who {
     }
 }
 
-/// Checks that an actor has at least a role. `what` and `on` are the action and its object; a refusal is written with them into the audit log.
+/// Checks that an actor has at least the role `role`. `what` and `on` are the action and its object, with which a refusal is written into the audit
+/// log. `help` is the next step after a refusal.
 pub(crate) async fn may(
     app: &Arc<App>,
     actor: &Actor,
@@ -111,7 +112,8 @@ pub(crate) async fn may(
         return Ok(());
     }
     let deed = App::deed(actor, what, on, &format!("refused: it takes the role {}", role.word()));
-    let _told = blocking(app, move |app| Ok(app.record(&deed)?)).await;
+    // The refusal stands, even if it cannot be recorded. `record` prints the error.
+    let _recorded = blocking(app, move |app| Ok(app.record(&deed)?)).await;
     let text = format!("{} may not do that: it takes the role {}.", actor.name, role.word());
     Err(Answer::new(StatusCode::FORBIDDEN, text, help))
 }
@@ -161,12 +163,12 @@ mod tests {
             begins.await.unwrap();
             ends.push(end);
         }
-        // A client that goes away does not free its thread.
+        // The thread of a client that goes away is still busy.
         let gone = pages.remove(0);
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());
-        let full = home(State(Arc::clone(&app)), Who(session(Role::Viewer))).await.unwrap_err();
-        let full = full.into_response();
+        let refusal = home(State(Arc::clone(&app)), Who(session(Role::Viewer))).await.unwrap_err();
+        let full = refusal.into_response();
         assert_eq!(full.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(full.headers()[header::RETRY_AFTER], "5");
         let name = Path("friday-7f3a".to_owned());

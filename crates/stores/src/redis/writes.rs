@@ -38,7 +38,8 @@ impl Redis {
             }
             Ok(Value::Nil) => {
                 drop(self.kept.keep(line));
-                if record.attempt > 0 { Written::Acked } else { Written::Refused(Cause::Store(Told::Exists)) }
+                // At the first attempt something between sent it twice, or the key is another's.
+                if record.attempt > 0 { Written::Acked } else { Written::Unknown(Cause::Store(Told::Exists)) }
             }
             Ok(_) => Written::Unknown(Cause::Protocol),
             Err(why) => {
@@ -54,10 +55,8 @@ impl Redis {
         until: Instant,
         each: &mut (dyn FnMut(Found) + Send),
     ) -> Result<(), Failure> {
-        let mut line = match &self.sentinels {
-            Some(sentinels) => self.master(sentinels, until, &mut Phases::default()).await?,
-            None => self.open_authority(&self.servers, until).await?,
-        };
+        // Not the master that a sentinel names: with two masters nobody knows which of them will stay.
+        let mut line = self.open_authority(&self.servers, until).await?;
         let pattern = format!("{}*", literal(prefix));
         // While the table of keys grows or shrinks, a scan may give a key twice.
         let mut seen = HashSet::new();

@@ -142,7 +142,7 @@ async fn all_come_back(store: &dyn Store, more: u64) {
     let values: BTreeMap<String, u64> = all.iter().map(|one| (one.key.clone(), one.value)).collect();
     assert_eq!((all.len(), values.len()), (many, many));
     assert_eq!(values[&format!("r'1:v*\\:{}", more - 1)], more + 4);
-    assert_eq!(write(store, "r'1:v*\\:7", 0).await, "no: key exists");
+    assert_eq!(write(store, "r'1:v*\\:7", 0).await, "unknown: key exists");
     assert_eq!(write(store, "r'1:v*\\:7", 1).await, "acked");
     assert_eq!(found(store, "nothing").await.unwrap(), []);
 }

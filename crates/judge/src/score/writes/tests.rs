@@ -124,6 +124,28 @@ fn what_is_not_known_is_never_held() {
 }
 
 #[test]
+fn a_lost_write_is_proof_also_on_a_host_that_is_attacked() {
+    let on_target = |told: Vec<WritesRead>| {
+        let mut drill = Drill::one();
+        drill.vantages = vec![COORDINATOR, "app1"];
+        drill.goals = vec![("kept", Goal::LostWrites(NONE), vec![])];
+        let at = |one: &WritesRead| if one.moment == Moment::Before { 20 } else { 122 };
+        drill.extra = told.into_iter().map(|one| (at(&one), Event::WritesRead(one))).collect();
+        score::fold(&drill.records()).attacks.remove(0).objectives.remove(0)
+    };
+    let here = |moment, counts| WritesRead { vantage: "app1".to_owned(), ..read(moment, counts) };
+    let sound = || vec![read(Moment::Before, counts(100, 0)), read(Moment::After, counts(500, 0))];
+    let both = |lost| {
+        let there = [here(Moment::Before, counts(100, 0)), here(Moment::After, counts(500, lost))];
+        sound().into_iter().chain(there).collect()
+    };
+    assert_eq!(on_target(both(3)).verdict, Verdict::Violated);
+    assert_eq!(on_target(both(0)).verdict, Verdict::Held);
+    let unknown = on_target(sound().into_iter().chain([here(Moment::Before, counts(100, 0))]).collect());
+    assert_eq!(unknown.verdict, Verdict::Held, "it is only shown");
+}
+
+#[test]
 fn a_record_with_another_value_is_not_kept() {
     let card = after(NONE, Counts { altered: 2, ..counts(500, 0) });
     assert_eq!((card.verdict, card.measured.value), (Verdict::Violated, Some(2.0)));

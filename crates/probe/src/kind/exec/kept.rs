@@ -3,6 +3,7 @@
 //! The keeper's one end of a socket says how the program ended. The kernel closes the other end however this process ends, and then the keeper ends
 //! the program ([`keeper`]).
 
+mod image;
 mod keeper;
 
 use std::{
@@ -14,11 +15,10 @@ use tokio::{
     io::AsyncReadExt as _,
     net::UnixStream,
     process::{Child, ChildStdout},
-    sync::OwnedSemaphorePermit,
 };
 
-use self::keeper::Keeping;
-use super::{end::End, setup::Setup};
+use self::{image::Image, keeper::Keeping};
+use super::{end::End, places::Place, setup::Setup};
 
 /// Whether programs can be kept here: the kernel must tell which children a process has.
 pub(super) fn possible() -> Result<(), String> {
@@ -37,15 +37,15 @@ pub(super) struct Kept {
 }
 
 /// A keeper that is waited for, whoever drops it. Its program has a place until then.
-struct Reaped(Option<(Child, OwnedSemaphorePermit)>);
+struct Reaped(Option<(Child, Place)>);
 
 impl Kept {
-    /// Starts a keeper and its program. Blocks until the program runs.
-    pub(super) fn start(setup: &Setup, place: OwnedSemaphorePermit) -> io::Result<Self> {
+    /// Starts a keeper and its program. Blocks until the keeper runs; the program is executed later.
+    pub(super) fn start(setup: &Setup, place: Place) -> io::Result<Self> {
         let (ours, theirs) = Pair::pair()?;
         ours.set_nonblocking(true)?;
         let mut command = setup.command();
-        let keeping = Keeping::new(setup.account.clone());
+        let keeping = Keeping::new(setup.account.clone(), Image::of(command.as_std())?);
         // SAFETY: `keep` is made for the time between fork and exec: it allocates nothing, takes no lock, and makes system calls only.
         unsafe { command.pre_exec(move || keeping.keep(theirs.as_raw_fd())) };
         let mut child = command.spawn()?;
@@ -60,12 +60,18 @@ impl Kept {
     }
 
     /// Waits for its end; `None` if that is not known, because something ended the keeper.
-    pub(super) async fn ended(&mut self) -> Option<End> {
-        let status = self.socket.read_i32_le().await.ok()?;
-        if libc::WIFEXITED(status) {
-            return u8::try_from(libc::WEXITSTATUS(status)).ok().map(End::Exit);
+    ///
+    /// # Errors
+    /// The program could not be executed.
+    pub(super) async fn ended(&mut self) -> io::Result<Option<End>> {
+        let Ok(status) = self.socket.read_i32_le().await else { return Ok(None) };
+        if status < 0 {
+            return Err(io::Error::from_raw_os_error(-status));
         }
-        u8::try_from(libc::WTERMSIG(status)).ok().map(End::Signal)
+        if libc::WIFEXITED(status) {
+            return Ok(u8::try_from(libc::WEXITSTATUS(status)).ok().map(End::Exit));
+        }
+        Ok(u8::try_from(libc::WTERMSIG(status)).ok().map(End::Signal))
     }
 }
 

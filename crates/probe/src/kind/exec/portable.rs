@@ -3,12 +3,9 @@
 use std::{io, os::unix::process::ExitStatusExt as _};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::{
-    process::{Child, ChildStdout},
-    sync::OwnedSemaphorePermit,
-};
+use tokio::process::{Child, ChildStdout};
 
-use super::{end::End, setup::Setup};
+use super::{end::End, places::Place, setup::Setup};
 
 /// Whether programs can be run here.
 pub(super) fn possible() -> Result<(), String> {
@@ -19,12 +16,12 @@ pub(super) fn possible() -> Result<(), String> {
 pub(super) struct Kept {
     child: Child,
     group: Option<Pid>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Kept {
     /// Starts a program. Blocks until it runs.
-    pub(super) fn start(setup: &Setup, place: OwnedSemaphorePermit) -> io::Result<Self> {
+    pub(super) fn start(setup: &Setup, place: Place) -> io::Result<Self> {
         if setup.account.is_some() {
             return Err(io::Error::other("no program is run as another user on this system"));
         }
@@ -39,12 +36,17 @@ impl Kept {
     }
 
     /// Waits for its end; `None` if that is not known. All that it left in its group is ended then.
-    pub(super) async fn ended(&mut self) -> Option<End> {
+    ///
+    /// # Errors
+    /// Never: a program that cannot be executed is not started.
+    pub(super) async fn ended(&mut self) -> io::Result<Option<End>> {
         let status = self.child.wait().await.ok();
         self.end();
-        let status = status?;
-        let code = status.code().and_then(|code| u8::try_from(code).ok()).map(End::Exit);
-        code.or_else(|| Some(End::Signal(u8::try_from(status.signal()?).ok()?)))
+        let end = |status: std::process::ExitStatus| {
+            let code = status.code().and_then(|code| u8::try_from(code).ok()).map(End::Exit);
+            code.or_else(|| Some(End::Signal(u8::try_from(status.signal()?).ok()?)))
+        };
+        Ok(status.and_then(end))
     }
 
     fn end(&mut self) {

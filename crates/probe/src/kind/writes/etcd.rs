@@ -54,6 +54,9 @@ struct Range {
 
 #[derive(Deserialize)]
 struct Page {
+    /// Every answer of etcd has it. Without it the answer is of something else, and no empty page.
+    #[serde(rename = "header")]
+    _header: serde::de::IgnoredAny,
     #[serde(default)]
     kvs: Vec<Pair>,
     #[serde(default)]

@@ -1,3 +1,5 @@
+//! Requests of both chats to a control room, with a program around it that keeps what it hears.
+
 use std::{fs, sync::Mutex};
 
 use axum::body::{Body, to_bytes};
@@ -18,11 +20,15 @@ use crate::{
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const RUN: &str = "friday-7f3a";
 
-/// An `Outside` whose halts wait for permits of `answers`. It keeps the halts, and the answers that are posted to a chat.
+/// An `Outside` that keeps the halts, and the answers that are posted to a chat.
 struct Heard {
+    /// The person of each halt.
     halts: Mutex<Vec<String>>,
+    /// Each halt waits for a permit, and uses it up.
     answers: Semaphore,
+    /// The address and the body of each answer that was posted.
     posts: Mutex<Vec<(String, Value)>>,
+    /// Has a permit for each answer that was posted and not looked at yet.
     posted: Semaphore,
 }
 
@@ -86,6 +92,7 @@ impl Home {
         Self { app, heard, folder }
     }
 
+    /// Sends a request, and returns the status and the JSON of the answer; `null` if its body is none.
     async fn ask(&self, path: &str, headers: HeaderMap, body: &str) -> (StatusCode, Value) {
         let mut request = Request::post(path).body(Body::from(body.to_owned())).unwrap();
         *request.headers_mut() = headers;
@@ -112,13 +119,14 @@ impl Home {
         fs::read_to_string(self.app.audit.path()).unwrap()
     }
 
-    /// Waits for an answer that is posted.
+    /// Waits until an answer is posted. Returns its address and its body.
     async fn posted(&self) -> (String, Value) {
         timeout(Duration::from_secs(30), self.heard.posted.acquire()).await.unwrap().unwrap().forget();
         self.heard.posts.lock().unwrap().pop().unwrap()
     }
 }
 
+/// Returns the body of a slash command.
 fn body(user: &str, text: &str) -> String {
     let text = text.replace(' ', "+");
     format!(
@@ -183,13 +191,19 @@ async fn a_repeated_request_does_nothing() {
     let body = body("U1", &format!("halt {RUN}"));
     let at_s = now_s();
     let headers = signed(SECRET, &body, at_s);
-    for (time, told) in [(0, "has taken the halt"), (1, "taken before"), (2, "taken before")] {
+    for (repeats, told) in [(0, "has taken the halt"), (1, "taken before"), (2, "taken before")] {
         let (status, said) = home.ask(SLACK, headers.clone(), &body).await;
-        assert!(status == StatusCode::OK && said["text"].as_str().unwrap().contains(told), "{time}: {said}");
+        assert!(
+            status == StatusCode::OK && said["text"].as_str().unwrap().contains(told),
+            "{repeats}: {said}"
+        );
     }
     assert_eq!(home.halts().len(), 1);
     let (_, said) = home.ask(SLACK, signed(SECRET, &body, at_s + 1), &body).await;
-    assert!(said["text"].as_str().unwrap().contains("has taken the halt"), "another request");
+    assert!(
+        said["text"].as_str().unwrap().contains("has taken the halt"),
+        "a new time makes it another request"
+    );
     assert_eq!(home.halts().len(), 2);
 }
 
@@ -202,6 +216,7 @@ async fn a_request_that_does_not_come_from_the_chat_is_refused() {
         signed("another secret of the same form", &body, now_s()),
         signed(SECRET, "another body", now_s()),
         signed(SECRET, &body, now_s() - 301),
+        // Ten seconds more than the maximum, because the clock goes on until the check.
         signed(SECRET, &body, now_s() + 310),
     ] {
         assert_eq!(home.ask(SLACK, headers, &body).await.0, StatusCode::UNAUTHORIZED);
@@ -212,12 +227,13 @@ async fn a_request_that_does_not_come_from_the_chat_is_refused() {
     assert_eq!(home.ask(MATTERMOST, signed(SECRET, &body, now_s()), &body).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(home.halts(), Vec::<String>::new());
     assert_eq!(home.audit().matches("refused: it").count(), 6, "{}", home.audit());
+    // Without its secret the server cannot check a request, and refuses it.
     fs::remove_file(home.folder.path().join("secret")).unwrap();
     assert_eq!(home.ask(SLACK, signed("", &body, now_s()), &body).await.0, StatusCode::INTERNAL_SERVER_ERROR);
-    let alone = tempfile::tempdir().unwrap();
-    let none = app_with_chat(alone.path(), home.heard.clone(), None).await;
+    let other = tempfile::tempdir().unwrap();
+    let without_chats = app_with_chat(other.path(), home.heard.clone(), None).await;
     let request = Request::post(SLACK).body(Body::from(body)).unwrap();
-    assert_eq!(router(none).call(request).await.unwrap().status(), StatusCode::NOT_FOUND);
+    assert_eq!(router(without_chats).call(request).await.unwrap().status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -225,18 +241,18 @@ async fn slow_commands_and_all_buttons_are_answered_by_a_post() {
     let home = Home::new(0).await;
     let request = body("U1", &format!("halt {RUN}"));
     let headers = signed(SECRET, &request, now_s());
-    let chat = home.app.options.chat.clone().unwrap().slack.unwrap();
+    let slack = home.app.options.chat.clone().unwrap().slack.unwrap();
     let chat = Chat {
         name: "Slack",
-        secret: ("signing_secret", chat.signing_secret),
-        people: chat.people,
+        secret: ("signing_secret", slack.signing_secret),
+        people: slack.people,
         check: of_slack,
         has_buttons: true,
     };
     let received = Received::of(None, headers, Bytes::from(request));
     let answer = receive(&home.app, Some(chat), received, Duration::ZERO).await.unwrap();
-    let answer = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-    assert!(String::from_utf8_lossy(&answer).contains("the answer follows here"));
+    let text = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    assert!(String::from_utf8_lossy(&text).contains("the answer follows here"));
     home.heard.answers.add_permits(1);
     let (url, said) = home.posted().await;
     assert_eq!(url, "https://h.example/1");

@@ -1,3 +1,5 @@
+//! Courses of made-up logs: steps by hand, approvals, and pauses.
+
 use firedrill_judge::testing::Drill;
 use firedrill_wire::api::Means;
 
@@ -36,7 +38,7 @@ fn a_step_by_hand_is_asked_for_until_its_outcome_is_recorded() {
     assert!(course.asks().is_none() && course.stage() == "before the first attack", "{}", course.stage());
     apply(&mut course, Event::StepBegan { step: 1, until_us: 9, until: until() });
     assert_eq!(course.stage(), "step \"verify\" runs verify app1");
-    assert!(course.asks().is_none(), "nobody is asked for a program");
+    assert!(course.asks().is_none(), "a program runs by itself, and nobody is asked");
     apply(&mut course, Event::PutBackAsked { step: 0, until_us: 9, until: until() });
     assert_eq!(course.stage(), "a person is to put back \"cable\": plug it in");
     assert!(course.asks().unwrap().back);
@@ -65,9 +67,11 @@ fn a_run_is_followed_from_its_beginning_to_its_end() {
 
 #[test]
 fn approvals_are_told_with_their_means() {
+    const YES: bool = true;
+    const NO: bool = false;
     let mut course = Course::default();
     let mut apply = |event: Event| {
-        course.apply(&Record { v: 1, seq: course.seq + 1, at_us: 1, event });
+        course.apply(&Record { v: Record::VERSION, seq: course.seq + 1, at_us: 1, event });
         course.approvals(0)
     };
     let given = |by: &str, yes, means| Event::ApprovalGiven {
@@ -78,10 +82,10 @@ fn approvals_are_told_with_their_means() {
         means,
     };
     assert_eq!(apply(Event::ApprovalAsked { attack: 0, people: 2 }), None);
-    assert_eq!(apply(given("eve", false, None)), None);
-    apply(given("ann", true, Some(Means::Passkey)));
-    apply(given("bob", true, Some(Means::Certificate)));
-    let told = apply(given("cy", true, None)).unwrap();
+    assert_eq!(apply(given("eve", NO, None)), None);
+    apply(given("ann", YES, Some(Means::Passkey)));
+    apply(given("bob", YES, Some(Means::Certificate)));
+    let told = apply(given("cy", YES, None)).unwrap();
     assert_eq!(told, "approved by ann by passkey, bob by certificate, cy");
 }
 
@@ -90,7 +94,7 @@ fn a_pause_is_shown_with_its_end_until_the_run_goes_on() {
     let mut course = Course::default();
     let records = Drill::good().records();
     let apply = |course: &mut Course, event: Event| {
-        course.apply(&Record { v: 1, seq: course.seq + 1, at_us: course.at_us + 1, event });
+        course.apply(&Record { v: Record::VERSION, seq: course.seq + 1, at_us: course.at_us + 1, event });
     };
     let ends = |record: &Record| matches!(record.event, Event::AttackEnded { attack: 0, .. });
     let ended = records.iter().position(ends).unwrap();

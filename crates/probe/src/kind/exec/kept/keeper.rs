@@ -21,6 +21,7 @@ use rustix::{
     thread::{Gid, Uid, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid},
 };
 
+use super::image::Image;
 use crate::reads::Account;
 
 /// The children of a process with one thread.
@@ -30,6 +31,10 @@ pub(super) const CHILDREN: &CStr = c"/proc/thread-self/children";
 const FILES: u64 = 1024;
 /// The largest file that a program may write, in bytes.
 const FILE_MOST: u64 = 64 * 1024 * 1024;
+/// The most memory that a program may lock, in bytes.
+const LOCKED_MOST: u64 = 8 * 1024 * 1024;
+/// The descriptor of the socket in the process that becomes the program. It is closed when the program is executed.
+const TO_PROBER: RawFd = 3;
 /// The last descriptor that is closed one by one, on kernels before 5.9.
 const DESCRIPTORS: u64 = 65_536;
 /// The time after which the children are listed anew, in milliseconds: the kernel may leave one out while others end.
@@ -38,6 +43,7 @@ const AGAIN_MS: i32 = 5;
 /// All values that a keeper needs, made before the fork.
 pub(super) struct Keeping {
     account: Option<Ids>,
+    image: Image,
 }
 
 /// The user of a program.
@@ -48,7 +54,7 @@ struct Ids {
 }
 
 impl Keeping {
-    pub(super) fn new(account: Option<Account>) -> Self {
+    pub(super) fn new(account: Option<Account>, image: Image) -> Self {
         let ids = |account: Account| Ids {
             user: Uid::from_raw(account.user),
             group: Gid::from_raw(account.group),
@@ -56,38 +62,68 @@ impl Keeping {
         };
         // A user who is the same already has what is needed, and may not be allowed to choose groups.
         let own = rustix::process::geteuid().as_raw();
-        Self { account: account.filter(|account| account.user != own).map(ids) }
+        Self { account: account.filter(|account| account.user != own).map(ids), image }
     }
 
-    /// Forks once more. Returns in the new process, which becomes the program; the process that called becomes the keeper, and never returns.
+    /// Forks once more. The new process becomes the program, and the process that called becomes the keeper. Returns only if that fails.
     pub(super) fn keep(&self, socket: RawFd) -> io::Result<()> {
         // The keeper's signals are those of nobody else: not of a terminal, and not of a group.
         let _ = setsid();
         signals(libc::SIG_BLOCK)?;
         set_child_subreaper(Some(getpid()))?;
         let keeper = getpid();
+        // With ignored signals of children nobody would hear of the program's end.
+        // SAFETY: no handler is installed.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
         // SAFETY: the child makes system calls only until it executes a program.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
-            0 => self.become_program(keeper),
+            0 => self.become_program(keeper, socket),
             child => watch(socket, child),
         }
     }
 
+    /// Executes the program. Where that is not possible, it tells the prober the error, and this process ends.
+    fn become_program(&self, keeper: Pid, socket: RawFd) -> ! {
+        // Nothing of the prober is held from here on: a program whose file system hangs is executed late or never, and the kernel acts
+        // when the last copy of a descriptor is closed.
+        // SAFETY: this process has one thread, which uses no other descriptor.
+        unsafe {
+            libc::dup2(socket, TO_PROBER);
+            libc::fcntl(TO_PROBER, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+        descriptors(4);
+        let why = match self.give_up_rights(keeper) {
+            Ok(()) => self.image.execute(),
+            Err(why) => why,
+        };
+        // A status of a program is never negative.
+        let bytes = (-why.raw_os_error().unwrap_or(libc::EIO)).to_le_bytes();
+        // SAFETY: the kernel reads as many bytes as there are. Then this process ends, and nothing else.
+        unsafe {
+            libc::write(TO_PROBER, bytes.as_ptr().cast(), bytes.len());
+            libc::_exit(127)
+        }
+    }
+
     /// Makes this process ready for the program, which has no more rights than its user.
-    fn become_program(&self, keeper: Pid) -> io::Result<()> {
+    fn give_up_rights(&self, keeper: Pid) -> io::Result<()> {
         setsid()?;
-        for (resource, most) in [(Resource::Core, 0), (Resource::Nofile, FILES), (Resource::Fsize, FILE_MOST)]
-        {
+        for (resource, most) in [
+            (Resource::Core, 0),
+            (Resource::Nofile, FILES),
+            (Resource::Fsize, FILE_MOST),
+            (Resource::Memlock, LOCKED_MOST),
+        ] {
             // Nobody can have more than before.
             let most = getrlimit(resource).maximum.map_or(most, |before| before.min(most));
             setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
         umask(Mode::from_raw_mode(0o022));
+        // It is the first to go where memory is short. Not possible is not needed.
+        let _ = openat(CWD, c"/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            .and_then(|file| rustix::io::write(&file, b"500"));
         if let Some(Ids { user, group, groups }) = &self.account {
-            // It is the first to go where memory is short. Not possible is not needed.
-            let _ = openat(CWD, c"/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-                .and_then(|file| rustix::io::write(&file, b"500"));
             set_thread_groups(groups)?;
             set_thread_res_gid(*group, *group, *group)?;
             set_thread_res_uid(*user, *user, *user)?;
@@ -103,9 +139,7 @@ impl Keeping {
             // SAFETY: no handler is installed. Signals that cannot be changed are left.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
-        signals(libc::SIG_UNBLOCK)?;
-        descriptors(3, true);
-        Ok(())
+        signals(libc::SIG_UNBLOCK)
     }
 }
 
@@ -120,24 +154,17 @@ fn signals(how: libc::c_int) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Closes all descriptors from one on, now or when a program is executed.
-fn descriptors(from: libc::c_uint, later: bool) {
-    let flags = if later { libc::CLOSE_RANGE_CLOEXEC } else { 0 };
+/// Closes all descriptors from one on.
+fn descriptors(from: libc::c_uint) {
     // SAFETY: nothing of this process uses a descriptor from there on any more.
-    if unsafe { libc::syscall(libc::SYS_close_range, from, libc::c_uint::MAX, flags) } == 0 {
+    if unsafe { libc::syscall(libc::SYS_close_range, from, libc::c_uint::MAX, 0) } == 0 {
         return;
     }
     let last = getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
     for number in from..u32::try_from(last).unwrap_or(u32::MAX) {
         let Ok(number) = RawFd::try_from(number) else { return };
         // SAFETY: as above.
-        unsafe {
-            if later {
-                libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
-            } else {
-                libc::close(number);
-            }
-        }
+        unsafe { libc::close(number) };
     }
 }
 
@@ -149,7 +176,7 @@ fn watch(socket: RawFd, program: libc::pid_t) -> ! {
         libc::dup2(socket, 0);
         libc::prctl(libc::PR_SET_NAME, c"firedrill-keep".as_ptr());
     }
-    descriptors(1, false);
+    descriptors(1);
     let heard = child_signals();
     let patience_ms = if heard < 0 { AGAIN_MS } else { -1 };
     loop {
