@@ -39,7 +39,7 @@ fn day(folder: &Path, person: &str, verb: &str, words: &[&str]) -> Output {
 }
 
 /// Returns the records of all slots.
-fn records(folder: &Path) -> Vec<serde_json::Value> {
+fn records_of(folder: &Path) -> Vec<serde_json::Value> {
     let held = at(folder, &["gameday", "held", "--json"]);
     assert!(held.status.success(), "{}", err(&held));
     serde_json::from_slice(&held.stdout).unwrap()
@@ -49,7 +49,7 @@ fn records(folder: &Path) -> Vec<serde_json::Value> {
 fn refused(folder: &Path) -> String {
     let started = day(folder, "alice", "start", &["--now"]);
     assert_eq!(started.status.code(), Some(4), "{}", err(&started));
-    let records = records(folder);
+    let records = records_of(folder);
     assert_eq!(
         (records[0]["state"].as_str(), records[0]["gameday"].as_str()),
         (Some("not-held"), Some("day"))
@@ -120,7 +120,7 @@ fn a_skipped_slot_is_recorded_and_not_started() {
     let past = day(folder, "alice", "skip", &["--slot", "2020-01-01T14:00"]);
     assert_eq!(past.status.code(), Some(2));
     assert!(err(&past).contains("this slot is over"), "{}", err(&past));
-    let records = records(folder);
+    let records = records_of(folder);
     assert_eq!((records.len(), records[0]["slot"].as_str()), (1, Some(slot)));
     let table = out(&at(folder, &["gameday", "held"]));
     assert!(table.contains("not held: skipped by bob: a release is late"), "{table}");
@@ -153,7 +153,7 @@ fn nothing_is_run_if_one_scenario_cannot_be_run() {
     let started = day(folder, "alice", "start", &["--now"]);
     assert_eq!(started.status.code(), Some(2), "{}", err(&started));
     assert!(err(&started).contains("gone.toml cannot be run as it is"), "{}", err(&started));
-    let records = records(folder);
+    let records = records_of(folder);
     assert_eq!(
         (records[0]["state"].as_str(), records[0]["runs"].as_array().map(Vec::len)),
         (Some("not-held"), Some(0))
@@ -178,7 +178,7 @@ fn a_refused_start_before_the_slots_time_leaves_the_slot_open() {
         "{}",
         err(&early)
     );
-    assert_eq!(records(folder).len(), 0);
+    assert_eq!(records_of(folder).len(), 0);
 }
 
 /// An answer of an Alertmanager with an alert of which a silence keeps people from being notified.
@@ -209,7 +209,7 @@ fn during_an_incident_nothing_starts_even_if_it_is_silenced() {
     let why = refused(folder);
     let alert = "CheckoutDown {severity=\"page\", zone=\"a\"} since 2026-12-04T12:40:00Z, silenced (silence s1) (source am)";
     assert_eq!(why, format!("an incident is running: {alert}"));
-    let records = records(folder);
+    let records = records_of(folder);
     assert_eq!(records[0]["reason"], "incident");
     assert_eq!(records[0]["lines"][0]["firing"][0]["since"], "2026-12-04T12:40:00Z");
     assert!(out(&at(folder, &["gameday", "held"])).contains(&why));
@@ -237,10 +237,10 @@ fn if_the_source_does_not_answer_only_a_person_can_start_with_a_flag() {
                 && why.contains(reason),
             "{why}"
         );
-        assert_eq!(records(folder)[0]["reason"], "unasked");
+        assert_eq!(records_of(folder)[0]["reason"], "unasked");
         let started = day(folder, "alice", "start", &["--now", "--incident-unknown"]);
         assert_eq!(started.status.code(), Some(4), "no agent answers: {}", err(&started));
-        let records = records(folder);
+        let records = records_of(folder);
         let begun = &records[0]["lines"][0];
         assert_eq!(begun["event"], "begun");
         assert!(begun["unasked"][0].as_str().unwrap().contains(reason), "{begun}");
@@ -254,7 +254,7 @@ fn if_the_source_does_not_answer_only_a_person_can_start_with_a_flag() {
 fn without_an_incident_a_game_day_starts() {
     let folder = during(Some("[]"));
     let started = day(folder.path(), "alice", "start", &["--now"]);
-    let records = records(folder.path());
+    let records = records_of(folder.path());
     assert_eq!(records[0]["lines"][0]["event"], "begun", "{}", err(&started));
     assert!(records[0]["lines"][0].get("unasked").is_none(), "{records:?}");
 }
@@ -335,7 +335,7 @@ fn a_game_day_claims_its_hosts_from_the_first_scenario_to_the_last() {
     let is_refused = err(&refused).contains(message) && err(&refused).contains("it has faults for app2 too");
     assert!(refused.status.code() == Some(4) && is_refused, "{}", err(&refused));
     let of_other: Vec<serde_json::Value> =
-        records(home).into_iter().filter(|record| record["gameday"] == "other").collect();
+        records_of(home).into_iter().filter(|record| record["gameday"] == "other").collect();
     assert_eq!((of_other.len(), of_other[0]["reason"].as_str()), (1, Some("busy")), "{of_other:?}");
     assert!(!said().contains("is going on"), "the game day refuses its own runs: {}", said());
     drop(first);

@@ -183,7 +183,7 @@ pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     /// The scorecard.
     pub(crate) card: Value,
-    /// What the coordinator has printed.
+    /// The output of the coordinator.
     pub(crate) log: String,
 }
 

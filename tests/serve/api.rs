@@ -219,7 +219,7 @@ fn wrong_tokens_are_limited_without_locking_valid_ones_out() {
 #[test]
 fn a_command_elsewhere_writes_a_note_and_halts_a_run() {
     let (folder, room) = start();
-    // Its objectives are violated, so it has findings by a run.
+    // In this run an objective is violated, so there are findings by a run.
     violated(folder.path());
     let bot = token(folder.path(), "bot", "operator");
     let server = format!("http://{}", room.address);

@@ -121,7 +121,7 @@ fn soon(holds: impl Fn() -> bool) -> bool {
 }
 
 /// Returns the name of the slot of a moment: its minute in UTC.
-fn slot(at: Timestamp) -> String {
+fn slot_of(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M").to_string()
 }
 
@@ -133,7 +133,7 @@ fn looked(folder: &Path, at: Timestamp) {
 }
 
 /// Waits for the record of a slot, and returns it.
-fn record(folder: &Path, gameday: &str, slot: &str) -> String {
+fn record_of(folder: &Path, gameday: &str, slot: &str) -> String {
     let path = folder.join("reports/.gamedays").join(gameday).join(slot).join("record.jsonl");
     let read = || fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n'));
     assert!(soon(|| read().is_some()), "no record at {}", path.display());
@@ -146,7 +146,8 @@ fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
     let folder = temp.path();
     let now = Timestamp::now();
     // A control room has looked an hour ago: after the earlier slot, and before the passed one.
-    let (earlier, passed) = (slot(now - Duration::from_secs(7200)), slot(now - Duration::from_secs(1800)));
+    let (earlier, passed) =
+        (slot_of(now - Duration::from_secs(7200)), slot_of(now - Duration::from_secs(1800)));
     for (name, slot) in [("earlier", &earlier), ("passed", &passed), ("edited", &passed)] {
         gameday(folder, name, &once(slot));
     }
@@ -155,8 +156,8 @@ fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
     fs::write(folder.join("gamedays/broken.toml"), "schema = 1\nname = \"broken\"\n").unwrap();
     looked(folder, now - Duration::from_secs(3600));
     let room = starts(folder);
-    assert!(record(folder, "passed", &passed).contains("no control room ran at its time"));
-    assert!(record(folder, "edited", &passed).contains("its file was changed after its time"));
+    assert!(record_of(folder, "passed", &passed).contains("no control room ran at its time"));
+    assert!(record_of(folder, "edited", &passed).contains("its file was changed after its time"));
     assert!(!folder.join("reports/.gamedays/earlier").exists(), "that slot was handled before");
     let page = room.get("/calendar", &room.login(&room.link)).text();
     assert!(page.contains("missed: no control room ran at its time"), "{page}");
@@ -164,10 +165,10 @@ fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
     drop(room);
     // The next control room does not change the record, although the time of the last look is set back.
     looked(folder, now - Duration::from_secs(3600));
-    let first = record(folder, "passed", &passed);
+    let first = record_of(folder, "passed", &passed);
     let _room = starts(folder);
     has_looked(folder, now);
-    assert_eq!(record(folder, "passed", &passed), first);
+    assert_eq!(record_of(folder, "passed", &passed), first);
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn messages_are_sent_about_missed_and_future_slots() {
     let folder = temp.path();
     let socket = channel(folder);
     let now = Timestamp::now();
-    let (passed, next) = (slot(now - Duration::from_secs(1800)), slot(now + Duration::from_secs(3600)));
+    let (passed, next) = (slot_of(now - Duration::from_secs(1800)), slot_of(now + Duration::from_secs(3600)));
     let rest = "notify = [\"ops\"]\nannounce = [\"2h\"]\nroles = { commander = \"alice\", oncall = \"bob\" }\n\
                 go_no_go = { people = 2, of = [\"commander\", \"oncall\"], expires = \"30m\" }";
     gameday(folder, "passed", &format!("{}\n{rest}", once(&passed)));

@@ -42,7 +42,7 @@ fn a_start_with_a_key_happens_once_and_has_an_address() {
     assert!(!folder.join("reports/.gamedays/friday").exists());
     let (status, told) = start("friday", &may, "build-1");
     assert_eq!((status, &told["slot"]), (200, &"once-build-1".into()), "{told}");
-    let record = record(folder, "friday", "once-build-1");
+    let record = record_of(folder, "friday", "once-build-1");
     assert!(record.contains("no go"), "{record}");
     let (status, told) = ask(&room, "GET", "friday/once-build-1", &may, "");
     assert_eq!(
@@ -56,10 +56,10 @@ fn a_start_with_a_key_happens_once_and_has_an_address() {
     assert_eq!(told["started_now"], false);
     assert_eq!(start("friday", &may, "build-1"), (200, told));
     assert_eq!(fs::read_to_string(&output).unwrap(), said);
-    assert_eq!(self::record(folder, "friday", "once-build-1"), record);
+    assert_eq!(record_of(folder, "friday", "once-build-1"), record);
     // The program of the first start may not have ended yet.
     assert!(soon(|| start("friday", &may, "build-2").0 == 200));
-    self::record(folder, "friday", "once-build-2");
+    record_of(folder, "friday", "once-build-2");
     let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
     for part in [
         "started, with the key build-1",
@@ -94,7 +94,7 @@ fn a_person_starts_a_game_day_from_the_calendar_once_for_each_form() {
     let started = room.post(start, &otto, &form);
     assert_eq!((started.status, started.header("location")), (303, Some("/calendar?done=start")));
     let slot = format!("once-{key}");
-    assert!(record(folder, "friday", &slot).contains("no go"));
+    assert!(record_of(folder, "friday", &slot).contains("no go"));
     let output = folder.join("reports/.gamedays/friday").join(&slot).join("output.txt");
     let said = fs::read_to_string(&output).unwrap();
     assert_eq!(room.post(start, &otto, &form).status, 303, "the button was pressed twice");
@@ -178,7 +178,7 @@ fn many_requests_with_the_same_key_start_one_program() {
     });
     assert!(told.iter().all(|(status, _)| *status == 200), "{told:?}");
     assert_eq!(told.iter().filter(|(_, told)| told["started_now"] == true).count(), 1, "{told:?}");
-    record(folder, "friday", "once-build-1");
+    record_of(folder, "friday", "once-build-1");
     assert!(soon(|| errors(folder).contains("not held: no go")));
     assert_eq!(errors(folder).matches(" starts (process ").count(), 1, "{}", errors(folder));
 }
@@ -198,7 +198,7 @@ fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
     assert_eq!((status, &told["state"]), (200, &"died".into()), "{told}");
     let (status, told) = ask(&room, "POST", "friday/starts", &may, "build-1");
     assert_eq!((status, &told["started_now"]), (200, &true.into()), "{told}");
-    assert!(record(folder, "friday", "once-build-1").contains("no go"));
+    assert!(record_of(folder, "friday", "once-build-1").contains("no go"));
     // A program that had claimed the start may have touched hosts, so the start is not repeated.
     let claimed = folder.join("reports/.gamedays/friday/once-build-2");
     fs::create_dir_all(&claimed).unwrap();

@@ -6,7 +6,7 @@ use super::*;
 fn records_are_shown_without_control_characters_and_cannot_be_skipped() {
     let temp = folder();
     let folder = temp.path();
-    let ahead = slot(Timestamp::now() + Duration::from_secs(86_400));
+    let ahead = slot_of(Timestamp::now() + Duration::from_secs(86_400));
     gameday(folder, "early", &once(&ahead));
     has_record(folder, "early", &ahead, "\"event\":\"ended\",\"exit\":0");
     let odd = "\"event\":\"missed\",\"why\":\"a \u{202e}freeze\u{200b}\"";
@@ -26,7 +26,7 @@ fn records_are_shown_without_control_characters_and_cannot_be_skipped() {
 fn a_control_room_without_the_option_starts_nothing() {
     let temp = folder();
     let folder = temp.path();
-    let passed = slot(Timestamp::now() - Duration::from_secs(1800));
+    let passed = slot_of(Timestamp::now() - Duration::from_secs(1800));
     gameday(folder, "passed", &once(&passed));
     looked(folder, Timestamp::now() - Duration::from_secs(3600));
     let room = Room::start(FIREDRILL, folder, &[]);

@@ -12,7 +12,7 @@ fn at_second(range: std::ops::Range<i8>) {
 /// Returns the slot of this minute. Near the end of a minute it waits for the next one, so that there is time for the start.
 fn slot_of_now() -> String {
     at_second(0..35);
-    slot(Timestamp::now())
+    slot_of(Timestamp::now())
 }
 
 #[test]
@@ -22,11 +22,11 @@ fn a_slot_is_started_at_its_time_and_an_obstacle_is_recorded() {
     certificate(folder);
     // The slot is the next minute, so that the certificate is gone by then. A control room does not start without one.
     at_second(15..40);
-    let slot = slot(Timestamp::now() + Duration::from_secs(60));
+    let slot = slot_of(Timestamp::now() + Duration::from_secs(60));
     gameday(folder, "due", &once(&slot));
     let room = starts(folder);
     fs::remove_dir_all(folder.join("pki")).unwrap();
-    let record = record(folder, "due", &slot);
+    let record = record_of(folder, "due", &slot);
     assert!(record.contains("not-held") && record.contains("pki"), "{record}");
     let page = room.get("/calendar", &room.login(&room.link)).text();
     assert!(page.contains("not held: no certificate was found"), "{page}");
@@ -45,7 +45,7 @@ fn a_slot_without_a_record_is_started_although_a_control_room_looked_after_its_t
     gameday(folder, "due", &format!("{}\n{NO_GO}", once(&slot)));
     looked(folder, Timestamp::now());
     let _room = starts(folder);
-    assert!(record(folder, "due", &slot).contains("no go"));
+    assert!(record_of(folder, "due", &slot).contains("no go"));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn slots_are_started_although_the_clock_was_once_ahead() {
     gameday(folder, "due", &format!("{}\n{NO_GO}", once(&slot)));
     looked(folder, Timestamp::now() + Duration::from_secs(86_400));
     let _room = starts(folder);
-    assert!(record(folder, "due", &slot).contains("no go"));
+    assert!(record_of(folder, "due", &slot).contains("no go"));
     assert!(errors(folder).contains("is in the future"), "{}", errors(folder));
     // The control room may write the record before the time of its look.
     let last_look = || fs::read_to_string(folder.join("reports/.gamedays").join(LOOKED)).unwrap();
@@ -67,13 +67,13 @@ fn slots_are_started_although_the_clock_was_once_ahead() {
 fn due_slots_begin_before_missed_ones_are_recorded() {
     let temp = folder();
     let folder = temp.path();
-    let (due, passed) = (slot_of_now(), slot(Timestamp::now() - Duration::from_secs(1800)));
+    let (due, passed) = (slot_of_now(), slot_of(Timestamp::now() - Duration::from_secs(1800)));
     gameday(folder, "a-day", &once(&passed));
     gameday(folder, "z-day", &format!("{}\n{NO_GO}", once(&due)));
     looked(folder, Timestamp::now() - Duration::from_secs(3600));
     let _room = starts(folder);
-    assert!(record(folder, "a-day", &passed).contains("missed"));
-    assert!(record(folder, "z-day", &due).contains("no go"));
+    assert!(record_of(folder, "a-day", &passed).contains("missed"));
+    assert!(record_of(folder, "z-day", &due).contains("no go"));
     let missed = || errors(folder).find("a-day of");
     assert!(soon(|| missed().is_some()));
     let begun = errors(folder).find("z-day of");
@@ -97,7 +97,7 @@ fn a_slot_that_has_a_record_or_is_closed_does_not_start() {
     let told = errors(folder);
     assert!(!told.contains("skipped of") && !told.contains("starts"), "{told}");
     assert!(told.contains(&format!("closed of {slot} is not held: ")), "{told}");
-    assert!(record(folder, "closed", &slot).contains("not-held"));
+    assert!(record_of(folder, "closed", &slot).contains("not-held"));
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
@@ -132,7 +132,7 @@ fn a_slot_during_an_incident_is_skipped_and_the_page_says_so() {
     gameday(folder, "due", &format!("{}\n{skip}\nsources.am.alertmanager.url = \"{url}\"", once(&slot)));
     looked(folder, Timestamp::now());
     let room = starts(folder);
-    let record = record(folder, "due", &slot);
+    let record = record_of(folder, "due", &slot);
     assert!(
         record.contains("\"reason\":\"incident\"") && record.contains("2026-12-04T12:40:00Z"),
         "{record}"
@@ -165,7 +165,7 @@ fn a_slot_begins_with_the_draw_that_was_shown_and_the_next_one_is_beyond_the_bud
     fs::write(folder.join("scenarios/ape.toml"), text).unwrap();
     // The slots are this minute and the next one.
     let first = slot_of_now();
-    let second = slot(Timestamp::now() + Duration::from_secs(60));
+    let second = slot_of(Timestamp::now() + Duration::from_secs(60));
     let file = folder.join("gamedays/ape.toml");
     let rest = "fleet = \"scenarios/fleet.toml\"\nschedule = { cron = \"* * * * *\", zone = \"UTC\" }\n\
                 [monkey]\nscenario = \"scenarios/ape.toml\"\nat_most = \"1 a month\"\n";
@@ -176,11 +176,11 @@ fn a_slot_begins_with_the_draw_that_was_shown_and_the_next_one_is_beyond_the_bud
     looked(folder, Timestamp::now());
     let _room = starts(folder);
     let begun: serde_json::Value =
-        serde_json::from_str(record(folder, "ape", &first).lines().next().unwrap()).unwrap();
+        serde_json::from_str(record_of(folder, "ape", &first).lines().next().unwrap()).unwrap();
     assert_eq!(begun["event"], "begun", "{begun}");
     assert_eq!((&begun["drawn"]["seed"], &begun["drawn"]["of"]), (&shown["seed"], &shown["of"]));
     assert_eq!(begun["drawn"]["attacks"][0], shown["attacks"][0]["name"]);
-    let beyond = record(folder, "ape", &second);
+    let beyond = record_of(folder, "ape", &second);
     // The budget is one start a month, and the second slot may be in the next month.
     let month = |slot: &str| slot[..7].to_owned();
     if month(&first) == month(&second) {

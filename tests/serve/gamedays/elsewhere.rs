@@ -22,13 +22,13 @@ fn there(room: &Room, token: &str, words: &[&str]) -> Output {
 /// Checks that a command prints the same here and there, and ends with the same exit code. `words_there` is the command
 /// there: it gives a game day by its name, where `words` has a file.
 fn same(folder: &Path, room: &Room, token: &str, words: &[&str], words_there: &[&str]) -> String {
-    let here = firedrill(folder, words);
-    let there = there(room, token, words_there);
-    assert_eq!(here.status.code(), there.status.code(), "{words:?}: {}{}", said(&here), said(&there));
+    let own = firedrill(folder, words);
+    let other = there(room, token, words_there);
+    assert_eq!(own.status.code(), other.status.code(), "{words:?}: {}{}", said(&own), said(&other));
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    assert_eq!(text(&here.stdout), text(&there.stdout), "{words:?}");
-    assert_eq!(text(&here.stderr), text(&there.stderr), "{words:?}");
-    text(&here.stdout)
+    assert_eq!(text(&own.stdout), text(&other.stdout), "{words:?}");
+    assert_eq!(text(&own.stderr), text(&other.stderr), "{words:?}");
+    text(&own.stdout)
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn a_slot_that_is_refused_from_a_chat_is_not_held() {
     assert!(unknown.contains("has no slot"), "{unknown}");
     let told = ask("refuse early 2030-01-04T14:00 release freeze");
     assert!(told.contains("early of 2030-01-04T14:00 is not held"), "{told}");
-    let record = record(folder, "early", "2030-01-04T14:00");
+    let record = record_of(folder, "early", "2030-01-04T14:00");
     assert!(record.contains("bob by Mattermost") && record.contains("release freeze"), "{record}");
     let again = ask("refuse early 2030-01-04T14:00");
     assert!(again.contains("Nothing was done"), "{again}");
