@@ -32,10 +32,12 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// Makes a case whose agent stops nowhere.
     pub(crate) fn new(name: impl Into<String>, run: impl FnOnce(&World, &Host<'_>) + Send + 'static) -> Self {
         Self { name: name.into(), points: false, run: Box::new(run) }
     }
 
+    /// Sets whether the case needs an agent that stops at a named place.
     pub(crate) fn with_points(self, points: bool) -> Self {
         Self { points, ..self }
     }

@@ -19,6 +19,9 @@ use super::{
     matrix::{KINDS, of_kind},
 };
 
+/// For [`Case::with_points`]: the agent stops at a named place.
+const STOPS: bool = true;
+
 /// The start of the agent after the machine id has changed.
 #[derive(Clone, Copy)]
 enum Start {
@@ -47,7 +50,7 @@ pub(crate) fn cases() -> Vec<Case> {
     for (kind, json) in KINDS {
         let test = move |w: &World, h: &Host<'_>| w.runtime.block_on(killed_again_and_again(w, h, json));
         cases.push(
-            Case::new(format!("races::killed_again_and_again_during_undo::{kind}"), test).with_points(true),
+            Case::new(format!("races::killed_again_and_again_during_undo::{kind}"), test).with_points(STOPS),
         );
         let test = move |w: &World, h: &Host<'_>| w.runtime.block_on(one_after_the_other(w, h, json));
         cases.push(Case::new(format!("races::killed_one_after_the_other::{kind}"), test));

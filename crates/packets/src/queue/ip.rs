@@ -159,7 +159,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Makes a packet with random contents and correct headers.
+    /// For [`packet`]: a packet of IPv6.
+    const V6: bool = true;
+
+    /// Makes a packet of these bytes: sets the version of IP and the protocol, and for IPv4 a header without options.
     fn packet(v6: bool, protocol: u8, mut bytes: Vec<u8>) -> Vec<u8> {
         if v6 {
             (bytes[0], bytes[6]) = (0x60, protocol);
@@ -181,19 +184,19 @@ mod tests {
 
     #[test]
     fn extension_headers_are_skipped() {
-        let mut bytes = packet(true, 0, vec![0; 80]);
+        let mut bytes = packet(V6, 0, vec![0; 80]);
         (bytes[40], bytes[41]) = (FRAGMENT, 0);
         bytes[48] = UDP;
         assert_eq!(transport(&bytes), Some((56, UDP)));
         bytes[41] = 200;
-        assert_eq!(transport(&bytes), None, "beyond the end");
+        assert_eq!(transport(&bytes), None, "a header beyond the end of the packet is found");
     }
 
     #[test]
     fn a_fragment_of_ipv6_gets_no_other_length() {
-        let mut bytes = packet(true, 60, vec![0; 80]);
+        let mut bytes = packet(V6, 60, vec![0; 80]);
         bytes[40] = UDP;
-        assert!(fit(&mut bytes).is_some(), "destination options only");
+        assert!(fit(&mut bytes).is_some(), "a packet with destination options only is refused");
         bytes[40] = FRAGMENT;
         bytes[48] = UDP;
         assert!(fit(&mut bytes).is_none());

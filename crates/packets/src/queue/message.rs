@@ -93,6 +93,9 @@ fn config(number: u16, attrs: &Attrs) -> Request {
     Request { kind: kind(CONFIG), flags: flag(libc::NLM_F_ACK), body }
 }
 
+/// For [`segmentation`]: frames are segmented before they arrive.
+const SEGMENTED: bool = false;
+
 /// Encodes whether frames arrive unsegmented.
 fn segmentation(unsegmented: bool) -> Attrs {
     Attrs::new().be32(FLAG_MASK, UNSEGMENTED).be32(FLAGS, if unsegmented { UNSEGMENTED } else { 0 })
@@ -111,7 +114,7 @@ pub(super) fn bind(number: u16, most: u32, unsegmented: bool) -> Request {
 
 /// Encodes the request after which frames arrive segmented.
 pub(super) fn segment(number: u16) -> Request {
-    config(number, &segmentation(false))
+    config(number, &segmentation(SEGMENTED))
 }
 
 /// Encodes the requests after which new packets pass as if there were no queue; packets that are held stay held. These are two
