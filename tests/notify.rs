@@ -28,7 +28,7 @@ const KEY: &str = "k3y-of-the-signature";
 const SECRET: &str = "s3cretpath";
 
 /// Makes a folder with a scenario whose host has no agent, certificates, and a file of channels.
-fn folder(channels: &str) -> tempfile::TempDir {
+fn folder_with(channels: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
     // No program listens on this address, which is one of this machine's, like all of 127.0.0.0/8.
@@ -52,7 +52,7 @@ fn folder(channels: &str) -> tempfile::TempDir {
 
 /// Makes a folder with the channel `ops`, a webhook of that receiver.
 fn with_webhook(receiver: &Receiver) -> tempfile::TempDir {
-    let folder = folder(
+    let folder = folder_with(
         "[channel.ops]\nwebhook = { url = { secret_file = \"url\" }, key = { secret_file = \"key\" } }\n",
     );
     fs::write(folder.path().join("url"), receiver.url(&format!("/{SECRET}"))).unwrap();
@@ -219,7 +219,7 @@ fn each_kind_reaches_its_receiver() {
     let (letters, letter) = mailbox();
     let (datagrams, stream) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
     let (base, key) = (http.url(""), "{ secret_file = \"key\" }");
-    let folder = folder(&format!(
+    let folder = folder_with(&format!(
         "[channel.chat]\nslack.url = {{ secret_file = \"url\" }}\n[channel.changes]\npagerduty = {{ routing_key = {key}, url = \"{base}\" }}\n\
          [channel.graphs]\ngrafana = {{ url = \"{base}\", token = {key} }}\n[channel.logs]\nsyslog.to = \"{datagrams}\"\n\
          [channel.stream]\nsyslog = {{ to = \"{stream}\", protocol = \"tcp\" }}\n[channel.counters]\nstatsd = {{ to = \"{datagrams}\", dogstatsd = true }}\n\
@@ -338,7 +338,7 @@ fn all_errors_of_a_file_are_reported_at_once() {
 
 #[test]
 fn a_channel_that_a_game_day_names_has_to_exist() {
-    let folder = folder("[channel.ops]\nsyslog.to = \"127.0.0.1:514\"\n");
+    let folder = folder_with("[channel.ops]\nsyslog.to = \"127.0.0.1:514\"\n");
     let home = folder.path();
     let day = |notify: &str| {
         let text = format!(

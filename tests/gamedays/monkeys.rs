@@ -108,7 +108,7 @@ fn words_without_a_meaning_for_a_draw_are_refused() {
 }
 
 /// Makes a folder with alice's certificate and a game day that draws one of two attacks, on hosts without an agent.
-fn folder(rest: &str, schedule: &str) -> tempfile::TempDir {
+fn folder_with(rest: &str, schedule: &str) -> tempfile::TempDir {
     let folder = days(&[]);
     let home = folder.path();
     let fleet = fs::read_to_string(home.join("fleet.toml")).unwrap();
@@ -161,7 +161,7 @@ fn plan_of(home: &Path, record: &Value) -> Planned {
 
 #[test]
 fn a_draw_is_recorded_and_repeated_by_its_seed() {
-    let folder = folder("", "cron = \"0 10 * * *\"");
+    let folder = folder_with("", "cron = \"0 10 * * *\"");
     let home = folder.path();
     let first = started(home, &["--now"]);
     let drawn = &first["lines"][0]["drawn"];
@@ -194,7 +194,7 @@ fn a_draw_is_recorded_and_repeated_by_its_seed() {
 fn a_slot_beyond_the_budget_is_not_held() {
     // Two slots of the last minutes, which can be started by hand.
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-    let folder = folder("", "cron = \"* * * * *\"");
+    let folder = folder_with("", "cron = \"* * * * *\"");
     let home = folder.path();
     let slot = |minutes: i64| {
         let at = now.checked_sub(jiff::SignedDuration::from_mins(minutes)).unwrap();
@@ -216,8 +216,10 @@ fn a_slot_beyond_the_budget_is_not_held() {
 
 #[test]
 fn a_promotion_needs_a_run_of_the_whole_scenario() {
-    let folder =
-        folder("requires = { environment = \"staging\", held_within = \"14d\" }", "cron = \"0 10 * * *\"");
+    let folder = folder_with(
+        "requires = { environment = \"staging\", held_within = \"14d\" }",
+        "cron = \"0 10 * * *\"",
+    );
     let home = folder.path();
     let fleet = FleetSource::File(home.join("fleet.toml"));
     let whole = inspect(&home.join("both.toml"), Some(&fleet), &[], Some(1)).plan.unwrap();

@@ -4,7 +4,7 @@ use super::*;
 use crate::alerts::source;
 
 /// Makes a folder with a game day, and certificates of alice, bob and eve.
-fn folder(rest: &str) -> tempfile::TempDir {
+fn folder_with(rest: &str) -> tempfile::TempDir {
     let folder = days(&[(
         "day",
         &format!(
@@ -70,14 +70,14 @@ fn slots(folder: &Path, count: usize) -> Vec<String> {
 
 #[test]
 fn a_freeze_holds_for_starts_by_hand() {
-    let folder = folder("not_on = [\"2020-01-01..2099-12-31\"]");
+    let folder = folder_with("not_on = [\"2020-01-01..2099-12-31\"]");
     assert_eq!(refused(folder.path()), "not on 2020-01-01..2099-12-31");
 }
 
 #[test]
 fn without_enough_agreements_nothing_starts() {
     let temp =
-        folder(&format!("{PEOPLE}\nrequires = {{ environment = \"staging\", held_within = \"14d\" }}"));
+        folder_with(&format!("{PEOPLE}\nrequires = {{ environment = \"staging\", held_within = \"14d\" }}"));
     let folder = temp.path();
     assert_eq!(refused(folder), "no go: 0 of 2 agreed; missing: alice (commander), bob (oncall), within 30m");
     let eve = day(folder, "eve", "agree", &["--now"]);
@@ -109,7 +109,7 @@ fn without_enough_agreements_nothing_starts() {
 
 #[test]
 fn a_skipped_slot_is_recorded_and_not_started() {
-    let temp = folder("");
+    let temp = folder_with("");
     let folder = temp.path();
     let slot = &*slots(folder, 1)[0];
     let skipped = day(folder, "bob", "skip", &["--slot", slot, "--why", "a release\nis late"]);
@@ -128,7 +128,7 @@ fn a_skipped_slot_is_recorded_and_not_started() {
 
 #[test]
 fn a_start_has_to_name_a_slot_that_exists() {
-    let temp = folder("");
+    let temp = folder_with("");
     let folder = temp.path();
     let wrong = day(folder, "alice", "start", &["--slot", "2026-12-04T14:30"]);
     assert_eq!(wrong.status.code(), Some(2));
@@ -145,7 +145,7 @@ fn a_start_has_to_name_a_slot_that_exists() {
 
 #[test]
 fn nothing_is_run_if_one_scenario_cannot_be_run() {
-    let temp = folder("");
+    let temp = folder_with("");
     let folder = temp.path();
     let text = fs::read_to_string(folder.join("gamedays/day.toml")).unwrap();
     let text = text.replace("[\"app1.toml\"]", "[\"app1.toml\", \"gone.toml\"]");
@@ -162,7 +162,7 @@ fn nothing_is_run_if_one_scenario_cannot_be_run() {
 
 #[test]
 fn a_refused_start_before_the_slots_time_leaves_the_slot_open() {
-    let temp = folder("");
+    let temp = folder_with("");
     let folder = temp.path();
     // A slot within the next hour.
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1_800);
@@ -188,7 +188,7 @@ const SILENCED: &str = r#"[{"labels":{"alertname":"CheckoutDown","severity":"pag
 /// Makes a folder whose game day asks a source with that answer, on hosts without an agent.
 fn during(answer: Option<&'static str>) -> tempfile::TempDir {
     let url = source(answer);
-    let made = folder(&format!(
+    let made = folder_with(&format!(
         "skip_if = [{{ alert = {{ source = \"am\", name = \"CheckoutDown\", labels = {{ severity = \"page\" }} }} }}]\n\
          [sources.am]\nalertmanager = {{ url = \"{url}\", bearer = {{ secret_file = \"token\" }} }}\n"
     ));
@@ -261,7 +261,7 @@ fn without_an_incident_a_game_day_starts() {
 
 #[test]
 fn an_agreement_to_a_decided_slot_is_refused() {
-    let temp = folder(&PEOPLE.replace("30m", "30d"));
+    let temp = folder_with(&PEOPLE.replace("30m", "30d"));
     let folder = temp.path();
     let next = slots(folder, 2);
     let (skipped, missed) = (&*next[0], &*next[1]);
@@ -296,7 +296,7 @@ impl Drop for Killed {
 
 #[test]
 fn a_game_day_claims_its_hosts_from_the_first_scenario_to_the_last() {
-    let folder = folder("");
+    let folder = folder_with("");
     let home = folder.path();
     let fleet = |app1: &str, app2: &str| {
         let host = |number: u8, agent: &str| {

@@ -74,7 +74,7 @@ fn names(sorts: &[Sort]) -> Vec<&'static str> {
 }
 
 /// Starts a server that has an event and a bin, so that no stream waits.
-async fn served(house: &House) -> Served {
+async fn served_with_streams(house: &House) -> Served {
     let served = house.serve().await;
     served.control.events.send_replace(1);
     served.control.bins.send_replace((1, Recorder::OPEN));
@@ -84,7 +84,7 @@ async fn served(house: &House) -> Served {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_may_do_all_and_viewers_may_look_and_heal() {
     let house = House::new();
-    let served = served(&house).await;
+    let served = served_with_streams(&house).await;
     let operator = house.person("olga", Role::Operator);
     let viewer = house.person("vera", Role::Viewer);
     assert_eq!(gone_through(&served, &operator, "").await, names(&[Sort::Look, Sort::Harm]));
@@ -94,7 +94,7 @@ async fn operators_may_do_all_and_viewers_may_look_and_heal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_with_an_expired_certificate_may_heal_and_not_harm() {
     let house = House::new();
-    let served = served(&house).await;
+    let served = served_with_streams(&house).await;
     let operator = house.expired_person("olga", Role::Operator);
     let viewer = house.expired_person("vera", Role::Viewer);
     assert_eq!(gone_through(&served, &operator, "expired").await, names(&[Sort::Look]));
@@ -106,7 +106,7 @@ async fn people_with_an_expired_certificate_may_heal_and_not_harm() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_that_name_no_person_are_refused() {
     let house = House::new();
-    let served = served(&house).await;
+    let served = served_with_streams(&house).await;
     let host = house.odd("host", &["firedrill://host/app-2"]);
     assert_eq!(gone_through(&served, &host, "host app-2").await, Vec::<&str>::new());
     let nobody = house.odd("nobody", &["https://example.org/"]);
@@ -118,7 +118,7 @@ async fn certificates_that_name_no_person_are_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_restriction_forbids_harm() {
     let house = House::new();
-    let served = served(&house).await;
+    let served = served_with_streams(&house).await;
     let odd = house.odd("odd", &["firedrill://person/olga?role=operator&environment=ci"]);
     assert_eq!(gone_through(&served, &odd, "not understood").await, names(&[Sort::Look]));
 }
@@ -126,7 +126,7 @@ async fn an_unknown_restriction_forbids_harm() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_caller_is_the_person_of_the_certificate() {
     let house = House::new();
-    let served = served(&house).await;
+    let served = served_with_streams(&house).await;
     let several = [
         "firedrill://person/olga",
         "firedrill://role/operator",
@@ -145,7 +145,7 @@ async fn the_caller_is_the_person_of_the_certificate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalid_call_is_refused_with_its_status_and_code() {
     let house = House::new();
-    let served = served(&house).await;
+    let served = served_with_streams(&house).await;
     let operator = house.person("olga", Role::Operator);
     let mut bare = served.bare(&house, "olga").await;
     let big = format!("{{\"plan_digest\":\"{}\"}}", "x".repeat(Prepare::MOST_BYTES));

@@ -170,7 +170,7 @@ fn a_run_becomes_a_region_in_grafana() {
     let receiver = Receiver::start();
     receiver.answers_next("200 OK", r#"{"message":"Annotation added","id":17}"#);
     let base = receiver.url("");
-    let folder = folder(&format!(
+    let folder = folder_with(&format!(
         "[channel.graphs]\ngrafana = {{ url = \"{base}\", token = {{ secret_file = \"key\" }} }}\n"
     ));
     let ended = drill(folder.path()).wait_with_output().unwrap();

@@ -21,7 +21,7 @@ const NO_GO: &str =
     "roles = { commander = \"bob\" }\ngo_no_go = { people = 1, of = [\"commander\"], expires = \"1h\" }";
 
 /// Makes a folder with a fleet and a scenario for game days.
-fn folder() -> tempfile::TempDir {
+fn new_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("reports")).unwrap();
     fs::create_dir_all(folder.path().join("gamedays")).unwrap();
@@ -142,7 +142,7 @@ fn record_of(folder: &Path, gameday: &str, slot: &str) -> String {
 
 #[test]
 fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let now = Timestamp::now();
     // A control room has looked an hour ago: after the earlier slot, and before the passed one.
@@ -173,7 +173,7 @@ fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
 
 #[test]
 fn messages_are_sent_about_missed_and_future_slots() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let socket = channel(folder);
     let now = Timestamp::now();
@@ -220,7 +220,7 @@ fn messages_are_sent_about_missed_and_future_slots() {
 
 #[test]
 fn a_certificate_that_cannot_be_used_is_an_error_at_once() {
-    let folder = folder();
+    let folder = new_folder();
     let words = ["serve", "--listen", "127.0.0.1:0", "--start-gamedays", "--pki", "no-such-folder"];
     let refused = firedrill(folder.path(), &words);
     let told = String::from_utf8_lossy(&refused.stderr);

@@ -12,7 +12,7 @@ use super::*;
 use crate::house::{HOST, House, Recorder, Served};
 
 /// Makes a folder with scenarios of one host and of two, a fleet, and a game day.
-fn folder(fleet: &str) -> tempfile::TempDir {
+fn folder_with(fleet: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     for name in ["reports", "gamedays", "scenarios"] {
@@ -54,7 +54,7 @@ fn linked(list: &str, words: &str) -> String {
 
 #[test]
 fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
-    let temp = folder(TWO);
+    let temp = folder_with(TWO);
     let folder = temp.path();
     let room = Room::start(FIREDRILL, folder, &[]);
     let admin = room.login(&room.link);
@@ -120,7 +120,7 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
 
 #[test]
 fn invalid_files_are_listed_and_links_to_other_files_are_not_followed() {
-    let temp = folder(TWO);
+    let temp = folder_with(TWO);
     let folder = temp.path();
     fs::write(folder.join("scenarios/broken.toml"), "schema = 1\nname = \"broken\"\n[[attack]\n").unwrap();
     fs::write(folder.join("secret.toml"), "of = \"somebody-else\"\n").unwrap();
@@ -179,7 +179,7 @@ fn hosts_are_asked_on_request_and_one_without_an_answer_is_unknown() {
     };
     let fleet = format!("{}\n{}", host(HOST, served.at), host("app-2", silent.local_addr().unwrap()));
     // Two hosts must not have the same address.
-    let temp = folder(&fleet.replacen("10.9.0.1", "10.9.0.7", 1));
+    let temp = folder_with(&fleet.replacen("10.9.0.1", "10.9.0.7", 1));
     let folder = temp.path();
     let pki = house.dir.path().to_str().unwrap();
     let room = Room::start(FIREDRILL, folder, &["--pki", pki, "--as", "alice"]);
@@ -225,7 +225,7 @@ fn hosts_are_asked_on_request_and_one_without_an_answer_is_unknown() {
 
 #[test]
 fn a_server_without_a_certificate_asks_nobody() {
-    let folder = folder(TWO);
+    let folder = folder_with(TWO);
     let room = Room::start(FIREDRILL, folder.path(), &[]);
     let admin = room.login(&room.link);
     let address = linked(&room.get("/fleets", &admin).text(), "scenarios&#x2f;fleet.toml");

@@ -16,7 +16,7 @@ fn ask(room: &Room, method: &str, path: &str, token: &str, key: &str) -> (u16, V
 
 #[test]
 fn a_start_with_a_key_happens_once_and_has_an_address() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     gameday(folder, "monday", &format!("{}\n{NO_GO}", once("2030-01-07T14:00")));
@@ -74,7 +74,7 @@ fn a_start_with_a_key_happens_once_and_has_an_address() {
 
 #[test]
 fn a_person_starts_a_game_day_from_the_calendar_once_for_each_form() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     let room = starts(folder);
@@ -106,7 +106,7 @@ fn a_person_starts_a_game_day_from_the_calendar_once_for_each_form() {
 
 #[test]
 fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     let room = starts(folder);
@@ -166,7 +166,7 @@ fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
 
 #[test]
 fn many_requests_with_the_same_key_start_one_program() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     let room = starts(folder);
@@ -185,7 +185,7 @@ fn many_requests_with_the_same_key_start_one_program() {
 
 #[test]
 fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
     // These files are left when the server and the program were killed before the program claimed the start.
@@ -212,7 +212,7 @@ fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
 
 #[test]
 fn a_control_room_without_the_option_refuses_starts() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     gameday(folder, "friday", &once("2030-01-04T14:00"));
     let room = Room::start(FIREDRILL, folder, &[]);
@@ -229,7 +229,7 @@ fn a_control_room_without_the_option_refuses_starts() {
 
 #[test]
 fn a_key_starts_a_game_day_once_also_on_the_command_line() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     certificate(folder);
     gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn records_are_shown_without_control_characters_and_cannot_be_skipped() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let ahead = slot_of(Timestamp::now() + Duration::from_secs(86_400));
     gameday(folder, "early", &once(&ahead));
@@ -24,7 +24,7 @@ fn records_are_shown_without_control_characters_and_cannot_be_skipped() {
 
 #[test]
 fn a_control_room_without_the_option_starts_nothing() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let passed = slot_of(Timestamp::now() - Duration::from_secs(1800));
     gameday(folder, "passed", &once(&passed));
@@ -37,7 +37,7 @@ fn a_control_room_without_the_option_starts_nothing() {
 
 #[test]
 fn people_agree_and_skip_on_the_calendar() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     gameday(
         folder,

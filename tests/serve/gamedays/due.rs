@@ -17,7 +17,7 @@ fn slot_of_now() -> String {
 
 #[test]
 fn a_slot_is_started_at_its_time_and_an_obstacle_is_recorded() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     certificate(folder);
     // The slot is the next minute, so that the certificate is gone by then. A control room does not start without one.
@@ -39,7 +39,7 @@ fn a_slot_is_started_at_its_time_and_an_obstacle_is_recorded() {
 
 #[test]
 fn a_slot_without_a_record_is_started_although_a_control_room_looked_after_its_time() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let slot = slot_of_now();
     gameday(folder, "due", &format!("{}\n{NO_GO}", once(&slot)));
@@ -50,7 +50,7 @@ fn a_slot_without_a_record_is_started_although_a_control_room_looked_after_its_t
 
 #[test]
 fn slots_are_started_although_the_clock_was_once_ahead() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let slot = slot_of_now();
     gameday(folder, "due", &format!("{}\n{NO_GO}", once(&slot)));
@@ -65,7 +65,7 @@ fn slots_are_started_although_the_clock_was_once_ahead() {
 
 #[test]
 fn due_slots_begin_before_missed_ones_are_recorded() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let (due, passed) = (slot_of_now(), slot_of(Timestamp::now() - Duration::from_secs(1800)));
     gameday(folder, "a-day", &once(&passed));
@@ -82,7 +82,7 @@ fn due_slots_begin_before_missed_ones_are_recorded() {
 
 #[test]
 fn a_slot_that_has_a_record_or_is_closed_does_not_start() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let slot = slot_of_now();
     gameday(folder, "skipped", &once(&slot));
@@ -103,7 +103,7 @@ fn a_slot_that_has_a_record_or_is_closed_does_not_start() {
 
 #[test]
 fn of_two_game_days_with_the_same_name_neither_is_started() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let slot = slot_of_now();
     gameday(folder, "twin", &once(&slot));
@@ -125,7 +125,7 @@ fn a_slot_during_an_incident_is_skipped_and_the_page_says_so() {
     let url = crate::alerts::source(Some(
         r#"[{"labels":{"alertname":"Down","zone":"a"},"fingerprint":"1","startsAt":"2026-12-04T12:40:00Z","status":{"state":"active"}}]"#,
     ));
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let slot = slot_of_now();
     let skip = "skip_if = [{ alert = { source = \"am\", name = \"Down\" } }]";
@@ -148,7 +148,7 @@ fn a_slot_during_an_incident_is_skipped_and_the_page_says_so() {
 
 #[test]
 fn a_slot_begins_with_the_draw_that_was_shown_and_the_next_one_is_beyond_the_budget() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     let hosts =
         (1..4).map(|number| format!("[[host]]\nname = \"app{number}\"\naddress = \"127.9.0.{number}\"\n"));

@@ -75,7 +75,7 @@ fn runs_are_listed_as_on_the_machine_of_the_control_room() {
 
 #[test]
 fn game_days_are_listed_and_shown_as_on_the_machine_of_the_control_room() {
-    let folder = folder();
+    let folder = new_folder();
     let home = folder.path();
     let fridays = r#"schedule = { cron = "0 14 * * FRI", zone = "Europe/Berlin" }
 not_on = ["2030-01-11"]"#;

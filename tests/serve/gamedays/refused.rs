@@ -5,7 +5,7 @@ use crate::chat::{FILE, TOKEN, command};
 
 #[test]
 fn a_slot_that_is_refused_from_a_chat_is_not_held() {
-    let temp = folder();
+    let temp = new_folder();
     let folder = temp.path();
     gameday(folder, "early", &once("2030-01-04T14:00"));
     fs::write(folder.join("token"), TOKEN).unwrap();
