@@ -25,7 +25,7 @@ impl<S: Stream> Packets<S> {
         Self { stream, next: 0 }
     }
 
-    /// The next packet begins an exchange.
+    /// Begins an exchange: the next packet has the number 0.
     pub(super) const fn begin(&mut self) {
         self.next = 0;
     }
@@ -38,7 +38,7 @@ impl<S: Stream> Packets<S> {
         Ok(Packets { stream: other(self.stream).await?, next: self.next })
     }
 
-    /// Reads a packet, of which the first MiB is kept.
+    /// Reads a packet. Its first MiB is kept.
     pub(super) async fn read(&mut self) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
         loop {
@@ -95,7 +95,7 @@ impl<S: Stream> Packets<S> {
     }
 }
 
-/// Reads values from the beginning of a packet. `None` where there are none.
+/// Reads values from the beginning of a packet. A value for which the packet is too short is `None`.
 pub(super) struct Reader<'p>(pub(super) &'p [u8]);
 
 impl<'p> Reader<'p> {
