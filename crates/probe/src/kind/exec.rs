@@ -1,5 +1,5 @@
-//! A program that runs on the vantage, without a shell: its exit code, and the number that it prints. Nothing of it is there any longer than its
-//! request, whatever it started.
+//! A program that runs on the vantage, without a shell: its exit code, and the number that it prints. It ends with its request at the latest,
+//! and so does all that it started.
 
 mod end;
 #[cfg_attr(not(target_os = "linux"), path = "exec/portable.rs")]
@@ -24,8 +24,8 @@ use crate::{
     outcome::{Ended, Failure, Phases, of_io},
 };
 
-/// The most programs of a probe at once, also those that are being ended. A program that no signal ends (it waits for a disk) must not fill the machine with
-/// its kind.
+/// Maximum number of programs of a probe at once, also those that are being ended. Programs that no signal ends, because they wait for a disk, must
+/// not fill the machine.
 const AT_ONCE: usize = 64;
 
 /// A probe by a program.
@@ -68,13 +68,14 @@ impl Ask for Exec {
 }
 
 impl Exec {
-    /// Good once the program has ended with a good code, and printed a number within its bounds if one is wanted.
+    /// Runs the program once. The request is good once the program has ended with a good code, and has printed a number within its bounds if one
+    /// is wanted.
     async fn once(&self) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Failure::Vantage)?;
         let begun = boot_us();
         let setup = Arc::clone(&self.setup);
-        // It waits for the new process, for which no other request should.
+        // Starting waits for the new process. No other request should wait for it.
         let started = tokio::task::spawn_blocking(move || Kept::start(&setup, place)).await;
         let mut kept = started.map_err(std::io::Error::other).and_then(|made| made).map_err(|why| {
             static SAID: std::sync::Once = std::sync::Once::new();
@@ -104,7 +105,7 @@ impl Exec {
     }
 }
 
-/// Reads all that a program prints, if it is read at all. Also returns when it began to.
+/// Reads all that a program prints, if that is read at all. Returns the time at which the program began to print, and what it printed.
 async fn read(output: Option<impl AsyncRead + Unpin>) -> Result<(Option<u64>, Vec<u8>), Failure> {
     let (mut first_at, mut printed) = (None, Vec::new());
     let Some(mut output) = output else { return Ok((first_at, printed)) };
@@ -120,7 +121,7 @@ async fn read(output: Option<impl AsyncRead + Unpin>) -> Result<(Option<u64>, Ve
     }
 }
 
-/// Returns the number that all of the output is.
+/// Returns the number that the output is; `None` if the output is not one number.
 fn number(printed: &[u8]) -> Option<Number> {
     let text = std::str::from_utf8(printed).ok()?.trim();
     serde_json::from_str(text).ok().or_else(|| Number::from_f64(text.parse().ok()?))

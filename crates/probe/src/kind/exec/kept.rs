@@ -1,7 +1,7 @@
 //! A program under a keeper: a process of this program that ends all that the program started, whoever goes first.
 //!
-//! The keeper's one end of a socket says how the program ended. The kernel closes the other end however this process ends, and then the keeper ends
-//! the program ([`keeper`]).
+//! Over its end of a socket the keeper says how the program ended. The kernel closes the other end however this process ends, and then the keeper
+//! ends the program ([`keeper`]).
 
 mod keeper;
 
@@ -20,7 +20,7 @@ use tokio::{
 use self::keeper::Keeping;
 use super::{end::End, setup::Setup};
 
-/// Whether programs can be kept here: the kernel must tell which children a process has.
+/// Checks that programs can be kept here: the kernel must tell which children a process has.
 pub(super) fn possible() -> Result<(), String> {
     let place = keeper::CHILDREN.to_string_lossy();
     std::fs::File::open(&*place)
@@ -36,7 +36,7 @@ pub(super) struct Kept {
     _reaped: Reaped,
 }
 
-/// A keeper that is waited for, whoever drops it. Its program has a place until then.
+/// A keeper that is waited for when this is dropped. Its program has a place until the keeper has ended.
 struct Reaped(Option<(Child, OwnedSemaphorePermit)>);
 
 impl Kept {
@@ -54,12 +54,12 @@ impl Kept {
         Ok(Self { socket: UnixStream::from_std(ours)?, output, _reaped: reaped })
     }
 
-    /// Returns its output, if that is read.
+    /// Returns the program's output, if that is read.
     pub(super) fn output(&mut self) -> Option<ChildStdout> {
         self.output.take()
     }
 
-    /// Waits for its end; `None` if that is not known, because something ended the keeper.
+    /// Waits for the program's end; `None` if that is not known, because something ended the keeper.
     pub(super) async fn ended(&mut self) -> Option<End> {
         let status = self.socket.read_i32_le().await.ok()?;
         if libc::WIFEXITED(status) {

@@ -1,4 +1,5 @@
-//! A program in a process group of its own, on systems where a process cannot keep those that left their group. The group is ended with the request.
+//! A program in a process group of its own, for systems on which a process cannot keep programs that left their group. The group is ended with the
+//! request.
 
 use std::{io, os::unix::process::ExitStatusExt as _};
 
@@ -33,12 +34,12 @@ impl Kept {
         Ok(Self { child, group, _place: place })
     }
 
-    /// Returns its output, if that is read.
+    /// Returns the program's output, if that is read.
     pub(super) fn output(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
-    /// Waits for its end; `None` if that is not known. All that it left in its group is ended then.
+    /// Waits for the program's end; `None` if that is not known. All that the program left in its group is ended then.
     pub(super) async fn ended(&mut self) -> Option<End> {
         let status = self.child.wait().await.ok();
         self.end();

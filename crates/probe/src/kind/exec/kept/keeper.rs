@@ -3,8 +3,8 @@
 //!
 //! The kernel makes it the parent of all that lose theirs below it, however these left their group, session or parent. So whatever the program started is
 //! always below the keeper, which ends its children until it has none. It does so when the program has ended, and when the prober's end of the socket is
-//! closed. What holds: nothing outlives the keeper but for a signal that ends the keeper itself, which only root (or the same user, where the
-//! program runs as the user of the prober) can send; then the program is ended, and not what it started.
+//! closed. Nothing outlives the keeper, unless a signal ends the keeper itself. Only root can send that signal, or the prober's user where the
+//! program runs as that user. Then the program is ended, but not what it started.
 
 use std::{
     ffi::CStr,
@@ -26,14 +26,31 @@ use crate::reads::Account;
 /// The children of a process with one thread.
 pub(super) const CHILDREN: &CStr = c"/proc/thread-self/children";
 
-/// The most files that a program may open.
+/// Maximum number of files that a program may open.
 const FILES: u64 = 1024;
-/// The largest file that a program may write, in bytes.
+/// Maximum size of a file that a program may write, in bytes.
 const FILE_MOST: u64 = 64 * 1024 * 1024;
 /// The last descriptor that is closed one by one, on kernels before 5.9.
 const DESCRIPTORS: u64 = 65_536;
 /// The time after which the children are listed anew, in milliseconds: the kernel may leave one out while others end.
 const AGAIN_MS: i32 = 5;
+/// Waits without an end, instead of a number of milliseconds.
+const FOREVER: i32 = -1;
+/// The number of the keeper's socket.
+const SOCKET: RawFd = 0;
+/// The first descriptor of a program behind its input, its output and its errors.
+const BEHIND_STANDARD: libc::c_uint = 3;
+/// The value of `oom_score_adj` by which a program is the first to go where memory is short.
+const OOM_SCORE: &[u8] = b"500";
+
+/// The time at which descriptors are closed.
+#[derive(Clone, Copy)]
+enum Close {
+    /// At once.
+    Now,
+    /// When a program is executed.
+    OnExec,
+}
 
 /// All values that a keeper needs, made before the fork.
 pub(super) struct Keeping {
@@ -79,22 +96,22 @@ impl Keeping {
         setsid()?;
         for (resource, most) in [(Resource::Core, 0), (Resource::Nofile, FILES), (Resource::Fsize, FILE_MOST)]
         {
-            // Nobody can have more than before.
+            // A limit is only lowered, because only root may raise one.
             let most = getrlimit(resource).maximum.map_or(most, |before| before.min(most));
             setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
         umask(Mode::from_raw_mode(0o022));
         if let Some(Ids { user, group, groups }) = &self.account {
-            // It is the first to go where memory is short. Not possible is not needed.
+            // Where that is not possible, it is not needed.
             let _ = openat(CWD, c"/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-                .and_then(|file| rustix::io::write(&file, b"500"));
+                .and_then(|file| rustix::io::write(&file, OOM_SCORE));
             set_thread_groups(groups)?;
             set_thread_res_gid(*group, *group, *group)?;
             set_thread_res_uid(*user, *user, *user)?;
         }
-        // No program with more rights gives it any.
+        // The program gets no more rights by executing one that has them.
         set_no_new_privs(true)?;
-        // After the change of users, which takes it back.
+        // This comes after the change of users, which would take it back.
         set_parent_process_death_signal(Some(Signal::KILL))?;
         if getppid() != Some(keeper) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
@@ -104,7 +121,7 @@ impl Keeping {
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
         signals(libc::SIG_UNBLOCK)?;
-        descriptors(3, true);
+        descriptors(BEHIND_STANDARD, Close::OnExec);
         Ok(())
     }
 }
@@ -120,9 +137,12 @@ fn signals(how: libc::c_int) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Closes all descriptors from one on, now or when a program is executed.
-fn descriptors(from: libc::c_uint, later: bool) {
-    let flags = if later { libc::CLOSE_RANGE_CLOEXEC } else { 0 };
+/// Closes all descriptors from one on.
+fn descriptors(from: libc::c_uint, when: Close) {
+    let flags = match when {
+        Close::Now => 0,
+        Close::OnExec => libc::CLOSE_RANGE_CLOEXEC,
+    };
     // SAFETY: nothing of this process uses a descriptor from there on any more.
     if unsafe { libc::syscall(libc::SYS_close_range, from, libc::c_uint::MAX, flags) } == 0 {
         return;
@@ -132,11 +152,10 @@ fn descriptors(from: libc::c_uint, later: bool) {
         let Ok(number) = RawFd::try_from(number) else { return };
         // SAFETY: as above.
         unsafe {
-            if later {
-                libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
-            } else {
-                libc::close(number);
-            }
+            match when {
+                Close::Now => libc::close(number),
+                Close::OnExec => libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC),
+            };
         }
     }
 }
@@ -146,12 +165,12 @@ fn watch(socket: RawFd, program: libc::pid_t) -> ! {
     // The socket becomes the first descriptor, and the only one: others are the prober's, and the one by which the caller waits for the program.
     // SAFETY: this process has one thread, which uses these two numbers only.
     unsafe {
-        libc::dup2(socket, 0);
+        libc::dup2(socket, SOCKET);
         libc::prctl(libc::PR_SET_NAME, c"firedrill-keep".as_ptr());
     }
-    descriptors(1, false);
+    descriptors(1, Close::Now);
     let heard = child_signals();
-    let patience_ms = if heard < 0 { AGAIN_MS } else { -1 };
+    let patience_ms = if heard < 0 { AGAIN_MS } else { FOREVER };
     loop {
         if wait(heard, patience_ms) {
             break;
@@ -165,7 +184,7 @@ fn watch(socket: RawFd, program: libc::pid_t) -> ! {
         if let Some(status) = ended {
             let bytes = status.to_le_bytes();
             // SAFETY: the kernel reads as many bytes as there are. Signals are blocked, so that a closed socket is an error that does not matter.
-            unsafe { libc::write(0, bytes.as_ptr().cast(), bytes.len()) };
+            unsafe { libc::write(SOCKET, bytes.as_ptr().cast(), bytes.len()) };
             break;
         }
     }
@@ -202,10 +221,10 @@ fn child_signals() -> RawFd {
     }
 }
 
-/// Waits until a child has ended, or the socket is closed: then it returns true.
+/// Waits until a child has ended, or the socket is closed. Returns true if the socket is closed, or if waiting failed.
 fn wait(heard: RawFd, patience_ms: i32) -> bool {
     let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    let mut set = [entry(0), entry(heard)];
+    let mut set = [entry(SOCKET), entry(heard)];
     // SAFETY: two entries are given.
     if unsafe { libc::poll(set.as_mut_ptr(), 2, patience_ms) } < 0 {
         return true;
@@ -214,14 +233,14 @@ fn wait(heard: RawFd, patience_ms: i32) -> bool {
     set[0].revents != 0
 }
 
-/// Takes what has been heard of children.
+/// Throws away the signals that were heard of children.
 fn drain(heard: RawFd) {
     let mut bytes = [0_u8; 1024];
     // SAFETY: the kernel writes as many bytes as there are at most.
     while unsafe { libc::read(heard, bytes.as_mut_ptr().cast(), bytes.len()) } > 0 {}
 }
 
-/// Takes a child that has ended.
+/// Takes a child that has ended: its number and its status.
 fn reaped() -> Option<(libc::pid_t, i32)> {
     let mut status = 0;
     // SAFETY: the kernel writes the status.
