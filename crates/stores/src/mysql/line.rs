@@ -40,7 +40,7 @@ const END_BELOW: usize = 9;
 pub(crate) struct Line(Packets<Box<dyn Stream>>);
 
 impl Line {
-    /// Opens one, and logs in.
+    /// Opens a connection, and logs in.
     pub(super) async fn open(
         server: &Server,
         login: &Login,

@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
 /// The most that is kept of a packet, in bytes. The rest is read and dropped.
 const KEPT: usize = 1024 * 1024;
+/// The first byte of a value that is NULL.
+const NULL: u8 = 0xfb;
 /// A packet of this length goes on in the next one.
 const FULL: usize = 0xff_ff_ff;
 
@@ -123,6 +125,7 @@ impl<'p> Reader<'p> {
 
     /// Reads a number of variable length.
     pub(super) fn number(&mut self) -> Option<u64> {
+        // The first byte is the number itself, or says how many bytes the number has.
         let more = match self.byte()? {
             small @ 0..=0xfa => return Some(small.into()),
             0xfc => 2,
@@ -137,7 +140,7 @@ impl<'p> Reader<'p> {
 
     /// Reads a value of a row; the inner `None` is NULL.
     pub(super) fn value(&mut self) -> Option<Option<&'p [u8]>> {
-        if self.0.first() == Some(&0xfb) {
+        if self.0.first() == Some(&NULL) {
             let _ = self.byte();
             return Some(None);
         }

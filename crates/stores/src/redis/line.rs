@@ -42,7 +42,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Opens one, and logs in.
+    /// Opens a connection, and logs in.
     pub(super) async fn open(
         server: &Server,
         login: Option<&Login>,

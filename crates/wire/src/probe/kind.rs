@@ -74,11 +74,11 @@ pub struct About<'a> {
     pub reach: Reach<'a>,
     /// The meaning of a good answer.
     pub shows: Shows,
-    /// The connections that it can use.
+    /// The connections that the probe can use.
     pub connections: Connections,
-    /// Files and variables that it reads where it runs.
+    /// The files and variables that the probe reads where it runs.
     pub reads: Vec<Read<'a>>,
-    /// The names of its secrets, which `{name}` stands for.
+    /// The names of the probe's secrets. `{name}` stands for the secret of that name.
     pub secrets: Vec<&'a str>,
     /// Texts in which a `{name}` without a secret of that name is most likely an error.
     pub fills: Vec<(Field, &'a str)>,
@@ -93,8 +93,7 @@ pub struct Reach<'a> {
     pub field: Field,
     /// The value itself: a URL or an address.
     pub text: &'a str,
-    /// The host, without brackets, and the port that it connects to, which is 0 for a protocol without ports; `None` where the value
-    /// names none.
+    /// The host, without brackets, and the port, which is 0 for a protocol without ports; `None` where the value names no destination.
     pub to: Option<(String, u16)>,
 }
 
