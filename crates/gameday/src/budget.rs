@@ -25,7 +25,7 @@ pub struct Budget {
 pub struct Beginning {
     /// The slot, or the name of a start by hand.
     pub slot: String,
-    /// The moment of its beginning.
+    /// The moment at which it began.
     pub at: Timestamp,
 }
 
@@ -44,7 +44,8 @@ impl Budget {
         Some(Self { count, period })
     }
 
-    /// Returns the reason why no further drill may begin at a moment; `None` if one may begin. `begun` are all drills so far, of any period.
+    /// Returns the reason why no further drill may begin at a moment; `None` if one may begin. `begun` has all drills so far, not only those of
+    /// the current period.
     #[must_use]
     pub fn used_up(self, at: &Zoned, begun: &[Beginning]) -> Option<String> {
         let first = self.first_day(at.date());

@@ -22,6 +22,10 @@ use crate::{
 
 /// Maximum size of a calendar, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
+/// Maximum length of a part's name or of a value in a message, in characters.
+const VALUE_MOST: usize = 40;
+/// Maximum length of a zone's name in a message, in characters. Some programs write long descriptions in its place.
+const ZONE_MOST: usize = 60;
 
 /// Unsupported properties that repeat an event or change its length, each with the advice for people.
 const REFUSED: [(&str, &str); 4] = [
@@ -90,7 +94,8 @@ pub fn events(
     let is_calendar =
         lines.first().is_some_and(|line| line.text.trim().eq_ignore_ascii_case("BEGIN:VCALENDAR"));
     if !is_calendar {
-        reader.wrong(0, "this is no iCalendar file", "it begins with `BEGIN:VCALENDAR`");
+        let first_line = 0;
+        reader.wrong(first_line, "this is no iCalendar file", "it begins with `BEGIN:VCALENDAR`");
         return closed;
     }
     for (number, line) in lines.iter().enumerate() {
@@ -115,7 +120,7 @@ pub fn events(
                 if open.last().is_none_or(|(last, _)| *last != part) {
                     reader.wrong(
                         number,
-                        &format!("`END:{}` does not end the part that began last", clean(&part, 40)),
+                        &format!("`END:{}` does not end the part that began last", clean(&part, VALUE_MOST)),
                         "the file may be cut off",
                     );
                     return closed;
@@ -133,7 +138,7 @@ pub fn events(
         }
     }
     if let Some((part, number)) = open.last() {
-        let message = format!("`BEGIN:{}` has no end", clean(part, 40));
+        let message = format!("`BEGIN:{}` has no end", clean(part, VALUE_MOST));
         reader.wrong(*number, &message, "the file may be cut off, so the game day is not read");
     }
     closed
@@ -187,7 +192,7 @@ impl Reader<'_> {
     fn when(&self, params: &[(String, String)], value: &str) -> Result<When, (String, String)> {
         let param = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let value = value.trim();
-        let shown = clean(value, 40);
+        let shown = clean(value, VALUE_MOST);
         let no_date =
             || (format!("`{shown}` is no date"), "for example `DTSTART;VALUE=DATE:20261225`".to_owned());
         let Some((day, at)) = value.split_once('T') else {
@@ -196,7 +201,7 @@ impl Reader<'_> {
         if param("VALUE").is_some_and(|kind| kind.eq_ignore_ascii_case("DATE")) {
             return Err(no_date());
         }
-        let (at, utc) = at.strip_suffix('Z').map_or((at, false), |at| (at, true));
+        let (at, is_utc) = at.strip_suffix('Z').map_or((at, false), |at| (at, true));
         let moment = digits::<8>(day).and_then(self::day).zip(digits::<6>(at)).and_then(|(day, at)| {
             // RFC 5545 allows the second 60 for leap seconds; `jiff` does not, so it becomes 59.
             let second = if at[2] == 60 { 59 } else { at[2] };
@@ -207,13 +212,13 @@ impl Reader<'_> {
             return Err((format!("`{shown}` is no time"), help.to_owned()));
         };
         let timestamp_in = |zone: &TimeZone| zone.to_ambiguous_timestamp(moment).compatible();
-        match (utc, param("TZID")) {
+        match (is_utc, param("TZID")) {
             (true, _) => timestamp_in(&TimeZone::UTC).map(When::Moment).map_err(|_| no_date()),
             (false, None) => Ok(When::Civil(moment)),
             (false, Some(name)) => {
                 let name = name.trim_start_matches('/');
                 let Some(zone) = zone(name, self.zones) else {
-                    let message = format!("`{}` is no zone that is known here", clean(name, 60));
+                    let message = format!("`{}` is no zone that is known here", clean(name, ZONE_MOST));
                     return Err((
                         message,
                         "export the calendar with IANA names, such as `Europe/Berlin`, or in UTC".to_owned(),
@@ -235,7 +240,7 @@ impl Reader<'_> {
         };
         let line = event.until.map_or(event.begins, |(_, line)| line);
         let span = match (from, event.until.map(|(until, _)| until)) {
-            // The DTEND of whole days is exclusive: the last day is the one before. Some programs write the same day as DTSTART and DTEND.
+            // The DTEND of whole days is exclusive: the last day is the day before it. Some programs write one day as both DTSTART and DTEND.
             (When::Day(from), None) => Some(Span::Days(from, from)),
             (When::Day(from), Some(When::Day(until))) if until <= from => {
                 (until == from).then_some(Span::Days(from, from))

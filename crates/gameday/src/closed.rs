@@ -29,7 +29,7 @@ pub enum Span {
 }
 
 impl Closed {
-    /// Whether a slot starts in this time; the slot's delay counts. `zone` is that of the slot's schedule.
+    /// Whether a slot starts in this time. The slot's start includes its delay. `zone` is the zone of the slot's schedule.
     #[must_use]
     pub fn covers(&self, slot: &Slot, zone: &TimeZone) -> bool {
         let starts = slot.starts();

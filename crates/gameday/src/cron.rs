@@ -10,7 +10,7 @@ pub(crate) struct Cron {
     text: String,
     minutes: u64,
     hours: u64,
-    /// Days of the month; bit 0 means the last day of the month (`L`).
+    /// Days of the month; bit 0 ([`LAST_DAY`]) means the last day of the month (`L`).
     days: u64,
     months: u64,
     /// Days of the week; 0 is Sunday.
@@ -43,6 +43,15 @@ struct Field {
     names: &'static [&'static str],
 }
 
+/// The indexes of the five fields.
+const MINUTE: usize = 0;
+const HOUR: usize = 1;
+const DAY: usize = 2;
+const MONTH: usize = 3;
+const WEEKDAY: usize = 4;
+/// In the set of days of the month: the last day. No month has a day 0, so its bit is free.
+const LAST_DAY: u64 = 1;
+
 /// The five fields, in order.
 const FIELDS: [Field; 5] = [
     Field { name: "minute", least: 0, most: 59, names: &[] },
@@ -56,8 +65,8 @@ const MONTHS: [&str; 12] =
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 /// Maximum number of days of each month.
 const LONGEST: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-/// Number of days that are searched for the next time. The rarest patterns are like `0 0 * 2 MON#5`, which comes every 28 years, and around the
-/// year 2100 (no leap year) after 40 years.
+/// Number of days that are searched for the next time. The rarest patterns are those like `0 0 * 2 MON#5`. They are due every 28 years, and
+/// around the year 2100, which is no leap year, after 40 years.
 const HORIZON_DAYS: usize = 42 * 366;
 
 impl Cron {
@@ -82,26 +91,27 @@ impl Cron {
             let (field, start) = part(index);
             set(field, start, &FIELDS[index])
         };
-        let (minutes, hours, months) = (plain(0)?, plain(1)?, plain(3)?);
-        let days = days(part(2).0, part(2).1)?;
-        let (weekdays, in_week) = days_of_week(part(4).0, part(4).1)?;
-        if part(2).0 != "*" && part(4).0 != "*" {
+        let (minutes, hours, months) = (plain(MINUTE)?, plain(HOUR)?, plain(MONTH)?);
+        let ((day_text, day_start), (weekday_text, weekday_start)) = (part(DAY), part(WEEKDAY));
+        let days = days(day_text, day_start)?;
+        let (weekdays, in_week) = days_of_week(weekday_text, weekday_start)?;
+        if day_text != "*" && weekday_text != "*" {
             return Err(CronError {
-                at: fields[2].start..fields[4].end,
+                at: fields[DAY].start..fields[WEEKDAY].end,
                 message: "a day of the month and a day of the week: some programs take either, others both"
                     .to_owned(),
                 help: "write `*` for one of them; the first Friday is `* * FRI#1`, the last one `* * FRIL`"
                     .to_owned(),
             });
         }
-        // Whether a month has one of the days. The last day (bit 0) is in every month.
+        // Whether a month has one of the days. Every month has a last day.
         let has_day = |month: &u32| {
             let longest = LONGEST.get(*month as usize - 1).copied().unwrap_or(31);
-            days & 1 == 1 || (1..=longest).any(|day| days >> day & 1 == 1)
+            days & LAST_DAY != 0 || (1..=longest).any(|day| days >> day & 1 == 1)
         };
         if !(1..=12).filter(|month| months >> month & 1 == 1).any(|month| has_day(&month)) {
             return Err(CronError {
-                at: fields[2].start..fields[3].end,
+                at: fields[DAY].start..fields[MONTH].end,
                 message: "it is never due: these months have no such day".to_owned(),
                 help: "`L` is the last day of a month".to_owned(),
             });
@@ -126,7 +136,7 @@ impl Cron {
         let weekday = day.weekday().to_sunday_zero_offset();
         let is_last = day.day() == day.days_in_month();
         let month = self.months >> day.month() & 1 == 1;
-        let of_month = self.days >> day.day() & 1 == 1 || self.days & 1 == 1 && is_last;
+        let of_month = self.days >> day.day() & 1 == 1 || self.days & LAST_DAY != 0 && is_last;
         let in_week = self.in_week.iter().any(|(on, week)| {
             *on == weekday
                 && match week {
@@ -170,12 +180,13 @@ fn words(text: &str) -> Vec<Range<usize>> {
 fn days(text: &str, start: usize) -> Result<u64, CronError> {
     let mut days = 0;
     for (item, at) in items(text, start) {
-        days |= if item.eq_ignore_ascii_case("L") { 1 } else { values(item, at, &FIELDS[2])? };
+        days |= if item.eq_ignore_ascii_case("L") { LAST_DAY } else { values(item, at, &FIELDS[DAY])? };
     }
     Ok(days)
 }
 
-/// Parses the field of the days of the week into the plain days and those of one week; 7 is Sunday, like 0.
+/// Parses the field of the days of the week into the days that count in each week of a month, and those that count in one week only. 7 is
+/// Sunday, like 0.
 fn days_of_week(text: &str, start: usize) -> Result<(u64, Vec<(i8, Week)>), CronError> {
     let (mut plain, mut in_week) = (0, Vec::new());
     for (item, at) in items(text, start) {
@@ -188,10 +199,10 @@ fn days_of_week(text: &str, start: usize) -> Result<(u64, Vec<(i8, Week)>), Cron
         } else if let Some(day) = item.strip_suffix(['L', 'l']).filter(|day| !day.is_empty()) {
             (day, Week::Last)
         } else {
-            plain |= values(item, at, &FIELDS[4])?;
+            plain |= values(item, at, &FIELDS[WEEKDAY])?;
             continue;
         };
-        let number = value(day, at, &FIELDS[4])?;
+        let number = value(day, at, &FIELDS[WEEKDAY])?;
         in_week.push((i8::try_from(number % 7).unwrap_or(0), week));
     }
     if plain >> 7 & 1 == 1 {

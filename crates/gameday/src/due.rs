@@ -4,9 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{gameday::Gameday, schedule::Slot};
 
-/// Maximum delay with which a slot is still started. It allows for a server that restarts at the slot's time, and for a busy machine.
+/// Maximum time after a slot's start at which the slot is still started. It allows for a server that restarts at that time, and for a busy
+/// machine.
 pub const GRACE: SignedDuration = SignedDuration::from_secs(60);
-/// Maximum number of slots of a game day that are returned. Of more slots, the newest.
+/// Maximum number of slots of a game day that are returned. If there are more, the newest are returned.
 const TOLD: usize = 20;
 
 /// The decision about a slot whose time has come.
@@ -18,7 +19,7 @@ pub enum Fate {
     Missed(String),
 }
 
-/// Returns the slots whose start is after `since` and not after `now`, with the decision about each. `since` is the moment of the caller's previous
+/// Returns the slots whose start is after `since` and not after `now`, with the decision about each. `since` is the `now` of the caller's previous
 /// call; `changed` is the time of the last change to the game day's file.
 #[must_use]
 pub fn due(gameday: &Gameday, changed: Timestamp, since: Timestamp, now: Timestamp) -> Vec<(Slot, Fate)> {

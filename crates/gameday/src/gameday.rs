@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// For [`Item::place_at`]: the place of a key.
-const OF_KEY: bool = true;
+pub(crate) const OF_KEY: bool = true;
 /// For [`Item::place_at`]: the place of a value.
-const OF_VALUE: bool = false;
+pub(crate) const OF_VALUE: bool = false;
 
 /// A game day whose file has no errors. Its scenarios and its fleet have not been read yet.
 #[derive(Clone, Debug)]

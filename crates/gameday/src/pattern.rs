@@ -66,7 +66,7 @@ impl Step {
         }
     }
 
-    /// Returns the date that is `count` steps after another; `None` if it is out of range.
+    /// Returns the date that is `count` steps after the date `from`; `None` if it is out of range.
     fn after(self, from: Date, count: i32) -> Option<Date> {
         let units = |number: i32| i64::from(number) * i64::from(count);
         let span = match self {

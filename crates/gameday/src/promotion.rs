@@ -23,20 +23,20 @@ pub struct Run {
     pub scenario: Option<String>,
 }
 
-/// The state of a promotion. "There" is the environment that is required, "in time" the required length of time before the slot.
+/// The state of a promotion. "There" means in the required environment. "In time" means within the required time before the slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Promotion {
     /// This run of the same files held there in time.
     Held(Run),
     /// The newest run of the same files that held there began too long ago.
     TooLongAgo(Run),
-    /// This is the newest run of the same files there. It has another result, and no run of these files held there in time.
+    /// The newest run of the same files there did not hold, and no run of these files held there in time.
     DidNotHold(Run),
-    /// This run of the same name held there in time, and its log does not say which files it ran.
+    /// This run of a scenario of the same name held there in time, and its log does not say which files it ran.
     Unknown(Run),
-    /// This run of the same name held there in time, with other files.
+    /// This run of a scenario of the same name held there in time, with other files.
     Changed(Run),
-    /// No run of the same files is known there, whenever it began before the slot.
+    /// No run of the same files is known that began there before the slot, however long ago.
     Never,
 }
 

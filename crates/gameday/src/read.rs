@@ -14,7 +14,12 @@ use firedrill_plan::{
 use firedrill_wire::text::is_simple_name;
 use jiff::{Timestamp, tz::TimeZoneDatabase};
 
-use crate::{closed::Closed, file::GamedayFile, gameday::Gameday, not_on};
+use crate::{
+    closed::Closed,
+    file::GamedayFile,
+    gameday::{Gameday, OF_KEY, OF_VALUE},
+    not_on,
+};
 
 /// Name of the folder of game days. Paths in a game day are relative to the parent of this folder.
 const FOLDER: &str = "gamedays";
@@ -125,8 +130,8 @@ impl Reader<'_> {
     /// the place of the whole list is returned.
     fn place(&self, path: &[&str]) -> Place {
         match path.iter().position(|step| step.parse::<usize>().is_ok()).filter(|_| self.item.broken) {
-            Some(index) => self.item.place_at(&path[..index], true),
-            None => self.item.place_at(path, false),
+            Some(index) => self.item.place_at(&path[..index], OF_KEY),
+            None => self.item.place_at(path, OF_VALUE),
         }
     }
 

@@ -30,9 +30,9 @@ const AGREED: &str = "agreed.jsonl";
 pub const OUTPUT: &str = "output.txt";
 /// The prefix of the names of starts by hand.
 pub const BY_HAND: &str = "by-hand-";
-/// The prefix of the names of starts that happen only once for each key.
+/// The prefix of the names of starts with a key. There is only one start for each key.
 const ONCE: &str = "once-";
-/// In place of a slot, the name under which people agree to a start by hand.
+/// The name that stands in place of a slot where people agree to a start by hand.
 pub const NOW: &str = "now";
 /// Maximum size of a file that is read, in bytes.
 const MOST_BYTES: u64 = 1 << 20;
@@ -47,25 +47,27 @@ pub fn folder(reports: &Path, gameday: &str, slot: &str) -> io::Result<PathBuf> 
     };
     match [gameday, slot].into_iter().find(|name| !fits(name)) {
         Some(name) => {
-            let why = format!("`{}` names no slot", clean(name, 40));
+            let why = format!("`{}` names no slot", clean(name, SHOWN_MOST));
             Err(io::Error::new(io::ErrorKind::InvalidInput, why))
         }
         None => Ok(reports.join(FOLDER).join(gameday).join(slot)),
     }
 }
 
+/// Maximum length of a wrong name in a message, in characters.
+const SHOWN_MOST: usize = 40;
 /// Maximum length of the key of a start, in bytes.
 const KEY_MOST: usize = 40;
 
-/// Checks the key of a start that happens only once for each key.
+/// Checks the key of a start.
 ///
 /// # Errors
-/// The text is not valid as a key: in words for people.
+/// The text is not valid as a key. The error is a sentence for people.
 pub fn check_key(text: &str) -> Result<(), String> {
     if (1..=KEY_MOST).contains(&text.len()) && text.bytes().all(is_allowed) {
         return Ok(());
     }
-    Err(format!("`{}` is no key: 1 to {KEY_MOST} letters, digits, `-`, `:` and `.`", clean(text, KEY_MOST)))
+    Err(format!("`{}` is no key: 1 to {KEY_MOST} letters, digits, `-`, `:` and `.`", clean(text, SHOWN_MOST)))
 }
 
 /// Returns the name of the start for a key, which stands in place of a slot.
@@ -79,7 +81,7 @@ pub(crate) fn is_outside_of_schedule(slot: &str) -> bool {
     slot.starts_with(BY_HAND) || slot.starts_with(ONCE)
 }
 
-/// Whether this character is allowed in the name of a game day or of a slot.
+/// Whether this character is allowed in the name of a game day, in that of a slot, and in the key of a start.
 const fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':' | b'.')
 }

@@ -86,10 +86,10 @@ impl Schedule {
     pub fn slot(&self, civil: &str) -> Option<Slot> {
         let wanted: DateTime = civil.parse().ok()?;
         // The civil time is read as UTC. The offset of any zone is less than 26 hours, so the slot is due within that time of it.
-        let day = SignedDuration::from_hours(26);
-        let near = |at: DateTime| TimeZone::UTC.to_ambiguous_timestamp(at).compatible().ok();
-        let until = near(wanted.checked_add(day).ok()?)?;
-        let mut slots = self.slots(near(wanted.checked_sub(day).ok()?)?);
+        let most_offset = SignedDuration::from_hours(26);
+        let as_utc = |at: DateTime| TimeZone::UTC.to_ambiguous_timestamp(at).compatible().ok();
+        let until = as_utc(wanted.checked_add(most_offset).ok()?)?;
+        let mut slots = self.slots(as_utc(wanted.checked_sub(most_offset).ok()?)?);
         let found = slots.find(|slot| slot.civil == wanted || slot.due.timestamp() > until)?;
         (found.civil == wanted && found.civil_text() == civil).then_some(found)
     }
@@ -236,7 +236,7 @@ impl<C: Iterator<Item = DateTime>> Slots<'_, C> {
 
 /// Returns the end of the gap in which a civil time is. `before` is the zone's offset before the gap.
 fn end_of_gap(zone: &TimeZone, civil: DateTime, before: Offset) -> Option<Zoned> {
-    // Read with the old offset, the civil time is at or after the change of clocks. So the change is the last one before it.
+    // With the old offset, the civil time is at or after the change of clocks. So the change is the last change before it.
     let by_old = before.to_timestamp(civil).ok()?.checked_add(SignedDuration::from_secs(1)).ok()?;
     let change = zone.preceding(by_old).find(|change| change.offset() != before)?;
     Some(change.timestamp().to_zoned(zone.clone()))

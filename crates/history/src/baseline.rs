@@ -15,13 +15,14 @@ use crate::{entry::unchanged, error::HistoryError, outcome::asked, times::Times}
 /// The version of the format of a file with one run.
 const VERSION: u32 = 1;
 /// The version of the format of a file with several runs.
-const SEVERAL: u32 = 2;
+const VERSION_OF_SEVERAL: u32 = 2;
 /// Maximum number of runs in a file.
 const MOST: usize = 100;
 
 /// The file of a baseline of several runs.
 #[derive(Serialize, Deserialize)]
 struct Several {
+    /// The version of this format.
     baseline: u32,
     runs: Vec<Results>,
 }
@@ -36,13 +37,15 @@ pub fn kept(runs: &[Results], keep: usize) -> serde_json::Result<Vec<u8>> {
     let newest = &ordered[ordered.len().saturating_sub(keep.clamp(1, MOST))..];
     let mut bytes = match newest {
         [only] => serde_json::to_vec_pretty(only)?,
-        several => serde_json::to_vec_pretty(&Several { baseline: SEVERAL, runs: several.to_vec() })?,
+        several => {
+            serde_json::to_vec_pretty(&Several { baseline: VERSION_OF_SEVERAL, runs: several.to_vec() })?
+        }
     };
     bytes.push(b'\n');
     Ok(bytes)
 }
 
-/// Sorts runs by time and removes repeated ones. If a run has no time, the order stays as it was given.
+/// Sorts runs by time and removes repeated ones. If any run has no time, the order stays as it was given.
 fn in_order(runs: Vec<Results>) -> Vec<Results> {
     let mut ordered: Vec<Results> = Vec::new();
     for results in runs {
@@ -196,7 +199,7 @@ impl Results {
         let bad = |why: String| HistoryError::NoBaseline { path: path.to_owned(), why };
         let value: serde_json::Value =
             text::from_json(bytes, Breaks::None).map_err(|error| bad(error.to_string()))?;
-        if value.get("baseline").and_then(serde_json::Value::as_u64) != Some(u64::from(SEVERAL)) {
+        if value.get("baseline").and_then(serde_json::Value::as_u64) != Some(u64::from(VERSION_OF_SEVERAL)) {
             return Ok(vec![Self::of_json(bytes, path)?]);
         }
         let several: Several = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
@@ -234,12 +237,12 @@ impl Results {
             Some(version) if version == u64::from(VERSION) => {
                 serde_json::from_value(value).map_err(|error| bad(error.to_string()))
             }
-            Some(version) if version == u64::from(SEVERAL) => {
+            Some(version) if version == u64::from(VERSION_OF_SEVERAL) => {
                 Err(bad("it is of several runs, and one is wanted".to_owned()))
             }
-            Some(version) => {
-                Err(bad(format!("its format is {version}, and this firedrill reads {VERSION} and {SEVERAL}")))
-            }
+            Some(version) => Err(bad(format!(
+                "its format is {version}, and this firedrill reads {VERSION} and {VERSION_OF_SEVERAL}"
+            ))),
             None => Err(bad("it has neither `baseline` nor `scorecard`".to_owned())),
         }
     }

@@ -88,8 +88,8 @@ pub struct Row {
     /// cannot be compared.
     #[serde(skip)]
     pub without_ranges: bool,
-    /// The earlier runs, if there are several. With enough of them, `before` has the usual figure, and as its range the limits beyond which a figure is
-    /// better or worse.
+    /// The earlier runs, if there are several. With enough of them, `before` has the usual figure. The range of that figure has the limits beyond
+    /// which a figure is better or worse.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usual: Option<UsualOf>,
 }
@@ -102,7 +102,7 @@ pub struct UsualOf {
     /// Whether there are enough runs to know the usual figure. If not, a figure is worse if it is worse than that of each run by more than chance
     /// explains.
     pub enough: bool,
-    /// The part of the usual figure by which a figure may be worse without being called so.
+    /// The margin, as a part of the usual figure. A figure that is worse by less than the margin is not called worse.
     pub margin: f64,
 }
 
@@ -139,8 +139,8 @@ impl Comparison {
     }
 }
 
-/// Compares several earlier runs with a later one. `earlier` is sorted by time, the newest last. Beside usual figures, a figure may be worse by
-/// `margin`, a part of the usual figure. A single earlier run is compared as by [`compare`].
+/// Compares several earlier runs with a later one. `earlier` is sorted by time, the newest last. `margin` is a part of the usual figure: a figure
+/// that is worse than usual by less than that is not called worse. A single earlier run is compared as by [`compare`].
 #[must_use]
 pub fn compare_with(earlier: &[Results], after: &Results, margin: f64) -> Comparison {
     let Some((newest, older)) = earlier.split_last() else {
@@ -170,7 +170,7 @@ pub fn compare_with(earlier: &[Results], after: &Results, margin: f64) -> Compar
             continue;
         }
         let figures: Vec<Measured> = known.iter().map(|objective| objective.measured).collect();
-        // A figure without a probe comes from a source, and its range does not describe chance. Only for a time the differences between runs still
+        // A figure without a probe comes from a source, and its range does not describe chance. Only if it is a time, the differences between runs
         // show what is usual.
         let has_usual = !now.probe.is_empty() || now.measured.unit == Unit::Time;
         let usual = if known.len() >= ENOUGH && has_usual {
@@ -280,7 +280,7 @@ fn side(objective: &ObjectiveResult) -> Side {
     Side { verdict: objective.verdict, measured: objective.measured }
 }
 
-/// Returns a row with the names and the goal of an objective, as for an objective that only the later run has.
+/// Returns the row of an objective that only the later run has. Callers replace the fields that differ for other objectives.
 fn row(attack: &AttackResult, objective: &ObjectiveResult) -> Row {
     Row {
         attack: attack.name.clone(),

@@ -14,7 +14,7 @@ pub enum Shown {
 }
 
 impl Shown {
-    /// Returns the word for it in the index.
+    /// Returns its word in the index.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Held => "held",

@@ -45,12 +45,12 @@ impl State {
     }
 }
 
-/// A person cannot close it, because a run found it.
+/// The reason why a person cannot close a finding: a run found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a run found it, so a run in which the objective holds closes it")]
 pub struct ByRuns;
 
-/// A finding of a person in a run.
+/// A new finding that a person reports about a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewFinding<'a> {
     /// The person.
@@ -59,7 +59,7 @@ pub struct NewFinding<'a> {
     pub found: &'a str,
     /// The severity, if the person says so.
     pub severity: Option<Severity>,
-    /// The person or team that sees to it; may be empty.
+    /// The person or team that takes care of it; may be empty.
     pub owner: &'a str,
 }
 
@@ -79,10 +79,10 @@ pub struct Finding {
     /// A note. Written by people.
     #[serde(default)]
     pub note: String,
-    /// The severity. People's.
+    /// The severity. Written by people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
-    /// The drill that will show whether it is mended: a scenario, or a game day and its slot. People's.
+    /// The drill that will show whether it is mended: a scenario, or a game day and its slot. Written by people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub follow_up: String,
     /// The person who found it; empty if a run did.
@@ -135,11 +135,11 @@ pub struct Finding {
     pub more: toml::Table,
 }
 
-/// The subject of a finding: scenario, environment, attack, objective. Several findings about it differ in their times.
+/// The subject of a finding: scenario, environment, attack, objective. Several findings may have the same subject at different times.
 pub(crate) type Key = (String, Option<String>, String, String);
 
 impl Finding {
-    /// An open finding without words.
+    /// Returns an open finding whose texts are empty.
     pub(crate) fn empty() -> Self {
         Self {
             id: String::new(),
@@ -170,13 +170,13 @@ impl Finding {
         }
     }
 
-    /// Whether a person found it, and no run.
+    /// Whether a person found it. Otherwise a run did.
     #[must_use]
     pub const fn is_by_person(&self) -> bool {
         !self.by.is_empty()
     }
 
-    /// Returns what a person found in a run, without an id; `None` if the entry is of no run that can be read.
+    /// Returns the finding that a person reports about a run, without an id; `None` if the run cannot be read.
     pub(crate) fn by_person(entry: &Entry, new: &NewFinding<'_>) -> Option<Self> {
         let (run, started) = (entry.run.clone()?, entry.started.clone()?);
         let mut finding = Self {
@@ -285,7 +285,8 @@ impl Finding {
             || !self.more.is_empty()
     }
 
-    /// Whether the finding was open when a run of a scenario and environment started, at `started` (RFC 3339, UTC), or that run opened or closed it.
+    /// Whether the finding was open when a run started, or that run opened or closed it. `scenario` and `environment` are those of the run; `started`
+    /// is its start (RFC 3339, UTC).
     #[must_use]
     pub fn is_about(&self, scenario: &str, environment: Option<&str>, started: &str) -> bool {
         let at = seconds(started);

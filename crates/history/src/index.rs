@@ -38,8 +38,8 @@ use crate::{
 /// Number of logs that are written into the index in one transaction. After an interruption, a rebuild continues with the next ones.
 const TOGETHER: usize = 500;
 
-/// A log that changed less than this time before it was read is read again the next time. File systems have coarse times, so a later change may have
-/// the same time.
+/// A log that changed less than this time before it was read is read once more at the next refresh. File systems have coarse times, so a later change
+/// may have the same time.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// The amount of work that a refresh of the index took.
@@ -163,7 +163,7 @@ impl History {
     /// The file cannot be read as findings, or the index cannot be used although it is not damaged. If the file cannot be written,
     /// [`Findings::why_not_kept`] says why.
     pub fn findings(&mut self) -> Result<Findings, HistoryError> {
-        // An error here is used below: a program that cannot take the lock does not write, and can still read.
+        // An error is handled only where the file is written: a program without the lock can still read.
         let lock = file::lock(&self.reports);
         let known = file::read(&self.reports)?;
         let (changes, found) = self.attempt(|store| Ok(store.changes()?))?;
@@ -221,8 +221,8 @@ impl History {
         Ok(edited)
     }
 
-    /// Writes down what a person found in the run of a folder. Returns the finding, and whether it is new: the same words of the same person
-    /// about the same run are one.
+    /// Adds the finding that a person reports about the run in a folder. Returns the finding, and whether it is new. The same text of the same person
+    /// about the same run is one finding.
     ///
     /// # Errors
     /// There is no such run; or the file of findings cannot be read or written.
@@ -254,7 +254,7 @@ impl History {
         Ok((finding, true))
     }
 
-    /// Calls `ask` with the index. If the index turns out to be damaged, it is removed, made anew from the folders, and asked once more.
+    /// Calls `ask` with the index. If the index turns out to be damaged, it is removed and made anew from the folders, and `ask` is called once more.
     fn attempt<T>(&mut self, ask: impl Fn(&mut Store) -> Result<T, Trouble>) -> Result<T, HistoryError> {
         let failed = |reports: &Path, trouble: Trouble| match trouble {
             Trouble::Store(source) => HistoryError::Index { path: reports.to_owned(), source },

@@ -10,6 +10,9 @@ use crate::{
     index::History,
 };
 
+/// The version of the format.
+const SCHEMA: u32 = 1;
+
 /// Runs of a directory, with its damaged folders and open findings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Listing {
@@ -47,7 +50,13 @@ pub struct Listed {
 /// The listing of a directory that does not exist: no runs.
 impl Default for Listing {
     fn default() -> Self {
-        Self { schema: 1, folders: 0, damaged: Vec::new(), runs: Vec::new(), open_findings: Some(Vec::new()) }
+        Self {
+            schema: SCHEMA,
+            folders: 0,
+            damaged: Vec::new(),
+            runs: Vec::new(),
+            open_findings: Some(Vec::new()),
+        }
     }
 }
 
@@ -73,7 +82,7 @@ impl Listing {
         let listed = |entry: Entry| Listed { running: entry.is_running(history.reports()), entry };
         let runs = entries.into_iter().map(listed).collect();
         let damaged = damaged.into_iter().map(|entry| Damaged { folder: entry.folder, why: entry.damage });
-        Ok((Self { schema: 1, folders, damaged: damaged.collect(), runs, open_findings }, why))
+        Ok((Self { schema: SCHEMA, folders, damaged: damaged.collect(), runs, open_findings }, why))
     }
 }
 

@@ -56,8 +56,8 @@ impl Told {
 /// Returns the outcomes of an attack; none if it was not run.
 fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
     let Some(verdict) = attack.verdict else { return Vec::new() };
-    // An objective that held is unknown here if the attack ended early, if there is a doubt about the whole attack, or if a guard ended it: then the
-    // objective held only in a part of the attack.
+    // An objective that held is unknown here if the attack ended early, or if a guard ended it: then it held only in a part of the attack. It is
+    // unknown, too, if there is a doubt about the whole attack.
     let ended_early_or_doubtful = !matches!(attack.course, Course::Ran) || !attack.doubts.is_empty();
     // The attack's verdict is worse than those of its objectives, so the reason is a guard or a doubt.
     let is_about_whole =
@@ -94,7 +94,8 @@ fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
     outcomes
 }
 
-/// Returns the source and the question, for an objective that a source measures; `None` for others. With another question it is another objective.
+/// Returns the source and the question of an objective that a source measures; `None` for others. Objectives with different questions are different
+/// objectives, even if they have the same name.
 pub(crate) fn asked(objective: &ObjectiveCard) -> Option<String> {
     let metric = objective.metric.as_ref().map(|metric| format!("{}: {}", metric.source, metric.asks));
     metric.or_else(|| objective.alert.as_ref().map(|alert| format!("{}: {}", alert.source, alert.alert)))
@@ -113,6 +114,11 @@ mod tests {
         score::fold(&drill.records())
     }
 
+    /// For [`told`]: the run has an end.
+    const ENDED: bool = true;
+    /// For [`told`]: the run has no end.
+    const CUT: bool = false;
+
     /// Returns the objectives and verdicts that findings get.
     fn told(card: &Scorecard, ended: bool) -> Vec<(String, Verdict)> {
         let outcomes = Told::of(card, None, ended).outcomes;
@@ -122,8 +128,8 @@ mod tests {
     #[test]
     fn held_objectives_count_only_in_runs_with_an_end() {
         let whole = [("users".to_owned(), Verdict::Held), (String::new(), Verdict::Held)];
-        assert_eq!(told(&card(), true), whole);
-        assert_eq!(told(&card(), false), []);
+        assert_eq!(told(&card(), ENDED), whole);
+        assert_eq!(told(&card(), CUT), []);
     }
 
     #[test]
@@ -131,8 +137,8 @@ mod tests {
         let mut card = card();
         card.attacks[0].verdict = Some(Verdict::Violated);
         card.attacks[0].why = vec!["a guard ended it".to_owned()];
-        assert_eq!(told(&card, true), [(String::new(), Verdict::Violated)]);
-        assert_eq!(Told::of(&card, None, true).outcomes[0].measured, "a guard ended it");
+        assert_eq!(told(&card, ENDED), [(String::new(), Verdict::Violated)]);
+        assert_eq!(Told::of(&card, None, ENDED).outcomes[0].measured, "a guard ended it");
         // If the attack ended early, an objective that was not violated did not hold either.
         let mut early = self::card();
         let other = ObjectiveCard {
@@ -143,30 +149,30 @@ mod tests {
         early.attacks[0].objectives.push(other);
         early.attacks[0].verdict = Some(Verdict::Violated);
         early.attacks[0].course = Course::Aborted("a guard".to_owned());
-        assert_eq!(told(&early, true), [("fast".to_owned(), Verdict::Violated)]);
+        assert_eq!(told(&early, ENDED), [("fast".to_owned(), Verdict::Violated)]);
         // A violation counts in a run without an end, too.
-        assert_eq!(told(&card, false), [(String::new(), Verdict::Violated)]);
+        assert_eq!(told(&card, CUT), [(String::new(), Verdict::Violated)]);
     }
 
     #[test]
     fn a_doubt_about_the_attack_makes_held_objectives_unknown_and_another_unknown_objective_does_not() {
         let mut card = card();
         card.attacks[0].verdict = Some(Verdict::Unknown);
-        assert_eq!(told(&card, true), []);
+        assert_eq!(told(&card, ENDED), []);
         let other = ObjectiveCard {
             name: "fast".to_owned(),
             verdict: Verdict::Unknown,
             ..card.attacks[0].objectives[0].clone()
         };
         card.attacks[0].objectives.push(other);
-        assert_eq!(told(&card, true), [("users".to_owned(), Verdict::Held)]);
+        assert_eq!(told(&card, ENDED), [("users".to_owned(), Verdict::Held)]);
         // A doubt about the attack applies to each of its objectives.
         card.attacks[0].doubts = vec!["the coordinator stood still for 4 s".to_owned()];
-        assert_eq!(told(&card, true), []);
+        assert_eq!(told(&card, ENDED), []);
         card.attacks[0].objectives[1].verdict = Verdict::Violated;
         card.attacks[0].verdict = Some(Verdict::Violated);
-        assert_eq!(told(&card, true), [("fast".to_owned(), Verdict::Violated)], "a violation stands");
+        assert_eq!(told(&card, ENDED), [("fast".to_owned(), Verdict::Violated)], "a violation stands");
         card.attacks[0].verdict = None;
-        assert_eq!(told(&card, true), [], "an attack that was not run says nothing");
+        assert_eq!(told(&card, ENDED), [], "an attack that was not run says nothing");
     }
 }

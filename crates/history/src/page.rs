@@ -86,7 +86,7 @@ struct ScenarioView {
     said: String,
     charted: String,
     chart: String,
-    /// Whether any of its runs was detected by an alert.
+    /// Whether an alert detected any of the runs below.
     alerts: bool,
     runs: Vec<RunView>,
     fewer: String,
@@ -215,7 +215,7 @@ impl View {
     }
 }
 
-/// Returns a sentence that says how many of many things are shown; empty if all are.
+/// Returns a sentence with the number of things that are shown and of all things; empty if all are shown. `command` shows all of them.
 fn rest(total: usize, shown: usize, what: &str, command: &str) -> String {
     if total <= shown { String::new() } else { format!("{shown} of {total} {what}; {command} shows all.") }
 }
@@ -251,6 +251,7 @@ fn story(sums: &[(Scenario, Vec<&Entry>)], open: usize) -> String {
     )
 }
 
+/// Returns the view of a scenario with its runs.
 fn scenario(reports: &Path, sum: &Scenario, runs: &[&Entry]) -> ScenarioView {
     let drawn = &runs[runs.len().saturating_sub(DRAWN)..];
     let verdict = runs.last().and_then(|run| run.verdict).unwrap_or(Verdict::Unknown);
@@ -295,6 +296,7 @@ fn scenario(reports: &Path, sum: &Scenario, runs: &[&Entry]) -> ScenarioView {
     }
 }
 
+/// Returns the row of a run.
 fn run(reports: &Path, entry: &Entry) -> RunView {
     let mut violated: Vec<String> = entry.violated.iter().take(NAMED).map(|name| short(name)).collect();
     if entry.violated.len() > NAMED {
@@ -314,11 +316,12 @@ fn run(reports: &Path, entry: &Entry) -> RunView {
     }
 }
 
-/// Formats a time in microseconds.
+/// Formats a time in microseconds; `—` if it is not known.
 fn took(us: Option<i64>) -> String {
     us.map_or_else(|| "—".to_owned(), format::time)
 }
 
+/// Returns the line of a scenario that is shown without its runs.
 fn other((sum, runs): &(Scenario, Vec<&Entry>)) -> OtherView {
     let verdict = runs.last().and_then(|run| run.verdict).unwrap_or(Verdict::Unknown);
     OtherView {

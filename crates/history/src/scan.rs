@@ -25,7 +25,7 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// The stamp of a folder without a log.
     const NONE: Self = Self { modified: 0, changed: 0, size: -1 };
-    /// In place of the stamp of a log that changed just before it was read. It differs from any real stamp, so the log is read again.
+    /// Stored in place of the stamp of a log that changed just before it was read. It differs from any real stamp, so the log is read again.
     const UNSURE: Self = Self { modified: 0, changed: 0, size: -2 };
 
     fn of(file: &Metadata) -> Self {

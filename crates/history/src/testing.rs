@@ -4,6 +4,11 @@ use std::path::Path;
 
 use firedrill_judge::testing::{Drill, RUN};
 
+/// For [`crate::gate`]: an unknown result fails the gate.
+pub(crate) const UNKNOWN_FAILS: bool = false;
+/// For [`crate::gate`]: an unknown result is allowed.
+pub(crate) const UNKNOWN_ALLOWED: bool = true;
+
 /// The properties in which made-up runs differ.
 pub(crate) struct Sample {
     /// The run's id.

@@ -8,7 +8,7 @@ pub(crate) fn parsed(time: &str) -> Option<i64> {
     i64::try_from(since.as_secs()).ok()
 }
 
-/// As [`parsed`]; 0 if the text is no time.
+/// Parses a time into seconds since 1970; 0 if the text is no time, or a time before 1970.
 pub(crate) fn seconds(time: &str) -> i64 {
     parsed(time).unwrap_or(0)
 }

@@ -33,8 +33,8 @@ impl Times {
         }
     }
 
-    /// Returns the longest times of all attacks that ran. Attacks without alerts do not count for the time to detect, and attacks without judged probes not
-    /// for the other two. A time is `None` if an attack that counts does not have it.
+    /// Returns the longest times of all attacks that ran. For the time to detect, only attacks with alerts count. For the other two times, only attacks
+    /// with judged probes count. A time is `None` if an attack that counts does not have it.
     pub(crate) fn of_run(card: &Scorecard) -> Self {
         let ran = || card.attacks.iter().filter(|attack| attack.verdict.is_some());
         let probed = || ran().filter(|attack| attack.judged().next().is_some()).map(Self::of_attack);

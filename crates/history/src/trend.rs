@@ -132,6 +132,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::times::Times;
 
+    /// Returns the entry of a run that started in second `number`, with a plan of the digest `same`.
     pub(crate) fn entry(number: i64, same: &str, verdict: Verdict) -> Entry {
         Entry {
             folder: format!("run{number}"),
@@ -173,7 +174,7 @@ pub(crate) mod tests {
         let found = scenarios(&all).remove(0);
         assert_eq!((found.flaky.differing, found.flaky.of), (2, 6), "b was run once");
         assert_eq!((found.held, found.violated, found.unknown), (2, 4, 1));
-        all[3].exit = Some(5);
+        all[3].exit = Some(Exit::Stopped as u8);
         all[2].ended = false;
         let found = scenarios(&all).remove(0);
         assert_eq!((found.flaky.differing, found.flaky.of), (0, 4), "stopped and cut runs do not count");

@@ -2,8 +2,8 @@
 //!
 //! Runs of the same system differ although nothing changed: failures come in bursts, caches are warm or cold, other programs use the machine. A
 //! single baseline run does not show these differences; five or more runs do. A figure is worse if it exceeds the prediction limit for one more
-//! run: `x − mean > margin + t(0.95, n − 1) · s · √(1 + 1/n)`. Here `x` is the figure on a scale on which good and bad figures scatter equally (see the
-//! table), and `s` is the standard deviation between the runs, but at least the error of the measurements themselves.
+//! run: `x − mean > margin + t(0.95, n − 1) · s · √(1 + 1/n)`. Here `x` is the figure on the scale in the table: on it, good and bad figures scatter
+//! equally. `s` is the standard deviation between the runs, but at least the error of the measurements themselves.
 //!
 //! | figure | scale | margin |
 //! |---|---|---|
@@ -22,13 +22,13 @@ use crate::change::Change;
 /// Number of earlier runs that are needed to know the usual figure.
 pub const ENOUGH: usize = 5;
 
-/// Added to times before the logarithm, in microseconds: so the ratio of two times that are both much shorter does not matter.
+/// Added to a time before the logarithm, in microseconds. So the ratio of two much shorter times does not matter.
 const SHORT_US: f64 = 500_000.0;
 /// Width of a 95 % range of a normal distribution, in standard errors: twice 1.96.
 const WIDTH: f64 = 3.92;
 
-/// Compares a figure with those of [`ENOUGH`] or more earlier runs. Returns the change, and the usual figure; its range has the limits beyond which a
-/// figure is better or worse. `None` if the figures cannot be put on a scale. `margin` is a part of the usual figure.
+/// Compares a figure with those of [`ENOUGH`] or more earlier runs. Returns the change and the usual figure; `None` if the figures cannot be put on a
+/// scale. The range of the usual figure has the limits beyond which a figure is better or worse. `margin` is a part of the usual figure.
 pub(crate) fn change(before: &[Measured], after: &Measured, margin: f64) -> Option<(Change, Measured)> {
     let unit = after.unit;
     if unit == Unit::Number || before.iter().any(|earlier| earlier.unit != unit) {

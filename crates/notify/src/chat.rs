@@ -1,5 +1,5 @@
 //! Actions that people take in a chat by a button. A run makes the button for its message, and the control room reads the action when the button is
-//! pressed; both use this module, so they agree. It carries out no action.
+//! pressed; both use this module, so they agree. This module carries out no action.
 
 use serde_json::{Value, json};
 
@@ -88,7 +88,7 @@ impl Action {
     }
 }
 
-/// Returns a text in which a chat finds no link, mention or code. An invisible character after each `@` breaks mentions.
+/// Returns the text in a form in which a chat finds no link, mention or code. An invisible character after each `@` breaks mentions.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");

@@ -116,7 +116,8 @@ mod tests {
     fn a_message_that_another_program_is_sending_is_not_deleted() {
         let (_home, spool) = spool(&[("ops", "a"), ("ops", "b")]);
         let held = spool.lock("ops").unwrap().expect("free");
-        let refused = delete_with(&spool, "ops", &[], "alice", || false);
+        let give_up = || false;
+        let refused = delete_with(&spool, "ops", &[], "alice", give_up);
         assert!(refused.unwrap_err().contains("nothing was deleted"));
         assert_eq!(waiting(&spool), ["a", "b"]);
         // The other program delivers the first message and releases the lock.

@@ -30,19 +30,31 @@ pub(crate) enum Tried {
     Gone,
 }
 
-/// Tries to send one message. With `once`, a failure gives the message up.
+/// The decision about a message whose try fails in a way that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// The message waits for another try, until its time is over.
+    Later,
+    /// The message is given up at once.
+    Never,
+}
+
+/// Tries to send one message.
+///
+/// # Errors
+/// The spool cannot be written. The error is a clause for people.
 pub(crate) async fn attempt(
     spool: &Spool,
     entry: &Entry,
     channel: &Channel,
-    once: bool,
+    retry: Retry,
 ) -> Result<Tried, String> {
     let failed = |error: std::io::Error| format!("the spool cannot be written: {error}");
     // The lock is held until the new state of the message is written.
     let Some(_lock) = spool.lock(&entry.channel).map_err(failed)? else { return Ok(Tried::Busy) };
     let Some(entry) = spool.again(entry) else { return Ok(Tried::Gone) };
-    // Saved before the message is sent, to find out whether the spool can be written. If it could not be written afterwards, the message would be sent
-    // again and again.
+    // The message is saved before it is sent, to find out whether the spool can be written. If only the result could not be written, the message would
+    // be sent again and again.
     spool.save(&entry).map_err(failed)?;
     let begun = entry.message.begun.as_ref();
     let receipt = begun.and_then(|begun| spool.receipt(&entry.channel, &begun.id));
@@ -62,7 +74,7 @@ pub(crate) async fn attempt(
     };
     let failing_us = entry.failing_us.unwrap_or_else(|| micros(now));
     let made = Duration::from_micros(entry.made_us);
-    if once || is_over(made, Duration::from_micros(failing_us), now) {
+    if retry == Retry::Never || is_over(made, Duration::from_micros(failing_us), now) {
         spool.end(&entry, Ended::GivenUp { at, why: why.clone(), by: None }).map_err(failed)?;
         pass_on(spool, &entry.channel, failing_us).map_err(failed)?;
         return Ok(Tried::GivenUp(why));
@@ -74,8 +86,8 @@ pub(crate) async fn attempt(
     Ok(Tried::Waits(why))
 }
 
-/// Writes the time since which a channel fails into its next message. So a message that has waited behind another one does not wait for a whole
-/// [`PATIENCE`](crate::backoff::PATIENCE) again.
+/// Writes the time since which a channel has failed into the next message of this channel. So a message that has waited behind another message does not
+/// wait for a whole [`PATIENCE`](crate::backoff::PATIENCE) again.
 fn pass_on(spool: &Spool, channel: &str, failing_us: u64) -> std::io::Result<()> {
     let pending = spool.pending()?;
     match pending.into_iter().find(|entry| entry.channel == channel && entry.failing_us.is_none()) {
@@ -87,7 +99,7 @@ fn pass_on(spool: &Spool, channel: &str, failing_us: u64) -> std::io::Result<()>
 /// Sends a message by a channel through the spool, with only one try.
 ///
 /// # Errors
-/// The channel did not accept it: a clause for people.
+/// The channel did not accept it. The error is a clause for people.
 pub async fn test_one(spool: &Spool, name: &str, channel: &Channel, message: &Message) -> Result<(), String> {
     let put = spool.put(name, message).and_then(|path| path.map_or(Ok(()), |path| spool.sync(&path)));
     put.map_err(|error| format!("it cannot be written to the spool: {error}"))?;
@@ -99,7 +111,7 @@ pub async fn test_one(spool: &Spool, name: &str, channel: &Channel, message: &Me
             // Another program that delivers for this channel was faster.
             return spool.outcome(name, &message.id);
         };
-        match attempt(spool, &entry, channel, true).await? {
+        match attempt(spool, &entry, channel, Retry::Never).await? {
             Tried::Delivered => return Ok(()),
             Tried::GivenUp(why) | Tried::Waits(why) => return Err(why),
             Tried::Busy | Tried::Gone => tokio::time::sleep(AGAIN).await,
@@ -123,7 +135,7 @@ pub async fn deliver(
         let Some(channel) = channels.get(&entry.channel).filter(|_| !failing.contains(&entry.channel)) else {
             continue;
         };
-        match attempt(spool, &entry, channel, false).await? {
+        match attempt(spool, &entry, channel, Retry::Later).await? {
             Tried::Delivered => tell(&entry, "delivered"),
             Tried::GivenUp(why) => tell(&entry, &format!("given up: {why}")),
             Tried::Waits(why) => {
@@ -171,7 +183,7 @@ mod tests {
         let (_home, spool) = spool(&["a"]);
         for tries in 1..=3 {
             let before = now();
-            let tried = attempt(&spool, &first(&spool), &broken(), false).await;
+            let tried = attempt(&spool, &first(&spool), &broken(), Retry::Later).await;
             assert!(matches!(&tried, Ok(Tried::Waits(why)) if why.contains("/no/such/file")), "{tried:?}");
             let entry = first(&spool);
             assert_eq!(entry.tries, tries);
@@ -192,10 +204,10 @@ mod tests {
         for id in ["a", "b"] {
             let entry = first(&spool);
             assert_eq!(entry.message.id, id);
-            let tried = attempt(&spool, &entry, &broken(), false).await;
+            let tried = attempt(&spool, &entry, &broken(), Retry::Later).await;
             assert!(matches!(tried, Ok(Tried::GivenUp(_))), "{id}: {tried:?}");
         }
-        let tried = attempt(&spool, &first(&spool), &broken(), false).await;
+        let tried = attempt(&spool, &first(&spool), &broken(), Retry::Later).await;
         assert!(matches!(tried, Ok(Tried::Waits(_))), "it is not an hour old: {tried:?}");
         let all = spool.all().expect("read");
         assert_eq!((all.pending.len(), all.ended.len()), (1, 2));
@@ -205,7 +217,7 @@ mod tests {
     async fn while_another_program_has_the_lock_nothing_is_tried() {
         let (_home, spool) = spool(&["a"]);
         let _held = spool.lock("ops").expect("a lock").expect("free");
-        assert_eq!(attempt(&spool, &first(&spool), &broken(), false).await, Ok(Tried::Busy));
+        assert_eq!(attempt(&spool, &first(&spool), &broken(), Retry::Later).await, Ok(Tried::Busy));
         assert_eq!(first(&spool).tries, 0);
     }
 }

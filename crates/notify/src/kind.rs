@@ -39,7 +39,7 @@ pub trait Kind: Send + Sync {
     /// Makes the data to send for a message. `receipt` is the receipt that the channel gave for the message about the beginning of the same run.
     ///
     /// # Errors
-    /// A secret is missing, or is not valid as an address: a clause for people, without the secret.
+    /// A secret is missing, or is not valid as an address. The error is a clause for people, without the secret.
     fn parcel(&self, message: &Message, secrets: &Opened, receipt: Option<&str>) -> Result<Parcel, String>;
 
     /// Returns the part of a good answer that later messages need (the receipt); `None` if they need none.
@@ -95,8 +95,8 @@ pub(crate) fn post(url: &str, body: &serde_json::Value, ca_file: Option<&String>
     }
 }
 
-/// Refuses a text that is no address, and an address with a user, a query or a fragment. They may contain secrets, and the file would have them in clear;
-/// also, paths are appended to the address.
+/// Refuses a text that is no address, and an address with a user, a query or a fragment. These parts may contain secrets, which the file would have in
+/// clear. Also, paths are appended to the address.
 pub(crate) fn base(url: &str, example: &str) -> Vec<Refusal> {
     let field = || Field::request(&["url"]);
     let help = format!("url = \"{example}\"");

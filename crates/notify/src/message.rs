@@ -6,9 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use firedrill_wire::text::{NAME_MOST, TEXT_MOST, cleaned};
 use serde::{Deserialize, Serialize};
 
+/// Maximum length of a title, in characters.
+pub(crate) const TITLE_MOST: usize = NAME_MOST * 2;
+/// Maximum length of an event's id where it is shown, in characters.
+pub(crate) const ID_MOST: usize = NAME_MOST * 4;
 /// Maximum number of hosts that a text names. The field `hosts` has all of them.
 const HOSTS_NAMED: usize = 8;
-/// Maximum number of attacks that a text names. The data of a message name all.
+/// Maximum number of attacks that a text names. The field `attacks` has all of them.
 const ATTACKS_NAMED: usize = 6;
 
 /// The kind of an event.
@@ -128,7 +132,7 @@ pub struct Message {
     /// The command that ends the run and puts everything back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<String>,
-    /// The event at which it began.
+    /// The event at which the run or the game day began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<Begun>,
 }
@@ -142,7 +146,7 @@ impl Message {
             id: id.into(),
             at: rfc3339(now()),
             what,
-            title: cleaned(title.into(), NAME_MOST * 2),
+            title: cleaned(title.into(), TITLE_MOST),
             run: None,
             scenario: None,
             gameday: None,
@@ -206,7 +210,7 @@ impl Message {
     }
 }
 
-/// Returns the first of some texts, and the number of the others; `None` if there are none.
+/// Joins the first `most` texts, and adds the number of the others; `None` if there are no texts.
 fn some_of(all: &[String], most: usize, between: &str) -> Option<String> {
     let shown = all.get(..most).unwrap_or(all);
     match all.len() - shown.len() {

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    deliver::{Tried, attempt},
+    deliver::{Retry, Tried, attempt},
     message::{Message, now},
     read::{Channels, read},
     spool::{Entry, Spool},
@@ -165,8 +165,8 @@ impl Thread {
             busy.insert(entry.channel.clone());
             let (spool, entry) = (self.spool.clone(), entry.clone());
             tries.spawn(async move {
-                if let Ok(Tried::Busy | Tried::Gone) | Err(_) = attempt(&spool, &entry, &channel, false).await
-                {
+                let tried = attempt(&spool, &entry, &channel, Retry::Later).await;
+                if let Ok(Tried::Busy | Tried::Gone) | Err(_) = tried {
                     // Another program sends for this channel, or the spool cannot be written. A pause avoids a busy loop.
                     tokio::time::sleep(LOOK).await;
                 }

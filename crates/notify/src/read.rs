@@ -17,6 +17,10 @@ const NAME_MOST: usize = 40;
 const SECRETS: [&str; 5] = ["key", "password", "routing_key", "token", "user"];
 /// The key that only files of channels have.
 const OWN_KEY: &str = "channel";
+/// For [`Item::place_at`]: the place of a key.
+const OF_KEY: bool = true;
+/// For [`Item::place_at`]: the place of a value.
+const OF_VALUE: bool = false;
 
 /// Channels, by their names.
 pub type Channels = BTreeMap<String, Channel>;
@@ -84,7 +88,7 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
     if !name.chars().all(is_allowed) || !begins_well || name.len() > NAME_MOST {
         let problem = Problem::error(format!("`{name}` cannot be the name of a channel"));
         let help = format!("lower-case letters, digits and `-`, at most {NAME_MOST}, such as \"ops\"");
-        sink.push(problem.at(item.place_at(&[OWN_KEY, name], true), "not a name").help(help));
+        sink.push(problem.at(item.place_at(&[OWN_KEY, name], OF_KEY), "not a name").help(help));
     }
     match channel.kinds().as_slice() {
         [] if item.broken => {}
@@ -92,7 +96,7 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
             let problem = Problem::error(format!("the channel `{name}` has no kind"));
             let help =
                 format!("exactly one of {}", Channel::KINDS.map(|kind| format!("`{kind}`")).join(", "));
-            sink.push(problem.at(item.place_at(&[OWN_KEY, name], true), "no kind").help(help));
+            sink.push(problem.at(item.place_at(&[OWN_KEY, name], OF_KEY), "no kind").help(help));
         }
         [(kind, params)] => {
             let invalid = params.secrets().into_iter().filter_map(|(key, secret)| no_place(key, secret));
@@ -104,7 +108,7 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
             }
             for (index, what) in channel.events.iter().flatten().enumerate() {
                 if !params.takes(*what) {
-                    let place = item.place_at(&[OWN_KEY, name, "events", &index.to_string()], false);
+                    let place = item.place_at(&[OWN_KEY, name, "events", &index.to_string()], OF_VALUE);
                     let message = format!(
                         "the channel `{name}`: `{kind}` does not support the event `{}`",
                         what.word()
@@ -115,8 +119,8 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
         }
         [(first, _), (second, _), ..] => {
             let problem = Problem::error(format!("the channel `{name}` has `{first}` and `{second}`"))
-                .at(item.place_at(&[OWN_KEY, name, second], true), "one of them")
-                .also(item.place_at(&[OWN_KEY, name, first], true), "or the other");
+                .at(item.place_at(&[OWN_KEY, name, second], OF_KEY), "one of them")
+                .also(item.place_at(&[OWN_KEY, name, first], OF_KEY), "or the other");
             sink.push(problem.help("several kinds are several channels"));
         }
     }
@@ -124,7 +128,7 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
         let problem = Problem::error(format!("the channel `{name}` tells no events"));
         sink.push(
             problem
-                .at(item.place_at(&[OWN_KEY, name, "events"], true), "an empty list")
+                .at(item.place_at(&[OWN_KEY, name, "events"], OF_KEY), "an empty list")
                 .help("leave `events` out for all"),
         );
     }
@@ -143,12 +147,12 @@ fn tell(
     let place = (0..path.len() - 2)
         .map(|cut| item.place_at(&path[..path.len() - cut], refusal.field.is_key() || cut > 0))
         .find(|place| !place.at.is_empty());
-    let place = place.unwrap_or_else(|| item.place_at(&[OWN_KEY, name], true));
+    let place = place.unwrap_or_else(|| item.place_at(&[OWN_KEY, name], OF_KEY));
     let message = format!("the channel `{name}`: {}", refusal.what);
     sink.push(problem(message).at(place, refusal.label).help(refusal.help));
 }
 
-/// Returns the refusal of a secret whose place is not valid; `None` if it is.
+/// Returns the refusal of a secret whose place is not valid; `None` if the place is valid.
 fn no_place(key: &'static str, secret: &Secret) -> Option<Refusal> {
     secret.flaw().map(|flaw| {
         let what = format!("`{key}` names no place of a secret: {flaw}");

@@ -4,7 +4,7 @@ use firedrill_probe::{Anything, secret_text};
 use firedrill_wire::{hide::HIDDEN, probe::Secret};
 
 /// Minimum length of a part of a secret that is hidden by itself, in bytes. Shorter parts would match in too many texts.
-const SHORT: usize = 6;
+const PART_LEAST: usize = 6;
 /// The key of the secret that is hidden only as a whole. It is often an address, and its domain may occur in other texts.
 const WHOLE: &str = "user";
 
@@ -16,7 +16,7 @@ impl Opened {
     /// Reads the secrets of a channel, each with its key in the file.
     ///
     /// # Errors
-    /// A secret cannot be read: a clause for people, without the secret.
+    /// A secret cannot be read. The error is a clause for people, without the secret.
     pub fn read(secrets: Vec<(&'static str, &Secret)>) -> Result<Self, String> {
         let read = secrets.into_iter().map(|(name, secret)| {
             let text =
@@ -35,11 +35,11 @@ impl Opened {
         found.map(|(_, text)| text.as_str()).ok_or_else(|| format!("the channel has no `{name}`"))
     }
 
-    /// Returns a text in which the secrets, and long parts of secret addresses, are replaced.
+    /// Returns the text, in which [`HIDDEN`] replaces the secrets and long parts of them.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
         let parts_of = |secret: &str| {
-            let parts = secret.split(['/', '?', '&', '=', ':', '@']).filter(|part| part.len() >= SHORT);
+            let parts = secret.split(['/', '?', '&', '=', ':', '@']).filter(|part| part.len() >= PART_LEAST);
             parts.map(str::to_owned).collect::<Vec<_>>()
         };
         let hidden_texts = |(name, secret): &(&str, String)| {
@@ -47,7 +47,7 @@ impl Opened {
             [vec![secret.clone()], parts].concat()
         };
         let mut hidden: Vec<String> = self.0.iter().flat_map(hidden_texts).collect();
-        // The longest first: otherwise a short text that is a part of a long one would leave the rest of the long one.
+        // The longest come first: if a part of a long text were replaced first, the rest of the long text would stay.
         hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         hidden
             .iter()

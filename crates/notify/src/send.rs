@@ -27,6 +27,8 @@ use crate::{
 const LONGEST: Duration = Duration::from_secs(10);
 /// Maximum length of the part of an answer that is shown to people, in characters.
 const TOLD: usize = 200;
+/// Maximum length of the reason of a failure, in characters. It has the part of the answer in it.
+const WHY_MOST: usize = TOLD * 2;
 
 /// The result of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ pub async fn send(channel: &Channel, message: &Message, receipt: Option<&str>) -
         },
         Err(why) => Sent::later(why),
     };
-    let hide = |why: String| clean(&joined(&secrets.hide(&why)), TOLD * 2).into_owned();
+    let hide = |why: String| clean(&joined(&secrets.hide(&why)), WHY_MOST).into_owned();
     match sent {
         Sent::Later { why, after } => Sent::Later { why: hide(why), after },
         Sent::Never { why } => Sent::Never { why: hide(why) },

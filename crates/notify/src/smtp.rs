@@ -24,7 +24,7 @@ const QUIT: Duration = Duration::from_secs(1);
 /// The failure of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failed {
-    /// Whether trying again is of no use: the server said so by a status 5xx.
+    /// Whether another try is of no use: the server refused with a status 5xx, or some recipients already have the message.
     pub(crate) is_final: bool,
     /// The failure; a clause for people.
     pub(crate) why: String,
@@ -52,7 +52,7 @@ impl Failed {
     }
 }
 
-/// Whether the server will never accept the message.
+/// Whether an answer says that the server will never accept the message.
 fn is_final(reply: &Response<String>) -> bool {
     (500..600).contains(&reply.code)
 }
@@ -71,7 +71,7 @@ fn code(reply: &Response<String>) -> String {
 /// Sends a message, and waits for the server's answer.
 ///
 /// # Errors
-/// The server did not accept it for all recipients, or not `within` this time.
+/// The server did not accept it for all recipients, or did not answer within the time `within`.
 pub(crate) async fn send(mail: &Mail, within: Duration) -> Result<(), Failed> {
     let until = Instant::now() + within;
     let late = |_| Failed::later(format!("no answer within {} s", within.as_secs()));
@@ -197,7 +197,7 @@ async fn deliver<T: AsyncRead + AsyncWrite + Unpin>(
     Err(Failed { is_final: true, why })
 }
 
-/// Returns the failure of a login, without the server's text. A server may repeat the password there in base64, in which secrets are not searched for.
+/// Returns the failure of a login, without the server's text. A server may repeat the password there in base64, and secrets in base64 are not found.
 fn login_failed(error: Error) -> Failed {
     match error {
         Error::AuthenticationFailed(reply) | Error::UnexpectedReply(reply) => Failed {

@@ -40,8 +40,8 @@ pub struct Spool {
     folder: PathBuf,
 }
 
-/// The messages of a folder, and the files that cannot be read, each with the reason.
-type Read = (Vec<Entry>, Vec<(PathBuf, String)>);
+/// The messages of a folder, and its files that cannot be read, each with the reason.
+type Content = (Vec<Entry>, Vec<(PathBuf, String)>);
 
 /// The messages that are in a spool.
 #[derive(Debug, Default)]
@@ -131,7 +131,7 @@ impl Spool {
     }
 
     /// Reads the messages of one of the two folders, the oldest first.
-    fn list(&self, folder: &str) -> io::Result<Read> {
+    fn list(&self, folder: &str) -> io::Result<Content> {
         let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
         for file in self.files(folder)? {
             let path = file.path();
@@ -208,7 +208,7 @@ impl Spool {
     /// Succeeds if the message about an event was delivered.
     ///
     /// # Errors
-    /// It was given up, or its end is not known: the reason, as a clause.
+    /// It was given up, or its end is not known. The error is the reason, as a clause.
     pub fn outcome(&self, channel: &str, event: &str) -> Result<(), String> {
         match read(&self.folder.join(ENDED).join(name(channel, event)))?.ended {
             Some(Ended::Delivered { .. }) => Ok(()),
@@ -230,7 +230,7 @@ impl Spool {
     }
 }
 
-/// Returns the name of the file for a message about an event to a channel. It is a digest, so texts from outside are no part of the name.
+/// Returns the name of the file for a channel's message about an event. The name is a digest, so it contains no text from outside.
 fn name(channel: &str, event: &str) -> String {
     format!("{}.json", short_digest(&format!("{channel}\0{event}")))
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const PASSWORD: &str = "p4ssword-of-alice";
 
-/// A folder with an authority, its certificates for 127.0.0.1 and for another name, another authority, and secrets.
+/// The folder of the test's files: an authority, its certificates for 127.0.0.1 and for another name, another authority, and secrets.
 struct House(tempfile::TempDir);
 
 impl House {
@@ -80,7 +80,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts the server with arguments. Returns `None` with a message if it is not installed.
+    /// Starts the server with the arguments in `words`. Returns `None`, and prints a message, if the server is not installed.
     fn start(house: &House, words: &str) -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/smtp");
         let python = folder.join("venv/bin/python");

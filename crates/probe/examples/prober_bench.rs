@@ -93,7 +93,7 @@ fn bench(kind: ProbeKind, rate: f64, length: Duration, connection: Connection) -
     Ok(())
 }
 
-/// CPU time of this process so far; nearly all of it is the prober's thread.
+/// Returns the CPU time of this process so far. The prober's thread used nearly all of it.
 fn cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()
@@ -111,7 +111,7 @@ fn server() -> Result<(Child, String), Failure> {
 }
 
 fn serve() -> Result<(), Failure> {
-    // Ends with the bench, however that ends: its end of the pipe is closed then.
+    // This server ends with the bench, however the bench ends: then the other end of the pipe is closed.
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_line(&mut String::new());
         std::process::exit(0);

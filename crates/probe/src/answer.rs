@@ -17,10 +17,10 @@ pub struct Due {
 
 /// A probe that can be asked.
 pub trait Ask: Send + Sync {
-    /// Asks once. Whoever calls drops it when the time is up.
+    /// Asks once. The caller drops the future when the time is up.
     fn ask(&self, due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>>;
 
-    /// Returns the comparison of what it wrote with what is there; `None` for a probe that writes no records.
+    /// Returns the reader that compares what the probe wrote with what is there; `None` for a probe that writes no records.
     fn reader(&self) -> Option<Reader> {
         None
     }

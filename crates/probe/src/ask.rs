@@ -19,16 +19,16 @@ pub(crate) trait Make {
     /// Makes the probe. Reads secrets and authorities, and sends nothing.
     ///
     /// # Errors
-    /// What cannot be had on this machine or in this program: all of it, or the first.
+    /// All that cannot be had on this machine or in this program, or only the first of it.
     fn make(&self, spec: &ProbeSpec, means: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>>;
 
-    /// Returns all that cannot be had on this machine or in this program. A kind of which more than one thing may be missing has its own.
+    /// Returns all that cannot be had on this machine or in this program. A kind that may lack more than one thing implements this itself.
     fn unreadable(&self, spec: &ProbeSpec, means: Means<'_>) -> Vec<Refusal> {
         self.make(spec, means).err().unwrap_or_default()
     }
 }
 
-/// Returns the destination of a probe, which its kind names by this host and port.
+/// Returns the destination of a probe. `host` and `port` are those that its kind names.
 ///
 /// # Errors
 /// The fleet names the host and gives it no address.

@@ -22,7 +22,7 @@ pub const LENGTH_US: u64 = 1_000_000;
 /// Significant decimal digits of the histograms.
 const DIGITS: u8 = 3;
 
-/// Requests that start no later than this are on time: their lateness is not worth a line in the log, in microseconds.
+/// Requests that start no later than this are on time, in microseconds. Their lateness is not worth a line in the log.
 pub const ON_TIME_US: u64 = 1000;
 
 /// A bin's histogram could not be read.
@@ -46,8 +46,8 @@ pub enum HistogramError {
     },
 }
 
-/// The latencies of a bin's good requests, in microseconds; empty where there were none. Others can be added to it,
-/// however long theirs are.
+/// Returns the latencies of a bin's good requests, in microseconds; empty where there were none. Other histograms can be added to it,
+/// however long their latencies are.
 ///
 /// # Errors
 /// The bin's text is no histogram.
@@ -81,7 +81,7 @@ fn read(bin: &Bin, text: &str) -> Result<Histogram<u64>, HistogramError> {
     if bytes.is_empty() { Ok(read) } else { Err(format(&"bytes follow its end")) }
 }
 
-/// A histogram that grows to hold any latency.
+/// Returns an empty histogram, which grows to hold any latency.
 pub(crate) fn empty() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
     Histogram::new(DIGITS)
 }
@@ -89,11 +89,11 @@ pub(crate) fn empty() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
 /// A second that is being counted.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Its real length, where measuring ended within it.
+    /// The real length of the second, where measuring ended within it.
     cut_us: Option<u64>,
     /// The number of the first request that was due, and when, in microseconds after the start.
     first: Option<(u64, u64)>,
-    /// The end of each request, in the order in which they were due; `None` where it has not.
+    /// The end of each request, in the order in which they were due; `None` for one that has not ended.
     ends: Vec<Option<Outcome>>,
     open: usize,
     good: u64,
@@ -111,7 +111,7 @@ pub(crate) struct Tally {
 pub(crate) struct Place(usize);
 
 impl Tally {
-    /// One more was due, with that number and so long after the bin's start; how it ends is told later.
+    /// Counts a request that was due, with that number and so long after the bin's start. Its end is told later.
     pub(crate) fn due(&mut self, number: u64, offset_us: u64) -> Place {
         self.first.get_or_insert((number, offset_us));
         self.ends.push(None);
@@ -119,12 +119,12 @@ impl Tally {
         Place(self.ends.len() - 1)
     }
 
-    /// Measuring ended so long after its start.
+    /// Notes that measuring ended so long after the bin's start.
     pub(crate) fn cut(&mut self, after_us: u64) {
         self.cut_us = Some(after_us.clamp(1, LENGTH_US));
     }
 
-    /// Whether all that were due have ended.
+    /// Whether all requests that were due have ended.
     pub(crate) fn settled(&self) -> bool {
         self.open == 0
     }
@@ -138,20 +138,20 @@ impl Tally {
         self.worst_slip_us = self.worst_slip_us.max(late_us);
     }
 
-    /// One started so late.
+    /// Notes that a request started so late.
     pub(crate) fn started(&mut self, late_us: u64) {
         self.worst_slip_us = self.worst_slip_us.max(late_us);
         record(&mut self.lateness, late_us);
     }
 
-    /// One ended without having been measured.
+    /// Counts a request that ended without having been measured.
     pub(crate) fn slipped(&mut self, place: Place) {
         if self.end(place, Outcome::Slipped) {
             self.slipped += 1;
         }
     }
 
-    /// One was good, after so long from when it was sent.
+    /// Counts a good request. `latency_us` is the time from when it was sent.
     pub(crate) fn good(&mut self, place: Place, latency_us: u64, phases: Phases) {
         if !self.end(place, Outcome::Good) {
             return;
@@ -161,7 +161,7 @@ impl Tally {
         record(&mut self.latency, latency_us);
     }
 
-    /// Ends a request; whether it had not ended before.
+    /// Ends a request. Returns false if it had ended before.
     fn end(&mut self, place: Place, outcome: Outcome) -> bool {
         match self.ends.get_mut(place.0) {
             Some(end @ None) => {
@@ -173,7 +173,7 @@ impl Tally {
         }
     }
 
-    /// One was bad; it was due at that microsecond of the bin.
+    /// Counts a bad request, which was due at that microsecond of the bin.
     pub(crate) fn bad(&mut self, place: Place, cause: Cause, offset_us: u64) {
         if !self.end(place, Outcome::Bad) {
             return;
@@ -183,7 +183,7 @@ impl Tally {
         self.bad_span = Some((first.min(offset_us), last.max(offset_us)));
     }
 
-    /// The complete bin; its number is the spool's to give.
+    /// Returns the complete bin. The spool gives it its number.
     pub(crate) fn seal(self, probe: &str, start_boot_us: u64, boot_id: &str) -> Bin {
         // A request without an end was not measured.
         let outcomes: Vec<Outcome> = self.ends.iter().map(|end| end.unwrap_or(Outcome::Slipped)).collect();
@@ -230,7 +230,7 @@ fn record(histogram: &mut Option<Histogram<u64>>, us: u64) {
     }
 }
 
-/// V2, base64. Writing to memory cannot fail; a count above `i64::MAX` cannot be.
+/// Returns a histogram in the format V2, in base64. Writing to memory cannot fail, and no count is above `i64::MAX`.
 fn encode(histogram: &Histogram<u64>) -> String {
     let mut bytes = Vec::new();
     match V2Serializer::new().serialize(histogram, &mut bytes) {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-/// An end is so many parts of itself above the one before.
+/// Each end is the one before and one of so many parts of it.
 const PARTS: u64 = 100;
 /// The last end, in microseconds: twelve days.
 const LAST: u64 = 1 << 40;
@@ -21,7 +21,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The scale with these ends besides its own, in microseconds.
+    /// Returns the scale with these ends besides its own, in microseconds.
     #[must_use]
     pub fn new(cuts: &[u64]) -> Self {
         let mut cuts: Vec<u64> = cuts.iter().copied().filter(|cut| (1..LAST).contains(cut)).collect();
@@ -36,20 +36,20 @@ impl Grid {
         Self { ends, cuts }
     }
 
-    /// The ends that were put between.
+    /// Returns the ends that were put between the scale's own.
     #[must_use]
     pub fn cuts(&self) -> &[u64] {
         &self.cuts
     }
 
-    /// The cell of a time.
+    /// Returns the cell of a time.
     #[must_use]
     pub fn cell(&self, us: u64) -> u16 {
         let place = self.ends.partition_point(|end| *end < us).min(self.ends.len() - 1);
         u16::try_from(place).unwrap_or(u16::MAX)
     }
 
-    /// A cell's end; the last end for a cell that is not there.
+    /// Returns a cell's end; the last end for a cell that is not there.
     #[must_use]
     pub fn end(&self, cell: u16) -> u64 {
         self.ends.get(usize::from(cell)).copied().unwrap_or(LAST)
@@ -62,7 +62,7 @@ pub fn at_most(cells: &[u16], grid: &Grid, us: u64) -> u64 {
     cells.partition_point(|cell| grid.end(*cell) <= us) as u64
 }
 
-/// The rank, from 1 on, of a quantile among so many.
+/// Returns the rank, from 1 on, of a quantile among `all` values.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -82,13 +82,13 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// None yet.
+    /// Returns counts of no values.
     #[must_use]
     pub const fn new(grid: Arc<Grid>) -> Self {
         Self { grid, counts: Vec::new(), total: 0 }
     }
 
-    /// Counts some cells.
+    /// Counts the values of some cells.
     pub fn add(&mut self, cells: &[u16]) {
         let Some(last) = cells.iter().max() else { return };
         let needed = usize::from(*last) + 1;
@@ -101,7 +101,7 @@ impl Counts {
         self.total += cells.len() as u64;
     }
 
-    /// Adds the counts of another on the same scale.
+    /// Adds other counts on the same scale.
     pub fn merge(&mut self, other: &Self) {
         if self.counts.len() < other.counts.len() {
             self.counts.resize(other.counts.len(), 0);
@@ -118,7 +118,7 @@ impl Counts {
         self.total
     }
 
-    /// The value of a rank, from 1 on, as they are sorted; `None` for rank 0 and above their number.
+    /// Returns the value of a rank, from 1 on, among the sorted values; `None` for rank 0, and for ranks above the number of values.
     #[must_use]
     pub fn ranked(&self, rank: u64) -> Option<u64> {
         if rank == 0 || rank > self.total {
@@ -132,7 +132,8 @@ impl Counts {
         Some(self.grid.end(u16::try_from(place).unwrap_or(u16::MAX)))
     }
 
-    /// The quantile over these and `endless` more that never came; `None` if it is among the endless, or of nothing.
+    /// Returns the quantile over these values and `endless` more that never came. `None` if it is among the endless ones, or if there are
+    /// no values.
     #[must_use]
     pub fn quantile(&self, quantile: f64, endless: u64) -> Option<u64> {
         self.ranked(rank(quantile, self.total.saturating_add(endless)))

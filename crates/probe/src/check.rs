@@ -18,7 +18,7 @@ const SLACK: u64 = 16;
 /// The most programs that a probe starts in a second: each is two processes.
 const PROGRAMS_MOST: f64 = 100.0;
 
-/// All reasons to refuse a probe, wherever it runs. Reads no file and sends nothing.
+/// Returns all reasons to refuse a probe, wherever it runs. Reads no file and sends nothing.
 #[must_use]
 pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
     let mut wrong = pace(spec.rate, spec.timeout);
@@ -42,8 +42,8 @@ pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
     wrong
 }
 
-/// The secrets and the authorities that a probe needs and that cannot be read on this machine, and a client that this program lacks.
-/// Reads them, and sends nothing. The probe must have no [`refusals`].
+/// Returns the refusals of secrets and authorities that cannot be read on this machine, and of a client that this program lacks. Reads the
+/// secrets and the authorities, and sends nothing. The probe must have no [`refusals`].
 #[must_use]
 pub fn unreadable(spec: &ProbeSpec, stores: &dyn Stores) -> Vec<Refusal> {
     kind::of(&spec.kind).unreadable(spec, Means { reads: &Anything, stores })
@@ -60,7 +60,7 @@ pub fn check(spec: &ProbeSpec) -> Result<(), ProbeError> {
     }
 }
 
-/// Whether this process may have the connections that the probes need at once. Changes nothing.
+/// Checks that this process may have the connections that the probes need at once. Changes nothing.
 ///
 /// # Errors
 /// [`ProbeError::Files`] where the hard limit of open files is below that.
@@ -68,12 +68,12 @@ pub fn fits_here<'s>(specs: impl IntoIterator<Item = &'s ProbeSpec>) -> Result<(
     files::enough(connections(specs))
 }
 
-/// Connections that the probes may need at once.
+/// Returns the number of connections that the probes may need at once.
 pub(crate) fn connections<'s>(specs: impl IntoIterator<Item = &'s ProbeSpec>) -> u64 {
     specs.into_iter().map(most_under_way).fold(0, u64::saturating_add)
 }
 
-/// Requests of one probe that may be under way at once.
+/// Returns the number of requests of one probe that may be under way at once.
 pub(crate) fn most_under_way(spec: &ProbeSpec) -> u64 {
     most_at_once(spec.rate, spec.timeout.0, spec.arrivals).unwrap_or(u64::MAX).saturating_add(SLACK)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Microseconds on a clock that never jumps and that counts while the machine sleeps (CLOCK_BOOTTIME).
+/// Returns the microseconds on a clock that never jumps and that counts while the machine sleeps (CLOCK_BOOTTIME).
 #[must_use]
 pub fn boot_us() -> u64 {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -26,7 +26,7 @@ pub fn boot_id() -> String {
     )
 }
 
-/// The wall clock: microseconds since 1970 UTC. Jumps when somebody sets it; never calculate with it.
+/// Returns the time of the wall clock: microseconds since 1970 UTC. The clock jumps when somebody sets it, so never calculate with it.
 #[must_use]
 pub fn wall_us() -> u64 {
     SystemTime::now()

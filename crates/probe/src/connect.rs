@@ -13,25 +13,27 @@ use crate::{
     resolve::Resolver,
 };
 
-/// Above this rate of new connections, a port that waits a minute after each would soon be missing.
+/// The rate of new connections above which ports would soon be missing, in connections a second: each local port waits for a minute after
+/// its connection.
 const ABORT_ABOVE: f64 = 100.0;
 
 /// The opening of a probe's connections.
 #[derive(Debug)]
 pub struct Connector {
     pub(crate) resolver: Resolver,
+    /// Whether connections are closed by a reset.
     abort: bool,
 }
 
 impl Connector {
-    /// `opened_each_second`: new connections a second. At high rates they are closed by a reset once the answer was
+    /// `opened_each_second` is the number of new connections a second. At high rates they are closed by a reset once the answer was
     /// read, because each would otherwise hold a local port for a minute, and there are only 28,000.
     #[must_use]
     pub fn new(resolver: Resolver, opened_each_second: f64) -> Self {
         Self { resolver, abort: opened_each_second > ABORT_ABOVE }
     }
 
-    /// The addresses that it would try; at least one.
+    /// Returns the addresses that would be tried; at least one.
     ///
     /// # Errors
     /// The name could not be looked up.
@@ -39,7 +41,7 @@ impl Connector {
         self.resolver.addresses().await
     }
 
-    /// A connection, and how long its phases took.
+    /// Opens a connection, and notes how long its phases took.
     ///
     /// # Errors
     /// No address could be had, or none took the connection in time.
@@ -77,14 +79,14 @@ pub(crate) async fn any<T, F: Future<Output = Result<T, Failure>>>(
     Err(worst)
 }
 
-/// Returns the end of one's equal share of the time that is left, of so many that are still to be tried.
+/// Returns the end of an equal share of the time until `until`. `left` is the number of those that are still to be tried.
 #[must_use]
 pub fn share(until: Instant, left: usize) -> Instant {
     let now = Instant::now();
     now + until.saturating_duration_since(now) / u32::try_from(left).unwrap_or(u32::MAX).max(1)
 }
 
-/// Of two failures the one that says more: a host without IPv6 finds every v6 address unreachable.
+/// Returns the failure that says more, of two. A host without IPv6 finds every v6 address unreachable.
 fn telling(one: Failure, other: Failure) -> Failure {
     let rank = |failure: &Failure| match failure {
         Failure::Bad(Cause::Unreachable) => 0,

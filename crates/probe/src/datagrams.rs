@@ -11,7 +11,7 @@ use std::{
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketType, connect, recv, send, socket};
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// An error is no datagram, so that the one does not come with the other.
+/// The events that a socket waits for. Errors are asked for, too, because an error alone does not make a socket readable.
 const HEARS: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// A socket of datagrams to one address.
@@ -35,7 +35,7 @@ impl Datagrams {
         Self::new(open(to, SocketType::DGRAM, None)?, to)
     }
 
-    /// Takes a socket, which from then on sends to that address and receives from it.
+    /// Connects a socket to an address. From then on it sends to that address and receives from it.
     pub(crate) fn new(socket: OwnedFd, to: SocketAddr) -> io::Result<Self> {
         hear_errors(&socket, to)?;
         connect(&socket, &to)?;
@@ -50,7 +50,7 @@ impl Datagrams {
         Ok(())
     }
 
-    /// Receives one datagram; what does not fit is cut off.
+    /// Receives one datagram. Bytes that do not fit are cut off. Returns the length of what was received.
     pub(crate) async fn receive(&self, room: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.socket.ready(HEARS).await?;

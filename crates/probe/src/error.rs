@@ -8,12 +8,12 @@ pub enum ProbeError {
     /// Two probes of one name: their bins could not be told apart.
     #[error("two probes are named `{0}`; give each a name of its own")]
     Twice(String),
-    /// Values of a probe cannot be, or cannot be had on this machine.
+    /// Values of a probe are not valid, or name something that cannot be had on this machine.
     #[error("probe `{probe}`: {}", wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Refused {
         /// The probe.
         probe: String,
-        /// All of them.
+        /// The refusals of all these values.
         wrong: Vec<firedrill_wire::probe::Refusal>,
     },
     /// Too many connections at once for what this process may open.

@@ -8,7 +8,7 @@ use crate::ProbeError;
 /// Descriptors that everything else in the process may use meanwhile.
 const OTHERS: u64 = 256;
 
-/// Whether the hard limit has room for so many `connections`. Changes nothing.
+/// Checks that the hard limit has room for so many `connections`. Changes nothing.
 pub(crate) fn enough(connections: u64) -> Result<(), ProbeError> {
     let needed = connections.saturating_add(OTHERS);
     let limit = getrlimit(Resource::Nofile);
@@ -21,7 +21,7 @@ pub(crate) fn enough(connections: u64) -> Result<(), ProbeError> {
     }
 }
 
-/// Raises the soft limit of open files to the hard one, where that can be; the limit from then on, none where there is none.
+/// Raises the soft limit of open files to the hard one, where that can be. Returns the limit from then on; `None` where there is none.
 pub fn allow_all_files() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

@@ -20,14 +20,15 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Every handshake is a full one, because new users have no session to resume. `name` is the name that the certificate must have.
+    /// Returns handshakes by a configuration. Each is a full one, because new users have no session to resume. `name` is the name that the
+    /// certificate must have.
     #[must_use]
     pub fn new(mut config: ClientConfig, name: ServerName<'static>) -> Self {
         config.resumption = Resumption::disabled();
         Self { connector: TlsConnector::from(Arc::new(config)), name }
     }
 
-    /// Makes one over an open connection.
+    /// Makes a handshake over an open connection.
     ///
     /// # Errors
     /// The handshake failed.

@@ -37,11 +37,11 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Does all that is due by now: gives up what is over its time, starts what is due, hands out complete seconds.
+    /// Does all that is to be done by now: gives up requests that are over their time, starts those that are due, and hands out complete seconds.
     pub(crate) fn pump(self: &Arc<Self>, boot_id: &str, spool: &Writer) {
         let now = boot_us();
         let over = lock(&self.ledger).expire(now, &lock(&self.common.stalls));
-        // Outside of the lock, because a cancelled request tells the books so.
+        // Outside of the lock, because a cancelled request takes the lock to tell the books.
         over.iter().for_each(AbortHandle::abort);
         let mut ledger = lock(&self.ledger);
         while let Some(ticket) = ledger.next_due(now) {
@@ -62,7 +62,7 @@ async fn ask(lane: Arc<Lane>, ticket: Ticket) {
     if !lock(&lane.ledger).begin(ticket, now) {
         return;
     }
-    // Below the slip limit, so it always fits.
+    // The delay is below the slip limit, so it always fits.
     let _ = lock(&lane.common.starts).record(now.saturating_sub(ticket.due_us));
     let how = lane
         .kind

@@ -15,7 +15,7 @@ use crate::{
 /// Settings that all requests of a probe share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// A whole answer must be there so long after the request was sent, in microseconds.
+    /// The time within which the whole answer must be there, from when the request was sent, in microseconds.
     pub(crate) timeout_us: u64,
     /// A request that starts later than this slipped, in microseconds.
     pub(crate) slip_us: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Ticket {
 #[derive(Debug)]
 struct Entry<H> {
     ticket: Ticket,
-    /// The time at which it was sent.
+    /// The time at which it was sent; `None` before.
     begun_us: Option<u64>,
     ended: bool,
     handle: Option<H>,
@@ -57,16 +57,17 @@ pub(crate) struct Ledger<H> {
     /// The start of the oldest bin that is not sealed.
     bin_us: u64,
     open: VecDeque<Tally>,
-    /// In the order in which they were due; `first` is the id of the first.
+    /// The requests that were handed out, in the order in which they were due.
     entries: VecDeque<Entry<H>>,
+    /// The id of the first of `entries`.
     first: u64,
     under_way: usize,
-    /// All that was due until then was handed out or slipped.
+    /// The time until which all requests that were due were handed out, or slipped.
     seen_us: u64,
 }
 
 impl<H> Ledger<H> {
-    /// Empty books of a probe that begins with its schedule.
+    /// Returns empty books of a probe that begins with its schedule.
     pub(crate) fn new(schedule: Schedule, limits: Limits) -> Self {
         let start = schedule.start_us();
         Self {
@@ -81,7 +82,7 @@ impl<H> Ledger<H> {
         }
     }
 
-    /// The next request to start. What is too late by now, or too much at once, slips without being handed out.
+    /// Returns the next request to start. Requests that are too late by now, or too many at once, slip without being handed out.
     pub(crate) fn next_due(&mut self, now_us: u64) -> Option<Ticket> {
         while let Some(due) = self.schedule.peek().filter(|due| *due <= now_us) {
             let too_late = now_us.saturating_sub(self.limits.slip_us);
@@ -108,14 +109,14 @@ impl<H> Ledger<H> {
         None
     }
 
-    /// The handle that cancels the request.
+    /// Takes the handle that cancels the request.
     pub(crate) fn attach(&mut self, ticket: Ticket, handle: H) {
         if let Some(entry) = self.entry(ticket) {
             entry.handle = Some(handle);
         }
     }
 
-    /// The request really starts now. False where that is too late, or it was given up: then it must not be sent.
+    /// Notes that the request really starts now. Returns false where that is too late, or it was given up. Then it must not be sent.
     pub(crate) fn begin(&mut self, ticket: Ticket, now_us: u64) -> bool {
         let late = now_us.saturating_sub(ticket.due_us);
         let in_time = late <= self.limits.slip_us;
@@ -128,7 +129,7 @@ impl<H> Ledger<H> {
         in_time
     }
 
-    /// The request ended. Counts once; what is told after it was given up is ignored.
+    /// Counts a request that ended. An end that is told after the request was given up is ignored.
     pub(crate) fn finish(
         &mut self,
         ticket: Ticket,
@@ -136,7 +137,7 @@ impl<H> Ledger<H> {
         how: Result<Phases, Failure>,
         stalls: &Stalls,
     ) {
-        // How late it was sent is this vantage's doing, and no part of the service's latency.
+        // The delay with which it was sent is this vantage's doing, and no part of the service's latency.
         let sent_us = self.entry(ticket).and_then(|entry| entry.begun_us).unwrap_or(ticket.due_us);
         let latency = now_us.saturating_sub(sent_us);
         let measured = !stalls.within(sent_us, now_us, self.limits.slip_us);
@@ -151,12 +152,12 @@ impl<H> Ledger<H> {
         });
     }
 
-    /// The request was dropped without an end: the vantage's doing.
+    /// Counts a request that was dropped without an end. That is the vantage's doing.
     pub(crate) fn abandon(&mut self, ticket: Ticket) {
         self.end(ticket, |tally| tally.slipped(ticket.place));
     }
 
-    /// Ends what is over its time-out; hands back what is to be cancelled.
+    /// Ends the requests that are over their time-out. Returns the handles of those that are to be cancelled.
     pub(crate) fn expire(&mut self, now_us: u64, stalls: &Stalls) -> Vec<H> {
         let mut cancel = Vec::new();
         while let Some(entry) = self.entries.front_mut() {
@@ -179,7 +180,7 @@ impl<H> Ledger<H> {
         cancel
     }
 
-    /// The oldest second that is over and in which every request has ended, with its start.
+    /// Hands out the oldest second, with its start, if it is over and every request in it has ended.
     pub(crate) fn complete(&mut self) -> Option<(u64, Tally)> {
         let over = (self.bin_us + LENGTH_US).min(self.schedule.end_us());
         if self.ended() || self.seen_us < over || self.open.front().is_some_and(|tally| !tally.settled()) {
@@ -194,7 +195,7 @@ impl<H> Ledger<H> {
         Some((start, tally))
     }
 
-    /// Nothing is due from that moment on; what is under way goes on.
+    /// Ends the schedule: nothing is due from that moment on. Requests under way go on.
     pub(crate) fn close(&mut self, now_us: u64) {
         self.schedule.end_at(now_us + 1);
     }
@@ -209,7 +210,7 @@ impl<H> Ledger<H> {
         self.under_way > 0
     }
 
-    /// The latest time at which it must be looked at again.
+    /// Returns the latest time at which the books must be looked at again.
     pub(crate) fn next_wake(&self) -> u64 {
         let end = self.schedule.end_us();
         let second = if self.seen_us >= end {
@@ -233,13 +234,13 @@ impl<H> Ledger<H> {
         self.tally(ticket.due_us, count);
     }
 
-    /// A request that has not ended.
+    /// Returns a request that has not ended; `None` if it has ended.
     fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry<H>> {
         let at = usize::try_from(ticket.id.checked_sub(self.first)?).ok()?;
         self.entries.get_mut(at).filter(|entry| !entry.ended)
     }
 
-    /// The bin of a request; bins are sealed only when all their requests have ended, so it is always open.
+    /// Counts in the bin of a request. The bin is always open, because bins are sealed only when all their requests have ended.
     fn tally<T>(&mut self, due_us: u64, count: impl FnOnce(&mut Tally) -> T) -> Option<T> {
         let at = usize::try_from(due_us.checked_sub(self.bin_us)? / LENGTH_US).ok()?;
         while self.open.len() <= at {

@@ -1,6 +1,6 @@
 //! The open-loop prober that the coordinator and the agents both run, and the clocks that they measure with.
 //!
-//! Needs no root, touches nothing, and never judges: it counts. Every request that was due is counted exactly once:
+//! The prober needs no root, touches nothing, and never judges: it counts. Every request that was due is counted exactly once:
 //! as good, as bad with its cause, or as slipped where the vantage itself could not send or time it.
 //!
 //! [`start`] runs probes on a thread of their own; what they measure lies in a [`Spool`], one bin a second.

@@ -18,7 +18,7 @@ use crate::{
 /// read by `reads`; `stores` has the clients of stores. Needs a runtime with I/O and time.
 ///
 /// # Errors
-/// The reason why there is no good answer, in words: a cause as in the tables of probes, or a refusal of the probe.
+/// There is no good answer. The error gives the reason: a cause as in the tables of probes, or a refusal of the probe.
 pub async fn once(spec: &ProbeSpec, reads: &dyn Reads, stores: &dyn Stores) -> Result<(), String> {
     if let Some(refusal) = refusals(spec).into_iter().next() {
         return Err(refusal.what);

@@ -200,7 +200,7 @@ pub struct Phases {
 }
 
 impl Phases {
-    /// Adds another request's.
+    /// Adds the phases of another request.
     pub(crate) fn add(&mut self, other: Self) {
         self.resolve += other.resolve;
         self.connect += other.connect;
@@ -208,7 +208,7 @@ impl Phases {
         self.first_byte += other.first_byte;
     }
 
-    /// Each with its name.
+    /// Returns the duration of each phase with its name.
     pub(crate) const fn named(self) -> [(&'static str, u64); 4] {
         [
             ("resolve", self.resolve),
@@ -223,7 +223,7 @@ impl Phases {
 pub(crate) fn of_io(error: &io::Error) -> Failure {
     use io::ErrorKind as Kind;
     if is_own_limit(error) {
-        // Once is enough: it comes with every request while it lasts.
+        // Said once, because the error comes with every request while it lasts.
         static SAID: std::sync::Once = std::sync::Once::new();
         SAID.call_once(|| {
             tracing::warn!(%error, "this vantage cannot send a probe's requests; they count as slipped");
@@ -243,7 +243,7 @@ pub(crate) fn of_io(error: &io::Error) -> Failure {
     })
 }
 
-/// Whether it is a limit of this machine or process, which says nothing about the other side.
+/// Whether an error is a limit of this machine or process. Such an error says nothing about the other side.
 fn is_own_limit(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(

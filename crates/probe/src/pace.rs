@@ -12,7 +12,7 @@ use crate::schedule::{MOST_RATE, requests_within};
 /// The shortest time-out that a probe may have.
 const LEAST_TIMEOUT: Span = Span::millis(1);
 
-/// The longest one.
+/// The longest time-out that a probe may have.
 const MOST_TIMEOUT: Span = Span::secs(60);
 
 /// Checks the rate (requests a second) and the time-out of a probe of any kind. Returns the reasons to refuse them.

@@ -25,7 +25,7 @@ pub enum Use {
 }
 
 impl Use {
-    /// A file with more bytes is refused.
+    /// Returns the maximum size of a file, in bytes. A larger file is refused.
     #[must_use]
     pub const fn most(self) -> u64 {
         match self {
@@ -52,27 +52,27 @@ pub struct Account {
 
 /// Reads for probes, and allows programs. Errors are clauses for people, and hold nothing of what was read.
 pub trait Reads: Sync {
-    /// A whole file, of at most [`Use::most`] bytes.
+    /// Reads a whole file, of at most [`Use::most`] bytes.
     ///
     /// # Errors
-    /// It may not be read, cannot be read, or is larger.
+    /// The file may not be read, cannot be read, or is larger.
     fn file(&self, path: &str, what_for: Use) -> Result<Vec<u8>, String>;
 
-    /// An environment variable.
+    /// Reads an environment variable.
     ///
     /// # Errors
-    /// It may not be read, is not set, or is not Unicode.
+    /// The variable may not be read, is not set, or is not Unicode.
     fn variable(&self, name: &str) -> Result<String, String>;
 
-    /// The user as whom a program runs, an argument vector; `None` for the user of this process.
+    /// Returns the user as whom a program runs; `None` for the user of this process. `command` is the program's argument vector.
     ///
     /// # Errors
-    /// It may not be run, or its user cannot be had.
+    /// The program may not be run, or its user cannot be had.
     fn program(&self, _command: &[String]) -> Result<Option<Account>, String> {
         Err("no program is run here".to_owned())
     }
 
-    /// The place of write records.
+    /// Returns the place of write records.
     ///
     /// # Errors
     /// This process keeps no write records.
@@ -103,7 +103,7 @@ impl Reads for Keeping {
     }
 }
 
-/// Reads whatever the process may read, and runs whatever it may run: for probes of whoever runs the process.
+/// Reads whatever the process may read, and runs whatever it may run. For probes that belong to the user who runs the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Anything;
 
@@ -125,7 +125,7 @@ impl Reads for Anything {
     }
 }
 
-/// Reads each file and each variable once, so that all who ask get the same.
+/// Reads each file and each variable once, so that each read gives the same.
 pub(crate) struct Once<'r> {
     reads: &'r dyn Reads,
     files: Mutex<BTreeMap<String, Result<Vec<u8>, String>>>,

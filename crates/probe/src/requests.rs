@@ -8,6 +8,9 @@ use firedrill_wire::probe::{Arrivals, Bin, Requests};
 
 use crate::schedule;
 
+/// The most by which due times that are calculated differ from those that a bin has, in microseconds.
+const ROUNDED_US: u64 = 2;
+
 /// Maximum number of requests in a bin: a few times what a probe may send in a second.
 pub(crate) const MOST: usize = 100_000;
 
@@ -45,9 +48,9 @@ pub struct Pace {
     pub key: u64,
 }
 
-/// Each request of a bin in the order in which they were due: microseconds after the bin's start, and its end.
+/// Returns each request of a bin in the order in which they were due: microseconds after the bin's start, and its end.
 ///
-/// `None` where the bin does not say it, or contradicts itself or the pace.
+/// `None` where the bin does not have its requests, or contradicts itself or the pace.
 #[must_use]
 pub fn requests(bin: &Bin, pace: Pace) -> Option<Vec<(u64, Outcome)>> {
     let Some(said) = &bin.requests else {
@@ -59,9 +62,9 @@ pub fn requests(bin: &Bin, pace: Pace) -> Option<Vec<(u64, Outcome)>> {
     let all: Vec<(u64, Outcome)> = dues.into_iter().zip(outcomes).collect();
     let number = |wanted: Outcome| all.iter().filter(|(_, outcome)| *outcome == wanted).count() as u64;
     let bad = || all.iter().filter(|(_, outcome)| *outcome == Outcome::Bad).map(|(due, _)| *due);
-    // Only the first is stored, rounded down to a microsecond.
+    // The due times follow from the first one, which was rounded down to a microsecond.
     let near = |one: Option<u64>, other: Option<u64>| match (one, other) {
-        (Some(one), Some(other)) => one.abs_diff(other) <= 2,
+        (Some(one), Some(other)) => one.abs_diff(other) <= ROUNDED_US,
         (one, other) => one == other,
     };
     let fits = all.last().is_none_or(|(due, _)| *due <= bin.length_us)
@@ -72,7 +75,7 @@ pub fn requests(bin: &Bin, pace: Pace) -> Option<Vec<(u64, Outcome)>> {
     fits.then_some(all)
 }
 
-/// The text of [`Requests::outcomes`].
+/// Returns the text of [`Requests::outcomes`].
 #[must_use]
 pub fn pack(outcomes: &[Outcome]) -> String {
     if outcomes.iter().all(|outcome| *outcome == Outcome::Good) {

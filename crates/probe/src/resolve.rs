@@ -1,6 +1,6 @@
-//! From a name to addresses: what the fleet says, else what this machine's resolver says, asked for every connection.
+//! Finds the addresses of a name: those that the fleet gives, else those that this machine's resolver gives. It is asked for every connection.
 //!
-//! Never remembers an answer: users' resolvers differ, and a name that moves is part of what is measured.
+//! No answer is remembered: users' resolvers differ, and a name that moves is part of what is measured.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use crate::{
 /// Requests that come within this time of a question share its answer.
 const SHARE: Duration = Duration::from_millis(50);
 
-/// Questions that may be open at once; when the resolver hangs, later requests share the newest.
+/// Maximum number of questions that are open at once. When the resolver hangs, later requests share the newest question.
 const MOST_OPEN: usize = 16;
 
 type Answer = Result<Arc<[SocketAddr]>, Failure>;
@@ -36,7 +36,8 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// `host` is a name or an address without brackets; `None` where `names` has it without an address.
+    /// Returns the destination of a host and port; `None` where `names` has the host without an address. `host` is a name, or an address without
+    /// brackets.
     #[must_use]
     pub fn new(host: &str, port: u16, names: &BTreeMap<String, Vec<IpAddr>>) -> Option<Self> {
         let known = given(host, names);
@@ -48,12 +49,12 @@ impl Resolver {
         Some(Self { host: host.to_owned(), port, fixed, open: Mutex::default() })
     }
 
-    /// The addresses that are known without the resolver, if it is not asked.
+    /// Returns the addresses that the fleet gives; `None` if this machine's resolver is asked.
     pub(crate) fn known(&self) -> Option<&[SocketAddr]> {
         self.fixed.as_deref()
     }
 
-    /// The addresses, in the resolver's order; at least one.
+    /// Returns the addresses, in the resolver's order; at least one.
     ///
     /// # Errors
     /// The name could not be looked up.
@@ -65,7 +66,7 @@ impl Resolver {
         self.question().await.unwrap_or(Err(Failure::Vantage))
     }
 
-    /// As [`Resolver::addresses`], with the time that the resolver took.
+    /// Returns the addresses as [`Resolver::addresses`] does, and notes the time that the resolver took.
     pub(crate) async fn timed(&self, phases: &mut Phases) -> Answer {
         let begun = boot_us();
         let addresses = self.addresses().await?;

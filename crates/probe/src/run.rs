@@ -31,7 +31,7 @@ use crate::{
     writes::Reader,
 };
 
-/// Tasks that run before the sockets and the timer are looked at again; few, so that requests start on time.
+/// The number of tasks that run before the sockets and the timer are looked at again. It is small, so that requests start on time.
 const TASKS_A_LOOK: u32 = 8;
 
 /// Probes that run. Dropping it stops them, without waiting.
@@ -46,8 +46,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Nothing more is due from now on. Returns at once; requests under way have their time, after which the spool's
-    /// feeds end.
+    /// Stops the probes: nothing more is due from now on. Returns at once. Requests under way have their time; after it the spool's feeds end.
     pub fn stop(&self) {
         self.stop.cancel();
     }
@@ -67,14 +66,14 @@ impl Running {
         }
     }
 
-    /// Returns the comparisons of what its probes wrote with what is in their stores; none without such probes. They stay after the probes
-    /// have stopped.
+    /// Returns the readers that compare what the probes wrote with what is in their stores; none without such probes. The readers stay after the
+    /// probes have stopped.
     #[must_use]
     pub fn readers(&self) -> &[Reader] {
         &self.readers
     }
 
-    /// Delays of the requests' starts against the schedule so far, in microseconds; those that slipped are not in it.
+    /// Returns the delays of the requests' starts against the schedule so far, in microseconds. Requests that slipped are not among them.
     #[must_use]
     pub fn start_errors(&self) -> Histogram<u64> {
         lock(&self.starts).clone()
@@ -91,7 +90,7 @@ impl Drop for Running {
 /// takes to read their secrets and authorities; may be called inside a runtime.
 ///
 /// # Errors
-/// A probe that cannot be, a secret or CA file that cannot be read, or no thread; nothing runs then.
+/// A probe is not valid, a secret or a file of authorities cannot be read, or there is no thread. Nothing runs then.
 pub fn start(specs: Vec<ProbeSpec>, at_most: Duration) -> Result<Running, ProbeError> {
     start_on(Spool::new(), specs, at_most, &Anything, &NoStores)
 }
@@ -100,7 +99,7 @@ pub fn start(specs: Vec<ProbeSpec>, at_most: Duration) -> Result<Running, ProbeE
 /// authorities are read by `reads`, and stores are asked by `stores`.
 ///
 /// # Errors
-/// As [`start`].
+/// The same as those of [`start`].
 pub fn start_on(
     spool: Arc<Spool>,
     specs: Vec<ProbeSpec>,
@@ -120,10 +119,10 @@ pub fn start_on(
         std::thread::Builder::new()
             .name("firedrill-probe".to_owned())
             .spawn(move || {
-                // Made here, because a runtime may not be dropped where the caller may be: inside another one.
+                // The runtime is made here, because it may not be dropped inside another one, and the caller may be inside one.
                 let (runtime, timer) = match runtime() {
                     Ok(made) => made,
-                    // The caller waits for it, so it is there to hear.
+                    // The caller waits for this, so it hears it.
                     Err(why) => return drop(tell.send(Err(why))),
                 };
                 drop(tell.send(Ok(())));
@@ -152,7 +151,7 @@ fn runtime() -> std::io::Result<(Runtime, Timer)> {
     Ok((runtime, timer))
 }
 
-/// Everything is checked before anything is made.
+/// Makes the probes. All of them are checked before one is made.
 fn all_checked(
     specs: &[ProbeSpec],
     reads: &dyn Reads,
@@ -207,7 +206,8 @@ fn lanes(
         .collect()
 }
 
-/// Each even probe of each vantage begins somewhere in its first period, so that they do not all ask at the same moment.
+/// Returns the time at which an even probe begins, in microseconds: somewhere in its first period, so that the vantages do not all ask at the same
+/// moment.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
 fn phase(rate: f64) -> u64 {
     let period = (1e6 / rate).clamp(1.0, 1e6) as u64;
@@ -239,7 +239,7 @@ async fn pace(lanes: &[Arc<Lane>], timer: &Timer, stop: &CancellationToken, spoo
             return;
         }
         if busy {
-            // Only who looks often can tell that it stood still.
+            // A prober can only tell that it stood still if it looks often.
             wake = wake.min(boot_us() + FLOOR_US);
         }
         lock(&common.stalls).expect(wake.max(boot_us()));

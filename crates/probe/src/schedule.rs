@@ -32,7 +32,7 @@ enum Gaps {
 }
 
 impl Gaps {
-    /// None where the rate is not above 0 and at most [`MOST_RATE`].
+    /// Returns the gaps; `None` for a rate that is not above 0, or is above [`MOST_RATE`].
     fn new(rate: f64, arrivals: Arrivals, key: u64) -> Option<Self> {
         let period_ps = period_ps(rate)?;
         Some(match arrivals {
@@ -49,7 +49,7 @@ impl Gaps {
         }
     }
 
-    /// Returns the time at which the request after request `k - 1` is due.
+    /// Returns the time at which request `k` is due. The request before it is due at `before_ps`.
     fn after(self, before_ps: u128, k: u64) -> u128 {
         before_ps.saturating_add(match self {
             Self::Even { period_ps } => period_ps,
@@ -58,8 +58,8 @@ impl Gaps {
     }
 }
 
-/// An exponentially distributed gap: the logarithm of an even number from a generator that counts (SplitMix64, Steele et al.
-/// 2014), so that each request's gap is known without those before.
+/// Returns an exponentially distributed gap: the logarithm of an evenly distributed number. The number comes from a generator that counts
+/// (SplitMix64, Steele et al. 2014), so that each request's gap is known without those before.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -70,14 +70,14 @@ fn exponential(mean_ps: f64, key: u64, k: u64) -> u128 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^= bits >> 31;
-    // 53 bits: from 0 up to, but not, 1.
+    // 53 bits give a number from 0 up to 1, but not 1 itself.
     let even = (bits >> 11) as f64 / (1_u64 << 53) as f64;
     (-mean_ps * (-even).ln_1p()) as u128
 }
 
 impl Schedule {
-    /// Requests are due from `start_us` on and before `end_us`, at that rate on the mean; `key` decides the random gaps.
-    /// None where the rate is not above 0 and at most [`MOST_RATE`].
+    /// Returns a schedule by which requests are due from `start_us` on and before `end_us`, at that rate on the mean. `key` decides the random
+    /// gaps. `None` for a rate that is not above 0, or is above [`MOST_RATE`].
     #[must_use]
     pub fn new(start_us: u64, end_us: u64, rate: f64, arrivals: Arrivals, key: u64) -> Option<Self> {
         let gaps = Gaps::new(rate, arrivals, key)?;
@@ -90,7 +90,7 @@ impl Schedule {
         self.start_us
     }
 
-    /// Returns the time at which the next request is due that was not handed out; `None` when the schedule has ended.
+    /// Returns the time at which the next request is due; `None` when the schedule has ended.
     #[must_use]
     pub fn peek(&self) -> Option<u64> {
         let after = u64::try_from(self.after_ps / PS_PER_US).unwrap_or(u64::MAX);
@@ -98,7 +98,7 @@ impl Schedule {
         (due < self.end_us).then_some(due)
     }
 
-    /// Hands out all that are due before `at_us` at once; says how many they were.
+    /// Hands out all requests that are due before `at_us`. Returns their number.
     pub fn take_before(&mut self, at_us: u64) -> u64 {
         let mut taken = 0;
         while self.peek().is_some_and(|due| due < at_us) {
@@ -108,7 +108,7 @@ impl Schedule {
         taken
     }
 
-    /// Hands out the next one; says when it is due.
+    /// Hands out the next request. Returns the time at which it is due.
     pub fn take(&mut self) -> Option<u64> {
         let due = self.peek()?;
         self.next += 1;
@@ -116,13 +116,13 @@ impl Schedule {
         Some(due)
     }
 
-    /// The number of the next request, counted from 0.
+    /// Returns the number of the next request, counted from 0.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.next
     }
 
-    /// Nothing is due from that moment on.
+    /// Ends the schedule at that moment, if it does not end before.
     pub fn end_at(&mut self, end_us: u64) {
         self.end_us = self.end_us.min(end_us);
     }
@@ -134,7 +134,7 @@ impl Schedule {
     }
 }
 
-/// The time between two requests in picoseconds.
+/// Returns the mean time between two requests in picoseconds; `None` for a rate that is not above 0, or is above [`MOST_RATE`].
 fn period_ps(rate: f64) -> Option<u128> {
     if !(rate > 0.0 && rate <= MOST_RATE) {
         return None;
@@ -152,14 +152,17 @@ pub fn requests_within(rate: f64, span: Duration) -> Option<u64> {
 /// the schedule chose.
 const MOST_LATE_US: u64 = 50_000;
 
-/// Maximum delay of a request that is still counted: a twentieth of the time-out, at least 5 ms and at most 50 ms.
+/// The part of the time-out that a request may start late.
+const LATE_PART: u64 = 20;
+
+/// Returns the maximum delay of a request that is still counted: a twentieth of the time-out, at least 5 ms and at most 50 ms.
 #[must_use]
 pub fn slip_limit_us(timeout_us: u64) -> u64 {
-    (timeout_us / 20).clamp(crate::stall::FLOOR_US, MOST_LATE_US)
+    (timeout_us / LATE_PART).clamp(crate::stall::FLOOR_US, MOST_LATE_US)
 }
 
-/// Returns the moments at which `count` requests are due, from request `first` on, which is due at `first_us`: in microseconds on the same clock,
-/// each at most a microsecond early. `None` for a rate that cannot be.
+/// Returns the moments at which `count` requests are due, from request `first` on. That one is due at `first_us`. The moments are in microseconds on
+/// the same clock, each at most a microsecond early. `None` for an impossible rate.
 #[must_use]
 pub fn follow(
     rate: f64,
@@ -182,7 +185,7 @@ pub fn follow(
 }
 
 /// Returns the maximum number of requests in flight: those of a whole time-out, and as many more as random moments can bunch
-/// together. None for a rate that cannot be.
+/// together. `None` for an impossible rate.
 #[must_use]
 pub fn most_at_once(rate: f64, timeout: Duration, arrivals: Arrivals) -> Option<u64> {
     let within = requests_within(rate, timeout)?;

@@ -45,7 +45,7 @@ pub struct Second {
     pub last_bad_us: Option<u64>,
     /// The single requests; `None` where the bin did not have them, or contradicted itself or its pace.
     pub single: Option<Single>,
-    /// The cells of the good requests' latencies, sorted; `None` where they cannot be read, or are not as many as were good.
+    /// The cells of the good requests' latencies, sorted; `None` where they cannot be read, or are not as many as the good requests.
     pub latencies: Option<Vec<u16>>,
     /// The delays of the requests' starts.
     pub lateness: Lateness,
@@ -65,17 +65,17 @@ pub struct Single {
 /// The delays with which the requests of a second started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Lateness {
-    /// None later than a millisecond.
+    /// No request started later than a millisecond.
     #[default]
     OnTime,
-    /// Some were.
+    /// Some requests started later than that.
     Late {
         /// Requests that started.
         started: u64,
-        /// The cells, on the scale without other ends, of those that were later than a millisecond, sorted.
+        /// The cells of the delays above a millisecond, sorted, on the scale without other ends.
         cells: Vec<u16>,
     },
-    /// The bin does not say it in a way that can be read.
+    /// The delays of the bin cannot be read.
     Unreadable,
 }
 
@@ -120,7 +120,7 @@ impl Single {
         Some(Self { first, first_us, ends })
     }
 
-    /// The moments at which each of `count` requests was due, in microseconds after the second's start.
+    /// Returns the moments at which each of `count` requests was due, in microseconds after the second's start; `None` for an impossible rate.
     #[must_use]
     pub fn dues(&self, pace: Pace, count: usize) -> Option<Vec<u64>> {
         schedule::follow(pace.rate, pace.arrivals, pace.key, self.first, self.first_us, count)
@@ -145,7 +145,7 @@ impl Lateness {
     }
 }
 
-/// The cells of a bin's latencies.
+/// Returns the cells of a bin's latencies; `None` where they cannot be read, or are not as many as the good requests.
 fn latencies(bin: &Bin, grid: &Grid) -> Option<Vec<u16>> {
     if bin.latency.is_empty() {
         return (bin.good == 0).then(Vec::new);
@@ -171,7 +171,7 @@ pub struct Stream {
     pub vantage: String,
     /// The boot that the vantage's clock belongs to.
     pub boot_id: String,
-    /// The ends that the scale of its latencies has besides its own, in microseconds.
+    /// The ends that the scale of the latencies has besides its own ends, in microseconds.
     pub cuts: Vec<u64>,
     /// The highest number of the bins.
     pub last_seq: u64,
@@ -187,7 +187,7 @@ pub struct Stream {
 pub const PHASES: [&str; 4] = ["resolve", "connect", "tls", "first_byte"];
 
 impl Stream {
-    /// Takes a bin that began at `start_us` on the run's clock; it must be of this stream.
+    /// Takes a bin of this stream. It began at `start_us` on the run's clock.
     pub fn push(&mut self, bin: &Bin, start_us: i64, grid: &Grid, pace: Option<Pace>) {
         self.last_seq = self.last_seq.max(bin.seq);
         self.worst_slip_us = self.worst_slip_us.max(bin.worst_slip_us);

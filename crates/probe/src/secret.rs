@@ -5,25 +5,25 @@ use http::HeaderValue;
 
 use crate::reads::{Reads, Use};
 
-/// The header's value for a bearer token.
+/// Returns the header's value for a bearer token.
 pub(crate) fn bearer(secret: &Secret, reads: &dyn Reads) -> Result<HeaderValue, Refusal> {
     let field = Field::request(&["bearer"]);
     let token = text(&field, "the bearer token", secret, reads)?;
     header(field, "the bearer token", &format!("Bearer {token}"))
 }
 
-/// The text of a secret, without the line break at its end. `name` names it in messages.
+/// Returns the text of a secret, without the line break at its end. `name` names it in messages.
 ///
 /// # Errors
-/// It cannot be read, or is no line of text. The message has nothing of it.
+/// The secret cannot be read, or is no line of text. The message has nothing of its text.
 pub fn secret_text(name: &str, secret: &Secret, reads: &dyn Reads) -> Result<String, Refusal> {
     text(&Field::request(&[]), name, secret, reads)
 }
 
-/// As [`secret_text`], of a field.
+/// Returns the text of a secret as [`secret_text`] does. Refusals name the field `field`.
 ///
 /// # Errors
-/// As [`secret_text`].
+/// The same as those of [`secret_text`].
 pub fn text(field: &Field, name: &str, secret: &Secret, reads: &dyn Reads) -> Result<String, Refusal> {
     let (place, text) = match secret {
         Secret::SecretFile(path) => {
@@ -49,7 +49,7 @@ pub fn text(field: &Field, name: &str, secret: &Secret, reads: &dyn Reads) -> Re
     Ok(line.to_owned())
 }
 
-/// A header's value with a secret in it, which prints as `Sensitive`.
+/// Returns a header's value with a secret in it. It prints as `Sensitive`.
 pub(crate) fn header(field: Field, name: &str, text: &str) -> Result<HeaderValue, Refusal> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
         let what = format!("{name} cannot be used: it holds characters that a header cannot carry");

@@ -1,4 +1,4 @@
-//! A server that a new connection is opened to, plain or over TLS.
+//! A server to which connections are opened, plain or over TLS.
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -20,7 +20,7 @@ pub struct Server {
     pub tls: Option<Handshake>,
 }
 
-/// An open connection, whatever it is over.
+/// An open connection, plain or over TLS.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}

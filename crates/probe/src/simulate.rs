@@ -15,16 +15,16 @@ use crate::{
 /// The answer of a made-up system to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Well, after so many microseconds.
+    /// A good answer after so many microseconds.
     Good(u64),
-    /// At once, and wrongly.
+    /// A bad answer at once.
     Bad,
-    /// Never.
+    /// No answer.
     Silent,
 }
 
-/// Measures a made-up system from one moment to another, in microseconds; `answer` is asked with the moment of each request,
-/// in their order. `None` for a probe that cannot be.
+/// Measures a made-up system from one moment to another, in microseconds. `answer` is called with the moment of each request, in their order.
+/// `None` for a probe that is not valid.
 #[must_use]
 pub fn simulate(
     spec: &ProbeSpec,
@@ -41,6 +41,7 @@ pub fn simulate(
     };
     let mut books = Ledger::<()>::new(schedule, limits);
     let mut stalls = Stalls::new(start_us, timeout_us);
+    // When each request ends, its number, and whether its answer is good.
     let mut under_way: BinaryHeap<Reverse<(u64, u64, bool)>> = BinaryHeap::new();
     let mut tickets: std::collections::HashMap<u64, Ticket> = std::collections::HashMap::new();
     let (mut now, mut number, mut bins) = (start_us, 0, Vec::new());

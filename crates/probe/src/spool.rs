@@ -1,7 +1,7 @@
 //! Keeps measurements for any number of readers, up to a maximum of memory.
 //!
-//! Numbers rise by one with each bin. Where memory ran out the oldest bins are dropped, never the newest, and a reader
-//! sees it: the first number that it gets is not the one after the last that it had.
+//! Numbers rise by one with each bin. Where memory ran out the oldest bins are dropped, never the newest. A reader sees that by the numbers:
+//! they do not go on from the last one that it had.
 
 use std::{
     collections::VecDeque,
@@ -18,11 +18,11 @@ pub const MEMORY: usize = 64 * 1024 * 1024;
 
 /// A measurement that a spool keeps.
 pub trait Spooled: Clone {
-    /// Gives it its number.
+    /// Gives the measurement its number.
     fn number(&mut self, seq: u64);
-    /// Returns its number.
+    /// Returns the number of the measurement.
     fn seq(&self) -> u64;
-    /// Returns the memory that it takes, in bytes; an upper estimate.
+    /// Returns an upper estimate of the memory that the measurement takes, in bytes.
     fn size(&self) -> usize;
 }
 
@@ -56,7 +56,7 @@ impl<T> Kept<T> {
 }
 
 impl Spool {
-    /// An empty spool of [`MEMORY`].
+    /// Returns an empty spool of [`MEMORY`].
     #[must_use]
     pub fn new() -> Arc<Self> {
         Self::with_memory(MEMORY)
@@ -64,27 +64,27 @@ impl Spool {
 }
 
 impl<T: Spooled> Spool<T> {
-    /// An empty spool of so many bytes.
+    /// Returns an empty spool of so many bytes.
     #[must_use]
     pub fn with_memory(memory: usize) -> Arc<Self> {
         Arc::new(Self { kept: Mutex::default(), news: watch::Sender::new(()), memory })
     }
 
-    /// Everything kept with a number above `after`, oldest first.
+    /// Returns all bins that are kept and have a number above `after`, the oldest first.
     #[must_use]
     pub fn after(&self, after: u64) -> Vec<T> {
         let kept = self.kept();
         kept.bins.range(kept.from(after)..).cloned().collect()
     }
 
-    /// The number of the newest bin; 0 before the first.
+    /// Returns the number of the newest bin; 0 before the first.
     #[must_use]
     pub fn last_seq(&self) -> u64 {
         self.kept().last
     }
 
-    /// Everything with a number above `after`, then what is to come; ends when no prober writes any more and all was
-    /// handed out.
+    /// Returns all bins with a number above `after`, then those that are to come. Ends when no prober writes any more and all bins were handed
+    /// out.
     pub fn feed(self: &Arc<Self>, after: u64) -> impl Stream<Item = T> + Send + use<T>
     where
         T: Send + 'static,
@@ -92,7 +92,7 @@ impl<T: Spooled> Spool<T> {
         let news = self.news.subscribe();
         stream::unfold((Arc::clone(self), news, after), |(spool, mut news, after)| async move {
             loop {
-                // Before looking, so that what comes between the look and the wait wakes.
+                // This comes before the look, so that a bin that comes between the look and the wait wakes this feed.
                 news.mark_unchanged();
                 let (next, ended) = {
                     let kept = spool.kept();
@@ -109,7 +109,7 @@ impl<T: Spooled> Spool<T> {
         })
     }
 
-    /// A prober writes, until the writer is dropped. Readers' feeds go on as long as there is one.
+    /// Returns the end that a prober writes to. Readers' feeds go on as long as there is one.
     pub fn writer(self: &Arc<Self>) -> Writer<T> {
         self.kept().writers += 1;
         Writer(Arc::clone(self))
@@ -182,8 +182,12 @@ fn size(bin: &Bin) -> usize {
     const ALLOCATION: usize = 16;
     // A map's node is allocated whole, for eleven entries of a text and a number.
     const NODE: usize = 11 * 32 + 16;
+    // A map's node has at least so many entries.
+    const NODE_LEAST: usize = 5;
+    // The number of texts of a bin: two names, two histograms, and the outcomes.
+    const TEXTS: usize = 5;
     let maps = [&bin.bad, &bin.phases].into_iter().map(|map| {
-        map.len().div_ceil(5) * NODE + map.keys().map(|key| key.len() + ALLOCATION).sum::<usize>()
+        map.len().div_ceil(NODE_LEAST) * NODE + map.keys().map(|key| key.len() + ALLOCATION).sum::<usize>()
     });
     size_of::<Bin>()
         + bin.probe.len()
@@ -191,7 +195,7 @@ fn size(bin: &Bin) -> usize {
         + bin.latency.len()
         + bin.lateness.len()
         + bin.requests.as_ref().map_or(0, |requests| requests.outcomes.len())
-        + 5 * ALLOCATION
+        + TEXTS * ALLOCATION
         + maps.sum::<usize>()
 }
 

@@ -7,29 +7,32 @@ use std::collections::VecDeque;
 /// The shortest standstill that is noted, and the least slip limit, in microseconds.
 pub(crate) const FLOOR_US: u64 = 5000;
 
-/// More standstills than these within the longest time-out are joined into one with the gaps between them.
+/// Maximum number of standstills that are remembered. Later ones are joined with the last one and with the gap between them.
 const MOST: usize = 4096;
 
 /// The times at which the pacer was to be back, and at which it was back too late.
 #[derive(Debug)]
 pub(crate) struct Stalls {
+    /// The time at which the pacer is to be back.
     expected_us: u64,
+    /// The time for which a standstill is remembered.
     keep_us: u64,
+    /// The beginning and the end of each standstill, in their order.
     past: VecDeque<(u64, u64)>,
 }
 
 impl Stalls {
-    /// Standstills are remembered for as long as a request can be under way.
+    /// Returns it without standstills. Each is remembered for `keep_us`, which is as long as a request can be under way.
     pub(crate) fn new(now_us: u64, keep_us: u64) -> Self {
         Self { expected_us: now_us, keep_us, past: VecDeque::new() }
     }
 
-    /// The pacer sleeps and promises to be back then.
+    /// Notes that the pacer sleeps and is to be back at `wake_us`.
     pub(crate) fn expect(&mut self, wake_us: u64) {
         self.expected_us = wake_us;
     }
 
-    /// The pacer is back.
+    /// Notes that the pacer is back.
     pub(crate) fn beat(&mut self, now_us: u64) {
         let expected = self.expected_us;
         self.expected_us = now_us;
@@ -46,9 +49,9 @@ impl Stalls {
         }
     }
 
-    /// Whether the prober stood still for at least `limit_us` in one piece between those moments; `to_us` is now.
+    /// Whether the prober stood still for at least `limit_us` in one piece from `from_us` until `to_us`, which is now.
     pub(crate) fn within(&self, from_us: u64, to_us: u64, limit_us: u64) -> bool {
-        // A standstill that the pacer has not noted yet counts as well: after one, an answer may be seen first.
+        // A standstill that the pacer has not noted yet counts as well, because an answer may be seen before the pacer is back.
         self.past
             .iter()
             .rev()

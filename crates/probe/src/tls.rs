@@ -15,6 +15,11 @@ use crate::{
     reads::{Reads, Use},
 };
 
+/// For [`config`]: sessions are resumed.
+const RESUME: bool = true;
+/// For [`config`]: every handshake is a full one.
+pub(crate) const FULL: bool = false;
+
 /// Returns the configuration for TLS 1.2 and 1.3 with HTTP/1.1. Unless `resume` is set, every handshake is a full one,
 /// because new users have no session to resume.
 pub(crate) fn config(
@@ -35,7 +40,7 @@ pub(crate) fn config(
 /// # Errors
 /// There are none, or they cannot be read. The message says so.
 pub fn of_this_machine() -> Result<Arc<ClientConfig>, String> {
-    config(None, true, &crate::Anything).map_err(|refusal| refusal.what)
+    config(None, RESUME, &crate::Anything).map_err(|refusal| refusal.what)
 }
 
 /// Returns a configuration without ALPN that trusts the authorities of a PEM file, or of this machine without one.
@@ -50,8 +55,8 @@ fn trusting(ca_file: Option<&str>, reads: &dyn Reads) -> Result<ClientConfig, Re
     builder(ca_file, "url", reads).map(|builder| builder.with_no_client_auth())
 }
 
-/// Returns the handshakes of a probe that has the switch `tls`; none without a `name`, which the certificate must have. `protocols` are
-/// offered by ALPN.
+/// Returns the handshake of a probe that has the switch `tls`. `name` is the name that the certificate must have; without one there is no
+/// handshake. `protocols` are offered by ALPN.
 ///
 /// # Errors
 /// The authorities cannot be read, or there are none.

@@ -60,7 +60,7 @@ fn send(to: SocketAddr, rate: u64) -> Result<(), Failure> {
 
 /// Measures one rate, in packets per second, and prints the result.
 fn bench(rate: u64) -> Result<(), Failure> {
-    // Finds a free port: the socket is closed at once.
+    // A port that is free: the socket that had it is closed at once.
     let at = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
     let source: SourceKind =
         serde_json::from_value(serde_json::json!({ "statsd": { "listen": at.to_string() } }))?;
@@ -102,8 +102,8 @@ fn bench(rate: u64) -> Result<(), Failure> {
 /// Returns the processor time of this process, in seconds.
 fn worked() -> Result<f64, Failure> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let rest = stat.rsplit_once(") ").ok_or("its state is not as it was")?.1;
-    // Fields 14 and 15 of the whole line: user and system time, in ticks of 10 ms.
+    let rest = stat.rsplit_once(") ").ok_or("/proc/self/stat has another form")?.1;
+    // Fields 14 and 15 of the whole line are the user and the system time, in ticks of 10 ms. The rest begins with field 3.
     let ticks = |index: usize| rest.split(' ').nth(index).and_then(|text| text.parse::<f64>().ok());
     Ok((ticks(11).ok_or("no ticks")? + ticks(12).ok_or("no ticks")?) / 100.0)
 }

@@ -45,13 +45,13 @@ pub trait Alerts: Send + Sync {
     /// Reads an answer, and returns the alerts of the query that fire now.
     ///
     /// # Errors
-    /// It is not an answer to the request: a clause for people.
+    /// It is not an answer to the request. The error is a clause for people.
     fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String>;
 
     /// Returns the labels that alerts of this kind can have; `None` if they may have any.
     fn labels(&self) -> Option<&'static [&'static str]>;
 
-    /// Returns the thing with which the name of a query is compared, for messages, such as `the label alertname`.
+    /// Returns a clause for messages that says with what the name of a query is compared, such as `the label alertname`.
     fn name_is(&self) -> &'static str;
 }
 
@@ -115,9 +115,9 @@ pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
-/// Returns a name for people: cleaned, and cut to 200 characters.
+/// Returns a name for people, cleaned and shortened.
 pub(crate) fn shown(text: &str) -> String {
-    firedrill_wire::text::clean(text.trim(), 200).into_owned()
+    crate::excerpt::excerpt(text)
 }
 
 #[cfg(test)]

@@ -31,8 +31,8 @@ enum Via {
 pub struct NoAnswer {
     /// A clause for people.
     pub why: String,
-    /// Whether the source answered and refused this question, so that it is likely to refuse these moments again. False if it could not be asked
-    /// now, or did not accept the credentials.
+    /// Whether the source has read this question and gave no answer to it, so that another try for these moments is likely to fail, too. False if
+    /// the source could not be asked now, or did not accept the credentials.
     pub refused: bool,
 }
 
@@ -107,7 +107,7 @@ impl Asker {
     /// Asks a question once.
     ///
     /// # Errors
-    /// There is no answer, or not one to the question: a clause for people.
+    /// There is no answer, or none to the question. The error is a clause for people.
     pub async fn ask(&self, question: &Question) -> Result<Asked<Vec<Point>>, NoAnswer> {
         if let Via::Heard(listener) = &self.via {
             return heard(listener.as_deref(), |listener| {
@@ -121,7 +121,7 @@ impl Asker {
     /// Asks once for facts about the data behind other queries. The question has the query of [`crate::Metrics::behind_query`].
     ///
     /// # Errors
-    /// There is no answer, or not one to the question: a clause for people.
+    /// There is no answer, or none to the question. The error is a clause for people.
     pub async fn behind(&self, question: &Question) -> Result<Asked<Vec<Behind>>, NoAnswer> {
         if let Via::Heard(listener) = &self.via {
             return heard(listener.as_deref(), |listener| {
@@ -135,7 +135,7 @@ impl Asker {
     /// Asks once whether an alert is firing.
     ///
     /// # Errors
-    /// There is no answer, or not one to the question: a clause for people.
+    /// There is no answer, or none to the question. The error is a clause for people.
     pub async fn alert(&self, query: &AlertQuery) -> Result<Asked<Vec<AlertSeen>>, String> {
         let alerts = self.kind.alerts().ok_or_else(|| format!("{} has no alerts", self.kind.name()))?;
         let request = alerts.ask(query);
@@ -244,9 +244,10 @@ mod tests {
     #[tokio::test]
     async fn the_date_of_a_cached_answer_is_not_used() {
         let empty = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
-        for (age, told) in [("", true), ("Age: 0\r\n", true), ("Age: 40\r\n", false)] {
+        for (age, is_used) in [("", true), ("Age: 0\r\n", true), ("Age: 40\r\n", false)] {
             let head = format!("200 OK\r\n{age}Date: Sun, 06 Nov 1994 08:49:37 GMT");
-            assert_eq!(asked(&head, empty, "").await.expect("an answer").date_us.is_some(), told, "{age}");
+            let answer = asked(&head, empty, "").await.expect("an answer");
+            assert_eq!(answer.date_us.is_some(), is_used, "{age}");
         }
     }
 }

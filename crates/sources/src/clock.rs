@@ -2,7 +2,7 @@
 
 /// Minimum uncertainty of the difference, in microseconds.
 const LEAST_US: i64 = 1_000;
-/// A second in microseconds. The header `Date` is truncated to it.
+/// A second in microseconds. The header `Date` has whole seconds.
 const SECOND_US: i64 = 1_000_000;
 
 /// The difference between a source's clock and ours.
@@ -13,8 +13,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Takes an answer into account. It has the `Date` `date_us`, and was made between `sent_us` and `received_us` by our clock. Each answer narrows the
-    /// bounds. If an answer contradicts the earlier ones, a clock was set: then the earlier answers are dropped.
+    /// Takes an answer into account. The answer has the `Date` `date_us`, and was made between `sent_us` and `received_us` by our clock. Each answer
+    /// narrows the bounds. If an answer contradicts the earlier ones, a clock was set, so the earlier answers are dropped.
     pub fn saw(&mut self, date_us: i64, sent_us: i64, received_us: i64) {
         let new =
             (date_us.saturating_sub(received_us), date_us.saturating_add(SECOND_US).saturating_sub(sent_us));

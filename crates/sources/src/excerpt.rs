@@ -1,6 +1,9 @@
 //! Shortens texts of sources for messages.
 
-/// Returns the beginning of a text of a source, cleaned for a message: at most 200 characters.
+/// Maximum length of a source's text in a message, in characters.
+const MOST: usize = 200;
+
+/// Returns the beginning of a text of a source, cleaned for a message.
 pub(crate) fn excerpt(text: &str) -> String {
-    firedrill_wire::text::clean(text.trim(), 200).into_owned()
+    firedrill_wire::text::clean(text.trim(), MOST).into_owned()
 }

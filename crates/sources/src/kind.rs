@@ -81,7 +81,7 @@ pub trait Listens: Send + Sync {
     /// Starts a listener for some questions.
     ///
     /// # Errors
-    /// The address cannot be listened on: a clause for people, with the remedy.
+    /// The address cannot be listened on. The error is a clause for people, with the remedy.
     fn open(&self, queries: &[&str]) -> Result<Listener, String>;
 }
 
@@ -127,7 +127,7 @@ pub trait Metrics: Send + Sync {
     /// Returns the errors in a query, each a sentence with the help.
     fn invalid_query(&self, query: &str) -> Vec<(String, String)>;
 
-    /// Returns the minimum time after a moment before its value can be known.
+    /// Returns the minimum time from a moment until its value can be known.
     fn least_lag(&self, _: &str) -> Span {
         Span::ZERO
     }
@@ -161,13 +161,13 @@ pub trait Questions: Send + Sync {
     /// Reads an answer into points.
     ///
     /// # Errors
-    /// It is not an answer to the question: a clause for people.
+    /// It is not an answer to the question. The error is a clause for people.
     fn points(&self, question: &Question, status: u16, body: &[u8]) -> Result<Vec<Point>, String>;
 
     /// Reads an answer to the query of [`Metrics::behind_query`].
     ///
     /// # Errors
-    /// It is not an answer to the question: a clause for people.
+    /// It is not an answer to the question. The error is a clause for people.
     fn behind(&self, question: &Question, status: u16, body: &[u8]) -> Result<Vec<Behind>, String>;
 }
 

@@ -17,7 +17,7 @@ pub struct Point {
     pub lists: u32,
     /// Whether a series had `NaN` as its value.
     pub nan: bool,
-    /// Whether a series had several values for the moment.
+    /// Whether a series had several different values for the moment.
     pub mixed: bool,
     /// The reason why the value is not complete; `None` if it is. The truth lies between `low` and `high` all the same.
     pub lacks: Option<Lacks>,
@@ -103,7 +103,7 @@ pub fn merged(series: impl IntoIterator<Item = Vec<Point>>) -> Vec<Point> {
 }
 
 /// Merges the points of several series that need not have the same moments. A series counts as present for `far_us` microseconds after
-/// each of its points. A longer gap shows that a point is missing, so the series counts as absent until the next point but one.
+/// each of its points. A longer gap shows that a point is missing. Then the series counts as absent until its second point after the gap.
 #[must_use]
 pub(crate) fn merged_apart(series: Vec<Vec<Point>>, far_us: i64) -> Vec<Point> {
     let mut times: Vec<Vec<i64>> = series
@@ -133,6 +133,7 @@ pub(crate) fn merged_apart(series: Vec<Vec<Point>>, far_us: i64) -> Vec<Point> {
     points
 }
 
+/// Converts a number of series. One that is too large becomes the maximum.
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

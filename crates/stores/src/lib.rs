@@ -3,7 +3,7 @@
 //!
 //! A program hands [`Clients`] to the prober; one that does not is smaller. Connections are opened by the prober's own means, so that names are
 //! looked up and times are counted as for all other kinds. No client connects anew, tries again or follows a redirection by itself: that
-//! would hide what is measured. Never judges, and never shows a server's text.
+//! would hide what is measured. The clients never judge, and never show a server's text.
 
 mod mysql;
 mod postgres;

@@ -13,7 +13,10 @@ use firedrill_wire::probe::{Field, MysqlProbe, MysqlRole, Refusal};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use self::{line::Line, login::Login};
+use self::{
+    line::{FIRST, Line},
+    login::Login,
+};
 use crate::servers::{Kept, Opens, servers, within};
 
 /// A client of one MySQL or MariaDB database, on one or more servers.
@@ -50,19 +53,19 @@ impl Mysql {
         if let Some(mut line) = self.kept.take()
             && line.usable()
         {
-            // Its server may have another role than before, which is an answer.
+            // The server may have another role by now. That is an answer, too.
             line.must_be(self.role).await?;
             return Ok(line);
         }
         self.open_any(&self.servers, until, phases).await
     }
 
-    /// Good once the statement was carried out, and its first value is what is wanted.
+    /// Asks once. The request is good once the statement was carried out, and its first value is the wanted one.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let mut line = self.line(until, &mut phases).await?;
         let begun = boot_us();
-        let answer = line.ask(&self.statement, 0).await?;
+        let answer = line.ask(&self.statement, FIRST).await?;
         phases.first_byte = boot_us() - begun;
         let good = self.expect.as_ref().is_none_or(|text| answer.as_deref() == Some(text.as_bytes()));
         if let Some(line) = self.kept.keep(line) {

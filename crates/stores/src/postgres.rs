@@ -57,7 +57,7 @@ impl Postgres {
         })
     }
 
-    /// Returns one of the same servers that takes records, without a connection.
+    /// Returns a client of the same servers for records. It has no connection yet.
     pub(crate) fn for_writes(&self) -> Self {
         Self {
             servers: Arc::clone(&self.servers),
@@ -74,14 +74,14 @@ impl Postgres {
         if let Some(mut line) = self.kept.take()
             && line.usable()
         {
-            // Its server may have another role than before, which is an answer.
+            // The server may have another role by now. That is an answer, too.
             line.must_be(self.role).await?;
             return Ok(line);
         }
         self.open_any(&self.servers, until, phases).await
     }
 
-    /// Good once the statement was carried out, and its first value is what is wanted.
+    /// Asks once. The request is good once the statement was carried out, and its first value is the wanted one.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let mut line = self.line(until, &mut phases).await?;
@@ -93,6 +93,7 @@ impl Postgres {
         if good { Ok(phases) } else { Err(Cause::Answer.into()) }
     }
 
+    /// Keeps a connection that is in order, or closes one.
     fn done(&self, line: Line) {
         if let Some(line) = self.kept.keep(line) {
             line.close();

@@ -69,7 +69,7 @@ impl Redis {
         })
     }
 
-    /// Returns one of the same servers that takes records, without a connection.
+    /// Returns a client of the same servers for records. It has no connection yet.
     pub(crate) fn for_writes(&self) -> Self {
         Self {
             servers: Arc::clone(&self.servers),
@@ -87,7 +87,7 @@ impl Redis {
         if let Some(mut line) = self.kept.take()
             && line.usable()
         {
-            // Its server may have another role than before, which is an answer.
+            // The server may have another role by now. That is an answer, too.
             line.must_be(self.role).await?;
             return Ok(line);
         }
@@ -97,7 +97,7 @@ impl Redis {
         }
     }
 
-    /// Good once the answer is there, is no error, and is what is wanted.
+    /// Asks once. The request is good once the answer is there, is no error, and is the wanted one.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let mut line = self.line(until, &mut phases).await?;

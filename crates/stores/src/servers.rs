@@ -27,7 +27,8 @@ pub(crate) fn servers(
     to.into_iter().map(server).collect()
 }
 
-/// Returns the servers one after another, each with the end of its share of the time that is left when it is asked for.
+/// Returns the servers one after another, each with the end of its share of the time. The share is calculated when the server is asked for, of the
+/// time that is left then.
 pub(crate) fn shares(servers: &[Server], until: Instant) -> impl Iterator<Item = (&Server, Instant)> {
     servers.iter().enumerate().map(move |(at, server)| (server, share(until, servers.len() - at)))
 }
@@ -131,28 +132,32 @@ const fn rank(failure: Failure) -> u8 {
 /// The connections that are kept between requests, if connections are used again. The first error throws one away. Requests that come while all
 /// are in use open their own.
 pub(crate) struct Kept<L> {
-    /// Their maximum.
+    /// The maximum number of connections that are kept.
     most: usize,
+    /// A connection that was not used for this long is closed.
     idle: Duration,
-    /// Those that are not in use, the one that was used last at the end.
+    /// The connections that are not in use, the one that was used last at the end.
     lines: Mutex<Vec<(Instant, L)>>,
 }
 
-/// A kept connection that was not used for this long, and for two requests' time, is closed.
+/// A kept connection that was not used for this long, and for the time of [`IDLE_REQUESTS`] requests, is closed.
 const IDLE: Duration = Duration::from_secs(30);
+/// See [`IDLE`].
+const IDLE_REQUESTS: f64 = 2.0;
 
 /// The most connections that are kept for writes, which come while others are under way.
 const WRITERS: usize = 16;
 
 impl<L> Kept<L> {
-    /// Keeps one, if the probe uses its connection again.
+    /// Returns it without a connection. It keeps one at most, and none if the probe does not use connections again.
     pub(crate) fn new(terms: &Terms<'_>) -> Self {
-        let idle = IDLE + Duration::try_from_secs_f64(2.0 / terms.spec.rate).unwrap_or(Duration::MAX / 2);
+        let idle =
+            IDLE + Duration::try_from_secs_f64(IDLE_REQUESTS / terms.spec.rate).unwrap_or(Duration::MAX / 2);
         let most = usize::from(terms.spec.connection == Connection::Reuse);
         Self { most, idle, lines: Mutex::default() }
     }
 
-    /// Returns one for writes, without a connection.
+    /// Returns one for writes, which keeps more connections. It has none yet.
     pub(crate) fn for_writes(&self) -> Self {
         Self { most: self.most * WRITERS, idle: self.idle, lines: Mutex::default() }
     }
@@ -161,6 +166,7 @@ impl<L> Kept<L> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes the connection that was used last; `None` where there is none, or it was not used for too long.
     pub(crate) fn take(&self) -> Option<L> {
         let (since, line) = self.lines().pop()?;
         (since.elapsed() < self.idle).then_some(line)

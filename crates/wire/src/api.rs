@@ -71,7 +71,7 @@ pub struct Arm {
     pub plan_digest: String,
     /// The boot that the coordinator's clock offset was measured in.
     pub boot_id: String,
-    /// After this silence of the coordinator, the agent heals everything of the run.
+    /// The length of a silence of the coordinator after which the agent heals everything of the run.
     pub lease: Span,
     /// The drill, for people on the host.
     #[serde(default)]
@@ -119,7 +119,7 @@ pub struct Armed {
     pub injections: Vec<InjectionId>,
 }
 
-/// Shows that the coordinator is alive. An armed injection starts only if this arrived at least once after arming.
+/// Shows that the coordinator is alive. An armed injection starts only if at least one renewal arrived after it was armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renew {
     /// The length of the lease from now on.
@@ -208,10 +208,11 @@ pub struct StartProbes {
     pub probes: Vec<ProbeSpec>,
     /// The probes stop by themselves after this time, even if nobody stops them; at most [`StartProbes::LONGEST`].
     pub at_most: Span,
-    /// Environment of the scenario, for the policy (`prod`, `ci`, …).
+    /// The environment of the scenario, for the policy (`prod`, `ci`, …).
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text::short_option")]
     pub environment: Option<String>,
-    /// The name of this vantage in the run, by which the keys of its records differ from those of others; the host's own name without it.
+    /// The name of this vantage in the run. It makes the keys of its records different from those of other vantages. Without it, the host's own name
+    /// is used.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text::short_option")]
     pub vantage: Option<String>,
 }

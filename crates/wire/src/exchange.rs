@@ -1,7 +1,7 @@
 //! A small exchange of packets between two hosts, over a path that a fault is about: whether the other host answers, and how quickly.
 //!
-//! It is measured independently of the fault, by answers that every host gives (an ICMP echo, a TCP handshake). So it reveals a fault that
-//! is in force without any effect.
+//! The measurement does not depend on the fault: it uses answers that every host gives (an ICMP echo, a TCP handshake). So it reveals a fault
+//! that is in force without any effect.
 
 use std::net::IpAddr;
 
@@ -67,7 +67,7 @@ pub struct Exchanged {
     pub refused: u32,
     /// Number of packets that could not be sent, or whose destination was reported unreachable.
     pub failed: u32,
-    /// The reason why the first of these failed; `None` if none failed.
+    /// The reason why the first packet in `failed` failed; `None` if none failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Round-trip times of the packets that were answered or refused, in microseconds, in rising order.

@@ -88,16 +88,19 @@ fn begins_like_a_token(text: &str) -> bool {
 /// Whether a text looks random, or begins like a token of a well-known service.
 #[must_use]
 pub fn looks_secret(text: &str) -> bool {
+    // A random text is long, and changes often between small letters, capitals and digits.
+    const LENGTH_LEAST: usize = 20;
+    const CHANGES_LEAST: usize = 6;
     if begins_like_a_token(text) {
         return true;
     }
     let fits_token = |c: char| c.is_ascii_alphanumeric() || "-_.+/=~".contains(c);
-    if text.len() < 20 || !text.chars().all(fits_token) || is_uuid(text) {
+    if text.len() < LENGTH_LEAST || !text.chars().all(fits_token) || is_uuid(text) {
         return false;
     }
     let class = |c: char| (c.is_ascii_lowercase(), c.is_ascii_uppercase(), c.is_ascii_digit());
     let plain: Vec<_> = text.chars().filter(char::is_ascii_alphanumeric).map(class).collect();
-    plain.windows(2).filter(|pair| pair[0] != pair[1]).count() >= 6
+    plain.windows(2).filter(|pair| pair[0] != pair[1]).count() >= CHANGES_LEAST
 }
 
 /// Whether a text is a UUID. Those are ids of resources and not secrets.

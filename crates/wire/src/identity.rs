@@ -13,6 +13,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+/// Maximum length of a name, in bytes.
+const NAME_MOST: usize = 128;
 /// The scheme of the URI names.
 const SCHEME: &str = "firedrill://";
 
@@ -99,7 +101,7 @@ pub enum IdentityError {
 pub fn check_name(text: &str) -> Result<(), IdentityError> {
     let is_start_valid = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let are_all_valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
-    if is_start_valid && are_all_valid && text.len() <= 128 {
+    if is_start_valid && are_all_valid && text.len() <= NAME_MOST {
         Ok(())
     } else {
         Err(IdentityError::BadName(text.to_owned()))
@@ -138,7 +140,7 @@ impl Identity {
     }
 }
 
-/// Keeps the first name. Another second one is an error.
+/// Keeps the first name. A second, different name is an error.
 fn keep_first(slot: &mut Option<String>, name: &str) -> Result<(), IdentityError> {
     check_name(name)?;
     match slot.replace(name.to_owned()) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Span, Touches, text};
 
-/// The longest pattern, in characters.
+/// Maximum length of a pattern, in characters.
 pub const PATTERN_MOST: usize = 1000;
 /// Maximum number of lines of one second or one phase that are kept.
 pub const LINES_MOST: u32 = 50;
@@ -27,12 +27,12 @@ const UNIT_MOST: usize = 255;
 /// A log that an agent reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSpec {
-    /// Its name in the run.
+    /// The log's name in the run.
     #[serde(deserialize_with = "text::short")]
     pub name: String,
     /// The whole path of the file, or [`UNIT`] and the name of a service of systemd.
     pub file: String,
-    /// The pattern that lines are counted by.
+    /// The pattern. The lines that match it are counted.
     #[serde(rename = "match")]
     pub matches: String,
     /// Maximum number of matching lines that are kept of each second, the first ones.
@@ -98,7 +98,7 @@ impl LogSpec {
 /// Checks the name of a service whose messages are to be read.
 ///
 /// # Errors
-/// The name is not valid; the reason in words.
+/// The name is not valid. The error is a clause for people.
 pub fn unit(name: &str) -> Result<(), &'static str> {
     let is_valid = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     match name.strip_suffix(".service") {
@@ -119,7 +119,7 @@ pub fn unit(name: &str) -> Result<(), &'static str> {
 /// Compiles a pattern. The time of a search is linear in the length of the line.
 ///
 /// # Errors
-/// The pattern is empty, too long or invalid; the reason in words.
+/// The pattern is empty, too long or invalid. The error is a clause for people.
 pub fn pattern(text: &str) -> Result<Regex, String> {
     if text.is_empty() {
         return Err("it is empty, and would match every line; `.` says so".to_owned());

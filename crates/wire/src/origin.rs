@@ -4,17 +4,21 @@ use std::net::Ipv4Addr;
 
 /// Maximum length of an origin, in bytes.
 const MOST: usize = 300;
+/// Maximum length of the text that an error quotes, in characters.
+const QUOTED_MOST: usize = 80;
 
 /// Checks that a text is an origin as browsers write it, of a page on which passkeys work.
 ///
 /// # Errors
-/// It is not; the reason and an example, in words.
+/// The text is no such origin. The error gives the reason and an example.
 pub fn check_origin(text: &str) -> Result<(), String> {
     let wrong = |why: &str| {
-        let text: String = text.chars().take(80).collect();
-        Err(format!("`{text}` is no origin of a page with passkeys: {why}; `https://drills.example` is one"))
+        let quoted: String = text.chars().take(QUOTED_MOST).collect();
+        Err(format!(
+            "`{quoted}` is no origin of a page with passkeys: {why}; `https://drills.example` is one"
+        ))
     };
-    let (rest, secure) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+    let (rest, has_tls) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(rest), _) => (rest, true),
         (None, Some(rest)) => (rest, false),
         (None, None) => return wrong("it begins with https://"),
@@ -30,10 +34,10 @@ pub fn check_origin(text: &str) -> Result<(), String> {
     if host.parse::<Ipv4Addr>().is_ok() {
         return wrong("browsers have no passkeys for addresses, only for names");
     }
-    if !secure && host != "localhost" {
+    if !has_tls && host != "localhost" {
         return wrong("without TLS, browsers have passkeys for http://localhost alone");
     }
-    let usual = if secure { "443" } else { "80" };
+    let usual = if has_tls { "443" } else { "80" };
     match port {
         Some(port) if port == usual => wrong("browsers leave the usual port out"),
         Some(port) if port.starts_with('0') || !port.parse::<u16>().is_ok_and(|port| port > 0) => {

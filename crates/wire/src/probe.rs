@@ -161,14 +161,14 @@ macro_rules! enumerate {
 probe_kinds!(enumerate);
 
 impl ProbeKind {
-    /// Returns its descriptor.
+    /// Returns the kind's descriptor.
     #[must_use]
     pub fn about(&self) -> About<'_> {
         self.as_kind().about()
     }
 
-    /// Returns all hosts, without brackets, and ports that it connects to, the first one as [`Reach::to`] has it; none where its values name
-    /// none.
+    /// Returns all destinations: each the host, without brackets, and the port. The first one is that of [`Reach::to`]. Where the values
+    /// name no destination, there is none.
     #[must_use]
     pub fn destinations(&self) -> Vec<(String, u16)> {
         self.as_kind().destinations()
@@ -180,7 +180,7 @@ impl ProbeKind {
         self.as_kind().runs()
     }
 
-    /// Returns all errors in its parameters that need no file to be found.
+    /// Returns all errors in the parameters that can be found without reading a file.
     #[must_use]
     pub fn invalid(&self) -> Vec<Refusal> {
         self.as_kind().invalid()
@@ -190,32 +190,32 @@ impl ProbeKind {
 /// A measurement repeated at a fixed rate, as a vantage gets it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeSpec {
-    /// Its name in the scenario.
+    /// The probe's name in the scenario.
     pub name: String,
     /// The request.
     pub kind: ProbeKind,
     /// Requests a second on the mean, open loop.
     pub rate: f64,
-    /// The choice of the moments at which requests are due. If absent: evenly, as coordinators that do not send it mean.
+    /// The choice of the moments at which requests are due. If absent: evenly, because coordinators that do not send it mean that.
     #[serde(default = "Arrivals::even")]
     pub arrivals: Arrivals,
-    /// The key of the random moments: another one for each run, probe and vantage.
+    /// The key that decides the random moments. Each run, probe and vantage has its own.
     #[serde(default)]
     pub key: u64,
-    /// A request that takes longer, from when it was sent, is bad.
+    /// The maximum duration of a request, from when it was sent. One that takes longer is bad.
     pub timeout: Span,
     /// Whether connections are used again.
     #[serde(default)]
     pub connection: Connection,
-    /// Addresses of names that the fleet knows; other names are looked up by the vantage's resolver.
+    /// Addresses of names that the fleet knows. Other names are looked up by the vantage's resolver.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub names: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl ProbeSpec {
-    /// Returns the files and variables that it reads, the peers that it reaches and the program that it runs, by which the policy of the host that runs it
-    /// decides. A name that comes with addresses is not looked up. Then the addresses count as peers, because the caller can give any
-    /// name to them.
+    /// Returns the files and variables that the probe reads, the peers that it reaches, and the program that it runs. The policy of the host on
+    /// which it runs decides by these. A name that comes with addresses is not looked up. Then the addresses count as peers, because the
+    /// caller can give any name to them.
     #[must_use]
     pub fn touches(&self) -> Touches {
         let Self { name: _, kind, rate: _, arrivals: _, key: _, timeout: _, connection: _, names } = self;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// A line after unfolding. `at` is the byte range of its first part in the file.
+/// A line after unfolding. `at` is the byte range in the file of its part before the first fold.
 pub(super) struct Line {
     pub(super) text: String,
     pub(super) at: Range<usize>,

@@ -6,7 +6,7 @@ use super::Reader;
 use crate::{
     budget::Budget,
     entry::{ParamValue, ScenarioEntry, Seed},
-    gameday::Drill,
+    gameday::{Drill, OF_KEY},
     monkey::Monkey,
 };
 
@@ -15,19 +15,20 @@ const EXAMPLE: &str =
     "scenarios = [\"scenarios/friday.toml\"], or monkey = { scenario = \"scenarios/friday.toml\" }";
 
 impl Reader<'_> {
-    /// Returns the scenarios in order. With `[monkey]` its scenario is the only one.
+    /// Returns the scenarios in order. With `[monkey]`, returns only the scenario of `[monkey]`.
     pub(super) fn drills(&mut self) -> Vec<Drill> {
         let file = self.file().clone();
         let has_scenarios = self.item.has(&["scenarios"]);
         if let Some(monkey) = file.monkey {
             if has_scenarios {
-                let place = self.item.place_at(&["monkey"], true);
-                let other = self.item.place_at(&["scenarios"], true);
+                let place = self.item.place_at(&["monkey"], OF_KEY);
+                let other = self.item.place_at(&["scenarios"], OF_KEY);
                 let problem = Problem::error("the game day has `scenarios` and `monkey`");
                 let help = "a monkey draws from one scenario; the scenarios that are run as they are belong into another game day";
                 self.sink.push(problem.at(place, "one of them").also(other, "or the other").help(help));
             }
-            return vec![self.drill(monkey.scenario, monkey.params, None)];
+            let seed = None;
+            return vec![self.drill(monkey.scenario, monkey.params, seed)];
         }
         if file.scenarios.is_empty() && !self.item.broken {
             let label = if has_scenarios { "an empty list" } else { "needs `scenarios` or `monkey`" };

@@ -6,6 +6,7 @@ use firedrill_plan::diagnostic::{Problem, suggest};
 use firedrill_wire::Span;
 
 use super::Reader;
+use crate::gameday::OF_KEY;
 
 impl Reader<'_> {
     /// Checks the times of announcements, and returns them sorted, the longest first.
@@ -33,7 +34,7 @@ impl Reader<'_> {
         for (role, person) in self.file().roles.clone() {
             let path = ["roles", role.as_str()];
             if role.trim().is_empty() {
-                let place = self.item.place_at(&path, true);
+                let place = self.item.place_at(&path, OF_KEY);
                 let problem = Problem::error("a role has no name").at(place, "empty");
                 self.sink.push(problem.help("roles = { commander = \"alice\" }"));
             }
@@ -92,7 +93,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Checks the promotion.
+    /// Checks the conditions of the promotion (`requires`).
     pub(super) fn requires(&mut self) {
         let Some(own) = self.file().requires.clone() else { return };
         if own.held_within.is_zero() {

@@ -9,6 +9,7 @@ use crate::{
     closed::Closed,
     cron::Cron,
     file::ScheduleFile,
+    gameday::{OF_KEY, OF_VALUE},
     pattern::{Every, Pattern, Step},
     schedule::{Schedule, Slot},
     times::{date, moment, time, zone},
@@ -16,7 +17,7 @@ use crate::{
 
 /// Maximum of `jitter`, the delay of a slot.
 const JITTER_MOST: Span = Span::secs(12 * 3600);
-/// Minimum of `chance`. With a smaller one, the search for the next slot would take long.
+/// Minimum of `chance`. With a smaller chance, the search for the next slot would take long.
 const CHANCE_LEAST: Share = Share::per_cent(1);
 /// Number of the next slots for which the delay and `not_on` are checked.
 const LOOKED_AT: usize = 200;
@@ -81,8 +82,8 @@ impl Reader<'_> {
             }
             [first, second, ..] => {
                 let message = format!("the schedule has `{first}` and `{second}`");
-                let place = self.item.place_at(&["schedule", second], true);
-                let other = self.item.place_at(&["schedule", first], true);
+                let place = self.item.place_at(&["schedule", second], OF_KEY);
+                let other = self.item.place_at(&["schedule", first], OF_KEY);
                 let problem = Problem::error(message).at(place, "one of them").also(other, "or the other");
                 self.sink.push(problem.help("several schedules are several game days"));
                 return None;
@@ -90,7 +91,7 @@ impl Reader<'_> {
         };
         for (key, given) in [("from", own.from.is_some()), ("at", own.at.is_some())] {
             if given && kind != "every" {
-                let place = self.item.place_at(&["schedule", key], true);
+                let place = self.item.place_at(&["schedule", key], OF_KEY);
                 let message = format!("`{key}` has no meaning beside `{kind}`");
                 self.sink.push(Problem::error(message).at(place, "only with `every`").help("remove it"));
             }
@@ -119,8 +120,9 @@ impl Reader<'_> {
         match Cron::parse(text) {
             Ok(cron) => Some(Pattern::Cron(cron)),
             Err(error) => {
-                let mut place = self.item.place_at(&["schedule", "cron"], false);
-                // The place covers the quotes. If the rest is as long as the text, it has no escapes, and the error's bytes can be marked exactly.
+                let mut place = self.item.place_at(&["schedule", "cron"], OF_VALUE);
+                // The place includes the quotes. If the place without them is as long as the text, the text has no escapes, and the error's bytes can be
+                // marked exactly.
                 if place.at.len() == text.len() + 2 {
                     let start = place.at.start + 1;
                     place.at = start + error.at.start..start + error.at.end.max(error.at.start + 1);
@@ -146,7 +148,7 @@ impl Reader<'_> {
         }
         let mut needed = |key: &str, value: Option<&str>, example: &str| {
             if value.is_none() && !self.item.broken {
-                let place = self.item.place_at(&["schedule", "every"], true);
+                let place = self.item.place_at(&["schedule", "every"], OF_KEY);
                 let message = format!("`every` needs `{key}`");
                 self.sink
                     .push(Problem::error(message).at(place, format!("`{key}` is missing")).help(example));
@@ -216,7 +218,7 @@ impl Reader<'_> {
                 "the game day is never held: {times} is in `not_on` (at {}: {why})",
                 first.civil_text()
             ));
-            let place = self.item.place_at(&["not_on"], true);
+            let place = self.item.place_at(&["not_on"], OF_KEY);
             self.sink.push(
                 problem.at(place, "excludes all of them").help("move the schedule, or shorten the list"),
             );

@@ -67,14 +67,14 @@ impl Go {
     }
 }
 
-/// Writes an agreement to a slot, or its withdrawal.
+/// Writes that the person `by` agrees to a slot (`is_go`), or withdraws an earlier agreement.
 ///
 /// # Errors
 /// It could not be written, or the names cannot be those of a slot.
 pub fn agree(
     reports: &Path,
     (gameday, slot): (&str, &str),
-    (by, go): (&str, bool),
+    (by, is_go): (&str, bool),
     now: Timestamp,
 ) -> io::Result<()> {
     let folder = folder(reports, gameday, slot)?;
@@ -83,7 +83,7 @@ pub fn agree(
     let old = content(&file)?;
     // An unfinished last line, left by a crash, is ended first. Otherwise the new line would be a part of it.
     let mut text = if old.is_empty() || old.ends_with(b"\n") { String::new() } else { "\n".to_owned() };
-    let agreement = Agreement { v: VERSION, at: written(now), by: by.to_owned(), go };
+    let agreement = Agreement { v: VERSION, at: written(now), by: by.to_owned(), go: is_go };
     text += &serde_json::to_string(&agreement)?;
     text.push('\n');
     file.write_all(text.as_bytes())?;
@@ -103,8 +103,8 @@ fn content(file: &File) -> io::Result<Vec<u8>> {
 /// Checks that a person may agree to a slot, writes the agreement or its withdrawal, and returns the state of all agreements for people.
 ///
 /// # Errors
-/// The game day asks for no agreement, or not for one of this person, or it is too early, or the slot cannot be started any more, or the agreement
-/// cannot be written: in words for people.
+/// The agreement does not count, or cannot be written. It does not count if the game day does not ask this person, if it is too early, or if the
+/// slot cannot be started any more. The error is a sentence for people.
 pub fn agreed_by(
     reports: &Path,
     gameday: &Gameday,

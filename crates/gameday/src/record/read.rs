@@ -138,8 +138,8 @@ pub fn all(reports: &Path, most: usize) -> io::Result<Vec<Record>> {
     Ok(read.take(most).collect())
 }
 
-/// Returns the drills of a game day that began. Drills that may have begun are counted, too: a program is about to begin one, or a record is unclear.
-/// The start `but` is not counted. Reads all records of the game day.
+/// Returns the drills of a game day that began. Drills that may have begun are returned, too: those that a program is about to begin, and those with an
+/// unclear record. The start with the name `but` is left out. Reads all records of the game day.
 ///
 /// # Errors
 /// The records cannot be listed.

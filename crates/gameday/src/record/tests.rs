@@ -11,6 +11,10 @@ fn at(text: &str) -> Timestamp {
 }
 
 const SLOT: &str = "2026-12-04T14:00";
+/// For [`agree`]: the person agrees.
+const GO: bool = true;
+/// For [`agree`]: the person withdraws an agreement.
+const NO_GO: bool = false;
 
 fn ended(exit: u8) -> Event {
     Event::Ended { exit, why: None }
@@ -105,7 +109,7 @@ fn the_newest_records_are_returned_first_up_to_the_maximum() {
         fs::File::open(writer.path()).unwrap().set_modified(time).unwrap();
     }
     // An agreement alone is no record.
-    agree(home.path(), ("daily", "2026-12-09T14:00"), ("alice", true), at("2026-12-01T00:00:00Z")).unwrap();
+    agree(home.path(), ("daily", "2026-12-09T14:00"), ("alice", GO), at("2026-12-01T00:00:00Z")).unwrap();
     fs::write(home.path().join(FOLDER).join("stray"), "").unwrap();
     let slots: Vec<String> = all(home.path(), 2).unwrap().into_iter().map(|record| record.slot).collect();
     assert_eq!(slots, ["2026-12-05T14:00", "2026-12-04T14:00"]);
@@ -121,13 +125,13 @@ fn names_that_lead_out_of_the_folder_are_refused() {
         let refused = folder(home.path(), gameday, slot).unwrap_err().to_string();
         assert!(refused.contains("names no slot"), "{refused}");
         assert!(Writer::claim(home.path(), gameday, slot).is_err());
-        assert!(agree(home.path(), (gameday, slot), ("a", true), at("2026-12-01T00:00:00Z")).is_err());
+        assert!(agree(home.path(), (gameday, slot), ("a", GO), at("2026-12-01T00:00:00Z")).is_err());
     }
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing was made");
 }
 
-/// Writes lines of agreement (time, person, whether they agree) and counts them for a start at 14:00. Two of three people have to agree; an agreement
-/// counts for 30 minutes.
+/// Writes lines of agreement (time, person, [`GO`] or [`NO_GO`]) and counts them for a start at 14:00. Two of three people have to agree; an
+/// agreement counts for 30 minutes.
 fn agreed(lines: &[(&str, &str, bool)]) -> Go {
     let wanted = GoNoGo {
         people: 2,
@@ -139,8 +143,8 @@ fn agreed(lines: &[(&str, &str, bool)]) -> Go {
             .map(|(role, person)| (role.to_owned(), person.to_owned()))
             .into();
     let home = tempfile::tempdir().unwrap();
-    for (time, person, go) in lines {
-        agree(home.path(), ("friday", SLOT), (person, *go), at(&format!("2026-12-04T{time}Z"))).unwrap();
+    for (time, person, is_go) in lines {
+        agree(home.path(), ("friday", SLOT), (person, *is_go), at(&format!("2026-12-04T{time}Z"))).unwrap();
     }
     let read = agreements(home.path(), "friday", SLOT).unwrap();
     assert_eq!(read.len(), lines.len());
@@ -149,18 +153,18 @@ fn agreed(lines: &[(&str, &str, bool)]) -> Go {
 
 #[test]
 fn agreements_count_by_role_time_and_the_last_line_of_each_person() {
-    let go = agreed(&[("13:40:00", "alice", true), ("13:50:00", "bob", true)]);
+    let go = agreed(&[("13:40:00", "alice", GO), ("13:50:00", "bob", GO)]);
     assert!(go.is_go(), "{go:?}");
     assert_eq!(go.words(), "2 of 2 agreed (alice, bob)");
-    let early = agreed(&[("13:29:59", "alice", true), ("13:30:00", "bob", true)]);
+    let early = agreed(&[("13:29:59", "alice", GO), ("13:30:00", "bob", GO)]);
     assert!(!early.is_go());
     assert_eq!(early.words(), "1 of 2 agreed (bob); missing: alice (commander), carol (oncall)");
-    assert!(!agreed(&[("13:40:00", "alice", true), ("14:00:01", "bob", true)]).is_go(), "after the start");
-    assert!(!agreed(&[("13:40:00", "alice", true), ("13:41:00", "eve", true)]).is_go(), "another role");
-    assert!(!agreed(&[("13:40:00", "alice", true), ("13:41:00", "alice", true)]).is_go(), "one person");
-    let back = [("13:40:00", "alice", true), ("13:41:00", "bob", true), ("13:50:00", "bob", false)];
+    assert!(!agreed(&[("13:40:00", "alice", GO), ("14:00:01", "bob", GO)]).is_go(), "after the start");
+    assert!(!agreed(&[("13:40:00", "alice", GO), ("13:41:00", "eve", GO)]).is_go(), "another role");
+    assert!(!agreed(&[("13:40:00", "alice", GO), ("13:41:00", "alice", GO)]).is_go(), "one person");
+    let back = [("13:40:00", "alice", GO), ("13:41:00", "bob", GO), ("13:50:00", "bob", NO_GO)];
     assert_eq!(agreed(&back).agreed, ["alice"]);
-    let again = [("13:20:00", "bob", true), ("13:40:00", "alice", true), ("13:55:00", "bob", true)];
+    let again = [("13:20:00", "bob", GO), ("13:40:00", "alice", GO), ("13:55:00", "bob", GO)];
     assert!(agreed(&again).is_go(), "an agreement that would have expired is given again");
 }
 
@@ -234,14 +238,14 @@ fn an_agreement_after_an_unfinished_line_counts_and_one_to_a_start_by_hand_count
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(AGREED), b"\xff{\"v\":1,\"at\":\"2026").unwrap();
     let now = at("2026-12-04T13:00:00Z");
-    agree(home.path(), ("friday", NOW), ("alice", true), now).unwrap();
+    agree(home.path(), ("friday", NOW), ("alice", GO), now).unwrap();
     let given = || agreements(home.path(), "friday", NOW).unwrap().len();
     assert_eq!(given(), 1);
     let mut record = Writer::claim(home.path(), "friday", "by-hand-20261204T130500.000Z").unwrap();
     assert_eq!(given(), 1, "it has not begun");
     record.write(at("2026-12-04T13:05:00Z"), begun("ann")).unwrap();
     assert_eq!(given(), 0, "it was for that start");
-    agree(home.path(), ("friday", NOW), ("alice", true), at("2026-12-04T13:06:00Z")).unwrap();
+    agree(home.path(), ("friday", NOW), ("alice", GO), at("2026-12-04T13:06:00Z")).unwrap();
     assert_eq!(given(), 1);
 }
 

@@ -6,6 +6,7 @@ use super::{Schedule, Slot};
 
 /// Maximum amount by which clocks change at once: some zones have skipped a whole day.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+/// One second: moments and slots are known to the second.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 impl Schedule {
@@ -35,6 +36,7 @@ impl Schedule {
     }
 }
 
+/// Returns an earlier moment; the earliest possible one if there is none so early.
 fn earlier(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_sub(by).unwrap_or(Timestamp::MIN)
 }

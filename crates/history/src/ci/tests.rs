@@ -3,7 +3,12 @@
 use firedrill_judge::verdict::{Exit, Verdict};
 
 use super::*;
-use crate::{baseline::Results, compare::tests::results, gate::gate};
+use crate::{
+    baseline::Results,
+    compare::tests::results,
+    gate::gate,
+    testing::{UNKNOWN_ALLOWED, UNKNOWN_FAILS},
+};
 
 /// Returns a run with one violated objective, whose reason has characters that the formats have to escape, and with a doubt about the run.
 fn bad() -> Results {
@@ -20,7 +25,7 @@ fn place(attack: Option<&str>) -> Option<Place> {
 #[test]
 fn each_reason_is_an_annotation_at_its_attack() {
     let run = bad();
-    let (_, decided) = gate(&run, None, false);
+    let (_, decided) = gate(&run, None, UNKNOWN_FAILS);
     let text = annotations(&run, &decided, &place);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), decided.reasons.len(), "{text}");
@@ -41,7 +46,7 @@ fn many_reasons_are_few_annotations_and_all_in_the_summary() {
     run.attacks[0].objectives.extend(
         (0..30).map(|number| crate::ObjectiveResult { name: format!("more{number}"), ..objective.clone() }),
     );
-    let (_, decided) = gate(&run, None, false);
+    let (_, decided) = gate(&run, None, UNKNOWN_FAILS);
     let text = annotations(&run, &decided, &place);
     assert_eq!(text.lines().count(), 10);
     assert!(text.lines().last().is_some_and(|line| line.contains("more: see the job's summary")), "{text}");
@@ -54,7 +59,7 @@ fn a_passing_run_is_a_notice_and_an_allowed_reason_a_warning() {
     (run.verdict, run.exit) = (Verdict::Unknown, 3);
     run.attacks[0].verdict = Some(Verdict::Unknown);
     run.attacks[0].objectives[0].verdict = Verdict::Unknown;
-    let (exit, decided) = gate(&run, None, true);
+    let (exit, decided) = gate(&run, None, UNKNOWN_ALLOWED);
     assert_eq!(exit, Exit::Held);
     let text = annotations(&run, &decided, &place);
     assert!(
@@ -69,7 +74,7 @@ fn a_passing_run_is_a_notice_and_an_allowed_reason_a_warning() {
 #[test]
 fn issues_have_fingerprints_that_figures_do_not_change() {
     let fingerprints = |run: &Results| {
-        let issues = code_quality(run, &gate(run, None, false).1, &place);
+        let issues = code_quality(run, &gate(run, None, UNKNOWN_FAILS).1, &place);
         let issues = issues.as_array().unwrap().clone();
         issues.iter().map(|issue| issue["fingerprint"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
@@ -81,13 +86,13 @@ fn issues_have_fingerprints_that_figures_do_not_change() {
     other.why = vec!["one".to_owned(), "two".to_owned()];
     let several = fingerprints(&other);
     assert_eq!(several.iter().collect::<std::collections::BTreeSet<_>>().len(), several.len(), "{several:?}");
-    let issues = code_quality(&run, &gate(&run, None, false).1, &place);
+    let issues = code_quality(&run, &gate(&run, None, UNKNOWN_FAILS).1, &place);
     assert_eq!(issues[0]["location"]["path"], "scenarios/friday.toml");
     assert_eq!(
         (&issues[0]["severity"], &issues[0]["check_name"]),
         (&"critical".into(), &"firedrill-violated".into())
     );
-    let bare = code_quality(&run, &gate(&run, None, false).1, &|_| None);
+    let bare = code_quality(&run, &gate(&run, None, UNKNOWN_FAILS).1, &|_| None);
     assert_eq!(bare[0]["location"]["path"], "friday", "GitLab needs a path");
 }
 
@@ -98,7 +103,7 @@ fn cases_are_those_of_the_run_and_of_its_baseline() {
         crate::ObjectiveResult { name: "gone".to_owned(), ..baseline.attacks[0].objectives[0].clone() };
     baseline.attacks[0].objectives.push(gone);
     let run = results(40);
-    let text = junit(&run, &gate(&run, Some(crate::compare(&baseline, &run)), false).1);
+    let text = junit(&run, &gate(&run, Some(crate::compare(&baseline, &run)), UNKNOWN_FAILS).1);
     let case = |name: &str| {
         text.split("<testcase ").find(|part| part.starts_with(&format!("name=\"{name}\""))).unwrap()
     };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::UNKNOWN_FAILS;
 use firedrill_judge::{log::Log, testing::Drill};
 
 /// Returns the results of a drill with `bad` bad requests among 100 in each second of the fault.
@@ -96,7 +97,7 @@ fn ranges_between_two_answers_of_a_source_are_not_compared() {
             let row = compare(&one, &other).rows.remove(0);
             assert_eq!((row.change, row.without_ranges), (Change::Unknown, true), "{unit:?}");
             assert_eq!(row.after.and_then(|side| side.measured.low), Some(after.0), "it is shown");
-            let (_, gate) = crate::gate(&other, Some(compare(&one, &other)), false);
+            let (_, gate) = crate::gate(&other, Some(compare(&one, &other)), UNKNOWN_FAILS);
             assert!(
                 gate.reasons.iter().all(|reason| reason.objective.as_deref() != Some("users")),
                 "{gate:#?}"

@@ -50,7 +50,13 @@ struct Episode {
     closed: Option<Point>,
 }
 
-/// Returns the findings: open, closed, withdrawn; in each state sorted by time, the newest first. `known` are the findings in the file.
+/// For [`Point::violated`]: the run violated the objective.
+const VIOLATED: bool = true;
+/// For [`Point::violated`]: the objective held.
+const HELD: bool = false;
+
+/// Returns the findings: first the open ones, then the closed, then the withdrawn; in each state the newest first. `known` are the findings in the
+/// file.
 ///
 /// If the folder of a run is gone, the findings in the file still count as its verdicts. If the folder exists, only the run itself counts.
 pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
@@ -59,11 +65,11 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
     // Of several copies of a run's folder only the first is used.
     runs.retain(|seen| ids.insert(seen.run().to_owned()));
     let mut points = BTreeMap::<Key, Vec<Point>>::new();
-    // The runs with a verdict on a key.
-    let mut told = HashSet::new();
+    // Each run with each key on which it has a verdict.
+    let mut judged = HashSet::new();
     for seen in &runs {
         for (key, point) in of_run(seen) {
-            told.insert((point.run.clone(), key.clone()));
+            judged.insert((point.run.clone(), key.clone()));
             points.entry(key).or_default().push(point);
         }
     }
@@ -72,7 +78,8 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
     let mut before = BTreeMap::<Key, Vec<Finding>>::new();
     for finding in known {
         let key = finding.key();
-        let kept = of_finding(&finding, &ids, |run| told.contains(&(run.to_owned(), key.clone())));
+        let has_verdict = |run: &str| judged.contains(&(run.to_owned(), key.clone()));
+        let kept = of_finding(&finding, &ids, has_verdict);
         points.entry(key.clone()).or_default().extend(kept);
         before.entry(key).or_default().push(finding);
     }
@@ -95,7 +102,7 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
     findings
 }
 
-/// Sorts findings: the open ones first, then by their time, the newest first.
+/// Sorts findings by their state, the open ones first. In each state the newest come first.
 pub(crate) fn sort(all: &mut [Finding]) {
     all.sort_by(|one, other| {
         let place = |finding: &Finding| (finding.state, std::cmp::Reverse(seconds(&finding.seen)));
@@ -129,9 +136,13 @@ fn of_run(seen: &Seen) -> Vec<(Key, Point)> {
     worst.into_values().map(|outcome| (key(outcome), point(outcome))).collect()
 }
 
-/// Returns the verdicts that only a finding in the file has. A violation counts unless its run has a verdict on this key itself (`told`). A
+/// Returns the verdicts that only a finding in the file has. A violation counts unless its run itself has a verdict on this key (`has_verdict`). A
 /// verdict `held` counts only if its run is not among the `existing` ones: if the run exists and has no verdict, its verdict is unknown now.
-fn of_finding(finding: &Finding, existing: &HashSet<String>, told: impl Fn(&str) -> bool) -> Vec<Point> {
+fn of_finding(
+    finding: &Finding,
+    existing: &HashSet<String>,
+    has_verdict: impl Fn(&str) -> bool,
+) -> Vec<Point> {
     let point = |at: &str, run: &str, violated: bool| Point {
         at_s: seconds(at),
         run: run.to_owned(),
@@ -141,15 +152,15 @@ fn of_finding(finding: &Finding, existing: &HashSet<String>, told: impl Fn(&str)
     };
     let mut points = Vec::new();
     for (at, run) in [(&finding.opened, &finding.opened_in), (&finding.seen, &finding.seen_in)] {
-        if finding.state != State::Withdrawn && !told(run) {
-            points.push(point(at, run, true));
+        if finding.state != State::Withdrawn && !has_verdict(run) {
+            points.push(point(at, run, VIOLATED));
         }
     }
     if let (Some(at), Some(run)) = (&finding.closed, &finding.closed_in)
         && !existing.contains(run)
     {
         let goal = finding.closed_by_goal.clone().unwrap_or_else(|| finding.goal.clone());
-        points.push(Point { goal, ..point(at, run, false) });
+        points.push(Point { goal, ..point(at, run, HELD) });
     }
     points
 }
@@ -214,7 +225,7 @@ fn adopt(in_file: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut B
     finding
 }
 
-/// Makes a finding with a new id. The id is computed from the key and the first run, so it is the same if the file is lost.
+/// Makes a finding with a new id. The id is computed from the key and the first run. So the finding gets the same id again if the file is lost.
 fn new(key: &Key, episode: &Episode, taken: &mut BTreeSet<String>) -> Finding {
     let (scenario, environment, attack, objective) = key.clone();
     let parts =

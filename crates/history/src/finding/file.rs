@@ -37,7 +37,7 @@ struct Whole {
     findings: Vec<Finding>,
 }
 
-/// Keeps other programs from writing the file until it is dropped.
+/// Keeps other programs from writing the file of findings. The lock ends when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "the lock lasts as long as it is open")] File);
 

@@ -1,8 +1,8 @@
-//! Ids of findings: short, and the same for the same words.
+//! Ids of findings. They are short, and computed from the texts that identify a finding.
 
 use std::collections::BTreeSet;
 
-/// Returns an id that is not taken yet, by what names the finding.
+/// Computes an id from the texts that identify a finding. The ids in `taken` are not used again; the new id is added to them.
 pub(super) fn id(parts: &[&str], taken: &mut BTreeSet<String>) -> String {
     let mut hasher = crc32fast::Hasher::new();
     for part in parts {

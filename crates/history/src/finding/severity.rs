@@ -1,4 +1,4 @@
-//! The severity of a finding, as people say. Decides nothing.
+//! The severity of a finding, which people set. No decision depends on it.
 
 use std::str::FromStr;
 

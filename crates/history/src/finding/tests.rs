@@ -14,6 +14,11 @@ use crate::{
     testing::{Sample, sample},
 };
 
+/// For [`Finding::set_closed`]: close the finding.
+const CLOSE: bool = true;
+/// For [`Finding::set_closed`]: open the finding again.
+const REOPEN: bool = false;
+
 /// Returns a run that started at this second, with verdicts on objectives of one attack.
 fn seen(at_s: i64, outcomes: &[(&str, Verdict)]) -> Seen {
     let outcome = |(objective, verdict): &(&str, Verdict)| Outcome {
@@ -52,7 +57,7 @@ fn a_violation_opens_a_finding_more_are_counted_and_a_run_that_holds_closes_it()
     assert_eq!(
         derive(still.clone(), runs.clone())[0].state,
         State::Open,
-        "another objective says nothing of it"
+        "the verdict on another objective does not count"
     );
     runs.push(seen(6, &[("users", Held)]));
     let closed = derive(still, runs.clone());
@@ -219,7 +224,7 @@ fn what_a_person_found_is_closed_by_people_alone() {
     let (again, is_new) = history.add_finding("20261120-1402-one", &new).unwrap();
     assert_eq!((again.id, is_new), (finding.id.clone(), false));
     assert!(matches!(history.add_finding("no-run", &new), Err(crate::HistoryError::NoRun { .. })));
-    // Runs in which all objectives hold do not close it, and it is there after a rebuild.
+    // A run in which all objectives hold does not close it, and it is kept when the history is opened again.
     sample(
         &folder.path().join("20261121-1402-two"),
         &Sample {
@@ -238,10 +243,11 @@ fn what_a_person_found_is_closed_by_people_alone() {
     );
     let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
     let closed =
-        history.edit_finding(&finding.id, |one| one.set_closed(true, "carol", now).unwrap()).unwrap();
+        history.edit_finding(&finding.id, |one| one.set_closed(CLOSE, "carol", now).unwrap()).unwrap();
     assert_eq!((closed.state, closed.closed_by.as_deref()), (State::Closed, Some("carol")));
     assert!(closed.course().contains("carol closed it on 2026-09-21"), "{}", closed.course());
-    let open = history.edit_finding(&finding.id, |one| one.set_closed(false, "carol", now).unwrap()).unwrap();
+    let open =
+        history.edit_finding(&finding.id, |one| one.set_closed(REOPEN, "carol", now).unwrap()).unwrap();
     assert_eq!((open.state, open.closed, open.closed_by), (State::Open, None, None));
 }
 
@@ -249,6 +255,6 @@ fn what_a_person_found_is_closed_by_people_alone() {
 fn nobody_closes_what_a_run_found() {
     let open = derive(Vec::new(), vec![seen(2, &[("users", Violated)])]);
     let mut finding = open[0].clone();
-    assert_eq!(finding.set_closed(true, "bob", std::time::UNIX_EPOCH), Err(ByRuns));
+    assert_eq!(finding.set_closed(CLOSE, "bob", std::time::UNIX_EPOCH), Err(ByRuns));
     assert_eq!(finding, open[0]);
 }

@@ -16,7 +16,7 @@ use crate::{
     testing::{Sample, sample},
 };
 
-/// Opens a history that relies on times without a margin: the tests give each change another time.
+/// Opens a history that reads no log again only because it has just changed. The tests give each change another time, so none is overlooked.
 fn open(reports: &Path) -> History {
     History::with(reports, Duration::ZERO, |_| {}, Place::open(reports)).unwrap()
 }

@@ -44,7 +44,7 @@ fn the_page_shows_scenarios_runs_and_open_findings() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "<html>mine</html>");
 }
 
-/// As many runs as a team makes in years, with very long texts.
+/// The page is about as many runs as a team makes in years, with very long texts.
 #[test]
 fn the_page_stays_below_two_mebibytes() {
     let reports = tempfile::tempdir().unwrap();

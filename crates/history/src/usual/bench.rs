@@ -81,7 +81,9 @@ impl Cell {
 
     /// Runs one drill of the system, made worse by a factor, and returns its figure.
     fn run(&self, seed: u64, worse: f64) -> Measured {
+        // Each factor has a stream of random numbers of its own.
         let mut chance = Chance::new(seed, whole(worse * 100.0) + 17);
+        // The sum of twelve draws is nearly normal, with the mean 6 and the standard deviation 1.
         let normal = (0..12).map(|_| chance.draw()).sum::<f64>() - 6.0;
         let factor = worse * (self.differ * normal).exp();
         let goal = match self.system {
@@ -95,6 +97,7 @@ impl Cell {
             hold_us: 60_000_000,
             recovery_us: 5_000_000,
             goals: vec![(goal, Phase::Fault)],
+            // Each factor gets requests at other times.
             seed: seed * 16 + whole(worse * 4.0),
         };
         let part = match self.system {
@@ -131,7 +134,7 @@ fn bursts(each: f64, part: f64, chance: &mut Chance) -> Vec<f64> {
     let mut beginnings = Vec::new();
     let mut at = -each;
     while each > 0.0 && at < SECONDS {
-        // The gaps are exponential. Bursts may overlap; the rate is such that their union takes the wanted part of the time.
+        // The gaps are exponential, and bursts may overlap. With this rate, all bursts together take the wanted part of the time.
         at += -(1.0 - chance.draw()).ln() * each / -(1.0 - part).ln().min(-1e-9);
         beginnings.push(at);
     }

@@ -79,7 +79,7 @@ impl Kind for Grafana {
 }
 
 impl Grafana {
-    /// Returns a new annotation. It is a moment. For an end (whose beginning Grafana did not accept) it is the whole region.
+    /// Returns a new annotation: a moment, or the whole region for an end. An end gets a new annotation only if Grafana did not accept the beginning.
     fn annotation(&self, message: &Message, is_end: bool) -> Value {
         let own = ["firedrill", message.what.word()];
         let tags: Vec<&str> = own.into_iter().chain(self.tags.iter().map(String::as_str)).collect();

@@ -14,6 +14,11 @@ use crate::{
 /// Maximum length of a datagram, in bytes. RFC 5426 recommends that all receivers accept this length.
 const DATAGRAM_MOST: usize = 2048;
 
+/// The severity "warning" (RFC 5424).
+const WARNING: u16 = 4;
+/// The severity "notice" (RFC 5424).
+const NOTICE: u16 = 5;
+
 /// The protocol below syslog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -45,11 +50,11 @@ impl Syslog {
         1
     }
 
-    /// Returns the line for a message. Severity 4 is a warning, 5 a notice.
+    /// Returns the line for a message.
     fn line(&self, message: &Message, host: &str) -> String {
         let severity = match message.what {
-            What::Aborted | What::Halted | What::Missed | What::Skipped => 4,
-            What::Announced | What::Started | What::Landed | What::Ended | What::Test => 5,
+            What::Aborted | What::Halted | What::Missed | What::Skipped => WARNING,
+            What::Announced | What::Started | What::Landed | What::Ended | What::Test => NOTICE,
         };
         let priority = u16::from(self.facility) * 8 + severity;
         let (pid, what) = (process::id(), message.what.word());

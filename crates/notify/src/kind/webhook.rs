@@ -25,7 +25,7 @@ pub struct Webhook {
 }
 
 /// Minimum length of the key, in bytes.
-const SHORTEST: usize = 16;
+const KEY_LEAST: usize = 16;
 
 impl Kind for Webhook {
     fn secrets(&self) -> Vec<(&'static str, &Secret)> {
@@ -34,8 +34,8 @@ impl Kind for Webhook {
 
     fn parcel(&self, message: &Message, secrets: &Opened, _: Option<&str>) -> Result<Parcel, String> {
         let key = secrets.text("key")?;
-        if key.len() < SHORTEST {
-            return Err(format!("the key of the signature has fewer than {SHORTEST} characters"));
+        if key.len() < KEY_LEAST {
+            return Err(format!("the key of the signature has fewer than {KEY_LEAST} characters"));
         }
         let body = serde_json::to_value(message).map_err(|error| error.to_string())?;
         let mut request = post(secrets.text("url")?, &body, self.ca_file.as_ref());

@@ -13,8 +13,8 @@ const LONG: Duration = Duration::from_secs(60);
 /// An answer that never comes.
 const SILENCE: &str = "";
 
-/// Starts a server for one connection. `answers` has the beginnings of lines with the answers to them; other lines get the usual answer. Returns its
-/// address, and a task that returns all lines that came.
+/// Starts a server for one connection. `answers` has the beginnings of lines, each with the answer to such lines; other lines get the usual answer.
+/// Returns the server's address, and a task that returns all lines that came.
 async fn server(answers: &'static [(&'static str, &'static str)]) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address").to_string();

@@ -6,7 +6,10 @@ use firedrill_wire::text::{NAME_MOST, TEXT_MOST, cleaned};
 use serde::{Deserialize, Serialize};
 
 use super::micros;
-use crate::{backoff::PATIENCE, message::Message};
+use crate::{
+    backoff::PATIENCE,
+    message::{ID_MOST, Message, TITLE_MOST},
+};
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -79,7 +82,8 @@ impl Entry {
         }
     }
 
-    /// Whether it may be tried at a time (since 1970). A wait that is longer than the maximum is ignored: the clock was ahead when it was written.
+    /// Whether it may be tried at the time `now` (since 1970). A wait that is longer than the maximum is ignored: the clock was ahead when the wait was
+    /// written.
     #[must_use]
     pub fn is_due(&self, now: Duration) -> bool {
         self.next_us <= micros(now) || self.next_us > micros(now + PATIENCE)
@@ -88,8 +92,8 @@ impl Entry {
     /// Cleans the texts for terminals and pages, because any program may have written the file.
     pub(super) fn cleaned(mut self) -> Self {
         self.channel = cleaned(self.channel, NAME_MOST);
-        self.message.title = cleaned(self.message.title, NAME_MOST * 2);
-        self.message.id = cleaned(self.message.id, NAME_MOST * 4);
+        self.message.title = cleaned(self.message.title, TITLE_MOST);
+        self.message.id = cleaned(self.message.id, ID_MOST);
         self.message.at = cleaned(self.message.at, NAME_MOST);
         self.last = self.last.map(|last| cleaned(last, TEXT_MOST));
         self.ended = self.ended.map(|ended| match ended {

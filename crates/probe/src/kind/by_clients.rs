@@ -1,4 +1,4 @@
-//! Kinds that the clients ask which the program handed in.
+//! Kinds that are asked by clients which the program handed in.
 
 use firedrill_wire::probe::{MysqlProbe, PostgresProbe, ProbeSpec, RedisProbe, Refusal};
 

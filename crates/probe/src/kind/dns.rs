@@ -52,7 +52,7 @@ impl Ask for Dns {
 }
 
 impl Dns {
-    /// Good once an answer to the question is there, and is what is wanted.
+    /// Asks once. The request is good once an answer to the question is there, and is the wanted one.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let id = random_id()?;
@@ -127,7 +127,7 @@ impl Dns {
     }
 }
 
-/// Nobody who does not see the question can guess it.
+/// Returns an id that nobody can guess without seeing the question.
 fn random_id() -> Result<u16, Failure> {
     let mut bytes = [0; 2];
     let random = rustls::crypto::ring::default_provider().secure_random;

@@ -29,10 +29,10 @@ use crate::{
 
 /// The path of the call.
 const CALL: &str = "/grpc.health.v1.Health/Check";
-/// An answer with more bytes is none to this call, whose message has two.
+/// Maximum length of an answer, in bytes. An answer to this call has two and its head.
 const ANSWER_MOST: usize = 64 * 1024;
 
-/// The status of a call that ended otherwise.
+/// The status of a call that ended with a status that gRPC does not define.
 const UNKNOWN: u8 = 2;
 /// The last status that gRPC defines, `UNAUTHENTICATED`.
 const LAST: u8 = 16;
@@ -71,7 +71,7 @@ impl Ask for GrpcHealth {
 }
 
 impl GrpcHealth {
-    /// Good once the server has said that it serves, and that the call is over.
+    /// Asks once. The request is good once the server has said that it serves, and that the call is over.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let stream = self.server.open(until, &mut phases).await?;
@@ -84,7 +84,7 @@ impl GrpcHealth {
         let begun = boot_us();
         let made = http2::handshake(tasks.executor(), TokioIo::new(stream)).await;
         let (mut sender, connection) = made.map_err(|why| of_hyper(&why))?;
-        // Its error comes out at the request that is on it.
+        // An error of the connection comes out at the request that is on it.
         tasks.spawn(async move { drop(connection.await) });
         let answer = sender.send_request(self.request()).await.map_err(|why| of_hyper(&why))?;
         phases.first_byte = boot_us() - begun;
@@ -108,7 +108,7 @@ impl GrpcHealth {
     }
 }
 
-/// Reads the whole answer, and says why it is bad.
+/// Reads the whole answer, and judges it. The error says why it is bad.
 async fn judge(answer: Response<Incoming>) -> Result<(), Failure> {
     let (head, mut body) = answer.into_parts();
     if head.status != http::StatusCode::OK {

@@ -39,8 +39,10 @@ use crate::{
     secret, tls,
 };
 
-/// A kept connection that was not used for this long, and for two requests' time, is closed.
+/// A kept connection that was not used for this long, and for the time of [`IDLE_REQUESTS`] requests, is closed.
 const IDLE: Duration = Duration::from_secs(30);
+/// See [`IDLE`].
+const IDLE_REQUESTS: f64 = 2.0;
 
 /// An HTTP probe.
 struct Http {
@@ -84,7 +86,7 @@ impl Make for HttpProbe {
             wanted: Wanted::new(self, parsed.matches.clone()),
             template: Template::new(spec, self, parsed, reads).map_err(one)?,
             reuse,
-            idle: IDLE + Duration::try_from_secs_f64(2.0 / spec.rate).unwrap_or(Duration::MAX / 2),
+            idle: IDLE + Duration::try_from_secs_f64(IDLE_REQUESTS / spec.rate).unwrap_or(Duration::MAX / 2),
             kept: Mutex::default(),
         }))
     }
@@ -97,7 +99,7 @@ impl Ask for Http {
 }
 
 impl Http {
-    /// Good once the whole answer was read, up to 64 KiB of it, and is what is wanted.
+    /// Asks once. The request is good once the whole answer was read, up to 64 KiB of it, and is the wanted one.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let mut request = self.template.request();
@@ -139,7 +141,7 @@ impl Http {
         Line::new(Box::new(TokioIo::new(stream))).await
     }
 
-    /// A kept connection that the server has not closed, the one used last.
+    /// Takes the connection that was used last, of the kept ones that the server has not closed.
     async fn take(&self) -> Option<Line> {
         loop {
             let (_, mut line) = self.kept().pop_back()?;
@@ -156,7 +158,7 @@ impl Http {
         phases
     }
 
-    /// A bad answer's connection is kept as a good one's is, if the rest of the answer is there at once.
+    /// Keeps the connection of a bad answer as that of a good one, if the rest of the answer is there at once.
     async fn settle(&self, mut line: Line) {
         if self.reuse && line.usable().await {
             self.keep(line);

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use rustix::net::{SocketType, ipproto};
 use tokio::time::Instant;
 
-use self::echo::Echo;
+use self::echo::{Echo, NOT_RAW, RAW};
 use crate::{
     ask::{Ask, Due, Make, Means, resolver},
     clock::boot_us,
@@ -25,7 +25,7 @@ use crate::{
     resolve::Resolver,
 };
 
-/// Room for the head of an IPv4 packet, which raw sockets receive, too.
+/// Maximum length of the head of an IPv4 packet, which raw sockets receive, too, and of the head of an echo, in bytes.
 const HEADS: usize = 60 + 8;
 
 /// An ICMP probe.
@@ -61,14 +61,14 @@ fn permitted(resolver: &Resolver) -> Result<(), Refusal> {
     Err(Refusal::new(Field::request(&["host"]), what, "not allowed here", help))
 }
 
-/// Opens a socket for echoes to an address, and says whether it is a raw one.
+/// Opens a socket for echoes to an address. Also returns whether it is a raw one.
 fn socket(to: SocketAddr) -> io::Result<(OwnedFd, bool)> {
     let protocol = if to.is_ipv4() { ipproto::ICMP } else { ipproto::ICMPV6 };
     match open(to, SocketType::DGRAM, Some(protocol)) {
-        Ok(socket) => Ok((socket, false)),
-        // A limit of this process is the same for the other kind.
+        Ok(socket) => Ok((socket, NOT_RAW)),
+        // The first error is returned, because a limit of this process is the same for both kinds.
         Err(first) => {
-            open(to, SocketType::RAW, Some(protocol)).map(|socket| (socket, true)).map_err(|_| first)
+            open(to, SocketType::RAW, Some(protocol)).map(|socket| (socket, RAW)).map_err(|_| first)
         }
     }
 }
@@ -80,7 +80,7 @@ impl Ask for Icmp {
 }
 
 impl Icmp {
-    /// Good once the request's own bytes have come back.
+    /// Asks once. The request is good once its own bytes have come back.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let addresses = self.resolver.timed(&mut phases).await?;

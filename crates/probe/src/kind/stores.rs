@@ -45,7 +45,7 @@ pub trait Stores: Send + Sync {
     /// Makes the maker of a store that takes numbered records. The probe's statement or command is not sent.
     ///
     /// # Errors
-    /// As [`Self::client`].
+    /// The same as those of [`Self::client`].
     fn writer(&self, store: RecordStore<'_>, terms: &Terms<'_>) -> Result<MakeStore, Vec<Refusal>>;
 }
 

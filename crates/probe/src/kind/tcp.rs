@@ -42,7 +42,7 @@ impl Ask for Tcp {
 }
 
 impl Tcp {
-    /// Good once the connection is open, and the wanted answer is there.
+    /// Asks once. The request is good once the connection is open, and the wanted answer is there.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let stream = self.server.open(until, &mut phases).await?;

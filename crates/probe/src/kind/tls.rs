@@ -75,7 +75,7 @@ impl Ask for Tls {
 }
 
 impl Tls {
-    /// Good once the handshake is over, and the certificate lasts long enough.
+    /// Asks once. The request is good once the handshake is over, if the certificate lasts long enough.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
         let stream = self.connector.open(until, &mut phases).await?;
@@ -94,7 +94,7 @@ impl Tls {
     }
 }
 
-/// Returns the whole days until the end, if that is too soon.
+/// Returns the whole days until the end, if the end is too soon.
 fn left(end: UnixTime, now: UnixTime, least: Duration) -> Option<u32> {
     let left = Duration::from_secs(end.as_secs().saturating_sub(now.as_secs()));
     (left < least).then(|| u32::try_from(left.as_secs() / DAY).unwrap_or(u32::MAX))

@@ -19,7 +19,7 @@ use crate::{
     outcome::{Cause, Failure, Phases},
     writes::{
         Reader,
-        entry::Kind,
+        entry::{Kind, NO_CAUSE},
         record::Record as Book,
         store::{Record, Store, Written},
     },
@@ -87,7 +87,7 @@ impl Ask for Writes {
     fn ask(&self, due: Due, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
         Box::pin(async move {
             self.prepared.get_or_try_init(|| self.store.prepare(until)).await?;
-            // What is not in the record must not be sent.
+            // A write that is not in the record must not be sent.
             let intent = self.book.intent(due.us).map_err(|_| Failure::Vantage)?;
             let key = format!("{}{}", self.book.prefix(), intent.seq());
             let begun = boot_us();
@@ -95,7 +95,7 @@ impl Ask for Writes {
             let written = self.store.write(record, until).await;
             match written {
                 Written::Acked => {
-                    intent.end(Kind::Acked, 0);
+                    intent.end(Kind::Acked, NO_CAUSE);
                     Ok(Phases { first_byte: boot_us() - begun, ..Phases::default() })
                 }
                 Written::Refused(cause) => {
@@ -115,6 +115,7 @@ impl Ask for Writes {
     }
 }
 
+/// Returns the failure of a write with this cause.
 const fn failure(cause: Cause) -> Failure {
     match cause {
         Cause::Vantage => Failure::Vantage,

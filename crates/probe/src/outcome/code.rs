@@ -5,7 +5,7 @@ use super::{
     told::{ALL, Told},
 };
 
-/// The causes without a value of their own that writes have, by their place from [`WORDS`] on. A new one stands at the end.
+/// The causes of writes that have no value of their own. The number of each is [`WORDS`] and its place here. A new one stands at the end.
 const PLAIN: &[Cause] = &[
     Cause::Timeout,
     Cause::Refused,
@@ -25,14 +25,16 @@ const PLAIN: &[Cause] = &[
     Cause::Answer,
 ];
 
-/// The numbers of [`PLAIN`] begin here; smaller ones are statuses.
+/// The numbers of [`PLAIN`] begin here. Smaller numbers are statuses.
 const WORDS: u32 = 1000;
-/// The numbers of what stores tell begin here, each by its place in [`ALL`].
+/// The numbers of the causes that stores tell begin here. The number of each is this one and its place in [`ALL`].
 const TOLD: u32 = 2000;
-/// A cause that no write has.
+/// The number of all causes that no write has.
 const OTHER: u32 = 3000;
-/// The codes of PostgreSQL's errors begin here, each as a number of five digits to the base 36.
+/// The codes of PostgreSQL's errors begin here, each as a number of five digits to the base [`BASE`].
 const SQL: u32 = 1_000_000;
+/// The number of digits and letters.
+const BASE: u32 = 36;
 
 impl Cause {
     /// Returns the number of the cause: a status as it is, the others from 1000 on.
@@ -70,17 +72,18 @@ fn place<T: PartialEq>(all: &[T], one: &T) -> Option<u32> {
     u32::try_from(all.iter().position(|other| other == one)?).ok()
 }
 
-/// Reads five letters and digits as a number.
+/// Reads five letters and digits as a number; `None` if one is another sign.
 fn of_sql(code: [u8; 5]) -> Option<u32> {
-    code.into_iter().try_fold(0, |number, sign| Some(number * 36 + char::from(sign).to_digit(36)?))
+    code.into_iter().try_fold(0, |number, sign| Some(number * BASE + char::from(sign).to_digit(BASE)?))
 }
 
+/// Returns the five letters and digits of a number; `None` if it has more of them.
 fn sql_of(mut number: u32) -> Option<[u8; 5]> {
     let mut code = [0; 5];
     for sign in code.iter_mut().rev() {
-        let digit = char::from_digit(number % 36, 36)?;
+        let digit = char::from_digit(number % BASE, BASE)?;
         *sign = u8::try_from(digit.to_ascii_uppercase()).ok()?;
-        number /= 36;
+        number /= BASE;
     }
     (number == 0).then_some(code)
 }

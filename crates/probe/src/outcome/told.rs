@@ -35,7 +35,7 @@ told! {
     Password: "wrong password";
     /// The store wants a password, and the probe has none.
     PasswordWanted: "password wanted";
-    /// The store refuses the user for another reason, or by a method that the client has not.
+    /// The store refuses the user for another reason, or wants a method that the client does not have.
     Login: "login refused";
     /// There is no such database.
     NoDatabase: "no such database";
@@ -63,7 +63,7 @@ told! {
     NoReplicas: "too few replicas";
     /// The server has lost its master, and gives no stale data.
     MasterDown: "master down";
-    /// The key is another server's of the cluster.
+    /// The key belongs to another server of the cluster.
     Moved: "moved";
     /// The cluster does not work.
     ClusterDown: "cluster down";
@@ -75,7 +75,7 @@ told! {
     OtherMaster: "other master by sentinels";
     /// Another error of Redis.
     Redis: "redis error";
-    /// The store did it and warned, as it does where a wait for a synchronous standby is cancelled.
+    /// The store carried out the write and warned. It does so where a wait for a synchronous standby is cancelled.
     Warning: "warning";
     /// The key was there before the first attempt.
     Exists: "key exists";

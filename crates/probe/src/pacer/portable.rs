@@ -4,14 +4,14 @@ use std::{io, time::Duration};
 
 use crate::clock::boot_us;
 
-/// tokio's timers may be late by this, in microseconds.
+/// The most that tokio's timers may be late, in microseconds.
 const COARSE_US: u64 = 2000;
 
 /// One sleeper's timer.
 pub(crate) struct Timer;
 
 impl Timer {
-    /// The same shape as the kernel's; cannot fail.
+    /// Returns a timer. Cannot fail: the result has the type of that of the kernel's timer.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self)
     }

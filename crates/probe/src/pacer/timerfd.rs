@@ -14,7 +14,7 @@ use crate::clock::boot_us;
 pub(crate) struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
-    /// Needs a runtime with its I/O driver.
+    /// Returns a timer. Needs a runtime with its I/O driver.
     pub(crate) fn new() -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         // SAFETY: the descriptor is owned by the value that is registered, always the same one, and open as long.

@@ -19,20 +19,26 @@ use crate::requests::{MOST, Outcome};
 
 /// The format's version, its first number.
 const VERSION: u64 = 1;
-/// Maximum number of bins in a block that is read; several times what a writer puts into one.
+/// Maximum number of bins in a block that is read. A writer puts several times fewer into one.
 pub const BINS_MOST: u64 = 10_000;
 /// Maximum size of an inflated block in bytes.
 const INFLATED_MOST: u64 = 1 << 27;
-/// The part of it that each bin may take.
+/// The part of [`INFLATED_MOST`] that each bin may take, in bytes.
 const INFLATED_OF_BIN: u64 = 1 << 18;
-/// The part of it that the texts and the heads of streams may take besides.
+/// The part of [`INFLATED_MOST`] that the texts and the heads of streams may take besides, in bytes.
 const INFLATED_OF_HEADS: u64 = 1 << 20;
 /// Maximum memory for what a block holds, in bytes.
 const MEMORY_MOST: usize = 1 << 28;
 /// A second's usual length in microseconds.
 const USUAL_US: u64 = crate::bin::LENGTH_US;
+/// The number of [`Lateness::OnTime`] in its column.
+const ON_TIME: u64 = 0;
+/// The number of [`Lateness::Unreadable`] in its column.
+const UNREADABLE: u64 = 1;
+/// The number of [`Lateness::Late`] in its column is this one and the number of cells.
+const LATE: u64 = 2;
 
-/// A block cannot be read. What it covered was not measured, as far as anybody can tell.
+/// A block cannot be read. The seconds that it covered count as not measured.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockError {
     /// The bytes are not deflated, cut off, or their checksum is another one.
@@ -57,7 +63,7 @@ pub enum BlockError {
     },
 }
 
-/// Streams as bytes.
+/// Returns streams as bytes.
 #[must_use]
 pub fn encode(streams: &[Stream]) -> Vec<u8> {
     let mut out = Out::default();
@@ -106,9 +112,9 @@ pub fn encode(streams: &[Stream]) -> Vec<u8> {
     column(&|out, second, _| out.number(u64::from(second.latencies.is_none())));
     column(&|out, second, _| {
         out.number(match &second.lateness {
-            Lateness::OnTime => 0,
-            Lateness::Unreadable => 1,
-            Lateness::Late { cells, .. } => cells.len() as u64 + 2,
+            Lateness::OnTime => ON_TIME,
+            Lateness::Unreadable => UNREADABLE,
+            Lateness::Late { cells, .. } => cells.len() as u64 + LATE,
         });
     });
     column(&|out, second, _| {
@@ -133,13 +139,13 @@ pub fn encode(streams: &[Stream]) -> Vec<u8> {
     deflated(&out.0)
 }
 
-/// Writing to memory cannot fail.
+/// Deflates bytes. Writing to memory cannot fail.
 fn deflated(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap_or_default()
 }
 
-/// All texts, each once, with their places.
+/// Returns all texts, each once, with their places.
 fn names(streams: &[Stream]) -> BTreeMap<&str, u64> {
     let mut names = BTreeMap::new();
     for stream in streams {
@@ -163,13 +169,13 @@ impl Second {
         self.start_boot_us.cast_signed().wrapping_sub(self.start_us)
     }
 
-    /// Requests that were due and are counted nowhere; none in what a prober writes.
+    /// Returns the number of requests that were due and are counted nowhere. A prober writes none.
     fn lost(&self) -> i64 {
         self.due.wrapping_sub(self.good).wrapping_sub(self.bad).wrapping_sub(self.slipped).cast_signed()
     }
 }
 
-/// The values that the previous second of its stream lets expect of a second.
+/// The values that a second is likely to have, by the second before it in its stream.
 struct Before {
     end_us: i64,
     boot_offset: i64,
@@ -224,7 +230,7 @@ pub fn decode(bytes: &[u8], bins: u64) -> Result<Vec<Stream>, BlockError> {
     if input.rest().is_empty() { Ok(streams) } else { Err(BlockError::Sense("last bytes")) }
 }
 
-/// A stream without its seconds yet: when it begins, and how many there are.
+/// A stream whose seconds are not read yet: the time at which it begins, and the number of its seconds.
 struct Head {
     stream: Stream,
     start_us: i64,
@@ -272,7 +278,7 @@ fn copy(input: &mut In<'_>, names: &[Cow<'_, str>]) -> Option<String> {
     Some(name.clone().into_owned())
 }
 
-/// The columns that every second has a number in, by their places.
+/// The number of columns in which every second has a number.
 const COLUMNS: usize = 11;
 
 fn seconds(input: &mut In<'_>, names: &[Cow<'_, str>], heads: Vec<Head>) -> Option<Vec<Stream>> {
@@ -343,11 +349,11 @@ fn second(
         second.single = Some(Single { first: number, first_us, ends });
     }
     second.lateness = match late {
-        0 => Lateness::OnTime,
-        1 => Lateness::Unreadable,
+        ON_TIME => Lateness::OnTime,
+        UNREADABLE => Lateness::Unreadable,
         count => {
             let started = input.number()?;
-            Lateness::Late { started, cells: input.cells(few(count - 2)?)? }
+            Lateness::Late { started, cells: input.cells(few(count - LATE)?)? }
         }
     };
     if unreadable == 0 {
@@ -370,6 +376,7 @@ fn ends(input: &mut In<'_>, due: u64) -> Option<Vec<(Outcome, u32)>> {
     Some(ends)
 }
 
+/// Returns a number of requests; `None` if it is above that of any bin.
 fn few(count: u64) -> Option<usize> {
     usize::try_from(count).ok().filter(|count| *count <= MOST)
 }

@@ -1,11 +1,11 @@
 //! Numbers and texts as bytes: LEB128, zigzag for what may be below zero, texts with their length; and sorted cells as bits.
 
-/// Writes.
+/// Writes bytes.
 #[derive(Debug, Default)]
 pub(super) struct Out(pub(super) Vec<u8>);
 
 impl Out {
-    /// Seven bits a byte, the lowest first; the highest bit says that more follow.
+    /// Writes a number, seven bits a byte, the lowest first. The highest bit of a byte says that more bytes follow.
     pub(super) fn number(&mut self, mut number: u64) {
         while number >= 128 {
             self.0.push(low_byte(number) | 128);
@@ -14,7 +14,7 @@ impl Out {
         self.0.push(low_byte(number));
     }
 
-    /// Small numbers stay small whatever their sign: 0, -1, 1, -2, …
+    /// Writes a number that may be below zero. Numbers near 0 stay small whatever their sign: 0, -1, 1, -2, …
     pub(super) fn signed(&mut self, number: i64) {
         self.number(((number << 1) ^ (number >> 63)).cast_unsigned());
     }
@@ -24,8 +24,8 @@ impl Out {
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    /// Sorted cells: the first one, then for each cell from there on a 1 for each that is in it and a 0 for going on to the next,
-    /// lowest bits first, filled up to whole bytes.
+    /// Writes sorted cells: the number of the first one, then bits. From there on each cell has a 1 for each value that is in it, and a 0 for
+    /// going on to the next cell. The lowest bits of a byte come first, and the last byte is filled up.
     pub(super) fn cells(&mut self, cells: &[u16]) {
         let Some(first) = cells.first() else { return };
         self.number(u64::from(*first));
@@ -51,18 +51,18 @@ impl Out {
     }
 }
 
-/// The lowest eight bits.
+/// Returns the lowest seven bits.
 const fn low_byte(number: u64) -> u8 {
     (number & 127) as u8
 }
 
-/// Reads. `None` if bytes are missing or invalid.
+/// Reads bytes. Each value is `None` if bytes are missing or invalid.
 #[derive(Debug)]
 pub(super) struct In<'a> {
     rest: &'a [u8],
     /// The bytes of memory that may still be taken for what is read.
     left: usize,
-    /// More memory was needed.
+    /// Whether more memory was needed.
     pub(super) spent: bool,
 }
 
@@ -102,7 +102,7 @@ impl<'a> In<'a> {
         None
     }
 
-    /// A number of things, of which each takes a byte at least.
+    /// Reads a number of things. Each of these takes a byte at least, so that there cannot be more than bytes.
     pub(super) fn count(&mut self) -> Option<usize> {
         let count = usize::try_from(self.number()?).ok()?;
         (count <= self.rest.len()).then_some(count)
@@ -122,7 +122,7 @@ impl<'a> In<'a> {
 
     /// Reads `count` sorted cells.
     pub(super) fn cells(&mut self, count: usize) -> Option<Vec<u16>> {
-        // Each takes a bit.
+        // Each cell takes a bit at least.
         if count == 0 || count / 8 > self.rest.len() {
             return (count == 0).then(Vec::new);
         }

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use firedrill_wire::writes::{Counts, Example};
 
 use super::{
-    entry::{Entry, Kind},
+    entry::{Entry, Kind, NO_CAUSE},
     store::Found,
 };
 use crate::outcome::Cause;
 
 /// Maximum number of examples of each class that are told: the first ones, and the last ones.
 pub const EXAMPLES: usize = 20;
+
+/// For examples that are no losses which only the second pass saw.
+const NOT_LATE: bool = false;
 
 /// The outcome of a write, over all of its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,23 +32,24 @@ pub enum Outcome {
 pub struct Write {
     /// The time at which it was due, by the vantage's clock.
     pub due_us: u64,
-    /// The time of its outcome; that of its intent without one.
+    /// The time of its outcome, or of its intent if it has no outcome.
     pub at_us: u64,
     /// Its outcome.
     pub outcome: Outcome,
-    /// The cause of an outcome that is not acknowledged; 0 without one.
+    /// The cause of an outcome that is not acknowledged; [`NO_CAUSE`] without one.
     pub code: u32,
-    /// An earlier read-back told that it is lost.
+    /// Whether an earlier read-back told that it is lost.
     pub missed: bool,
     /// Attempts without an outcome so far.
     open: u32,
+    /// Whether an attempt may have been done, and was not acknowledged.
     unknown: bool,
 }
 
 /// The writes of a record by number.
 pub type Writes = BTreeMap<u64, Write>;
 
-/// Returns the writes that entries tell of, in the order of the files.
+/// Returns the writes that entries tell of. The entries are in the order of the files.
 pub fn writes(entries: impl IntoIterator<Item = Entry>) -> Writes {
     let mut all = Writes::new();
     for entry in entries {
@@ -60,7 +64,7 @@ pub fn writes(entries: impl IntoIterator<Item = Entry>) -> Writes {
             due_us,
             at_us,
             outcome: Outcome::Unknown,
-            code: 0,
+            code: NO_CAUSE,
             missed: false,
             open: 0,
             unknown: false,
@@ -88,7 +92,7 @@ pub fn writes(entries: impl IntoIterator<Item = Entry>) -> Writes {
 /// The records that one pass found, by the numbers of their writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pass {
-    /// The number of times that each was found, and whether each time with a value that was not the written one.
+    /// The number of times that each record was found, and the value that it had the last time.
     found: HashMap<u64, (u32, u64)>,
     /// Records whose key ends with no number.
     strange: u64,
@@ -129,8 +133,8 @@ pub struct Classes {
 /// Compares the writes that had been recorded before the first of two passes with what the passes found. `known` are the numbers of all writes
 /// that had been announced by the end of the second: a record of another number is foreign.
 ///
-/// What only the second pass found is there: the first one did not ask the authority, or asked it too early. What only the first one
-/// found is gone.
+/// A record that only the second pass found is there: the first pass did not ask the authority, or asked it too early. A record that only
+/// the first pass found is gone.
 #[must_use]
 pub fn classify(writes: &Writes, known: &BTreeSet<u64>, first: &Pass, second: &Pass) -> Classes {
     let mut classes = Classes::default();
@@ -144,7 +148,7 @@ pub fn classify(writes: &Writes, known: &BTreeSet<u64>, first: &Pass, second: &P
             due_us: write.due_us,
             at_us: write.at_us,
             late,
-            cause: (write.code != 0).then(|| Cause::words_of(write.code)),
+            cause: (write.code != NO_CAUSE).then(|| Cause::words_of(write.code)),
         };
         match write.outcome {
             Outcome::Acked => {
@@ -168,7 +172,7 @@ pub fn classify(writes: &Writes, known: &BTreeSet<u64>, first: &Pass, second: &P
                 counts.refused += 1;
                 if before > 0 || now > 0 {
                     counts.ghost += 1;
-                    ghosts.push(example(false));
+                    ghosts.push(example(NOT_LATE));
                 }
             }
             Outcome::Unknown if now > 0 => counts.unknown_present += 1,
@@ -182,7 +186,7 @@ pub fn classify(writes: &Writes, known: &BTreeSet<u64>, first: &Pass, second: &P
     classes
 }
 
-/// The first half and the last half of [`EXAMPLES`].
+/// Returns the first and the last examples, [`EXAMPLES`] at most.
 fn ends(mut all: Vec<Example>) -> Vec<Example> {
     let half = EXAMPLES / 2;
     if all.len() > EXAMPLES {

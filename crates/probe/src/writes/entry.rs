@@ -3,6 +3,9 @@
 /// The length of an entry in bytes.
 pub const LENGTH: usize = 40;
 
+/// The code of an entry that has no cause.
+pub const NO_CAUSE: u32 = 0;
+
 /// The length without the sum at the end.
 const SUMMED: usize = LENGTH - 4;
 
@@ -11,13 +14,13 @@ const SUMMED: usize = LENGTH - 4;
 pub enum Kind {
     /// The write is about to be sent.
     Intent,
-    /// The store said that it has it.
+    /// The store said that it has the record.
     Acked,
-    /// The store certainly does not have it by this attempt.
+    /// The store certainly does not have the record by this attempt.
     Refused,
-    /// The store may have it or not.
+    /// The store may have the record or not.
     Unknown,
-    /// A read-back told that the store has acknowledged it and lacks it.
+    /// A read-back told that the store acknowledged the write and lacks the record.
     Missed,
 }
 
@@ -49,7 +52,7 @@ impl Kind {
 pub struct Entry {
     /// The event.
     pub kind: Kind,
-    /// The cause of a refused or unknown write, by [`code`](crate::outcome::Cause::code); 0 without one.
+    /// The cause of a refused or unknown write, by [`code`](crate::outcome::Cause::code); [`NO_CAUSE`] without one.
     pub code: u32,
     /// The number of earlier attempts.
     pub attempt: u8,
@@ -81,7 +84,7 @@ impl Entry {
         bytes
     }
 
-    /// Reads an entry; `None` where the bytes are not whole or not those of an entry.
+    /// Reads an entry; `None` for bytes that are not those of a whole entry.
     #[must_use]
     pub fn read(bytes: &[u8; LENGTH]) -> Option<Self> {
         let mut take = Take(bytes);

@@ -18,6 +18,9 @@ use super::entry::{Entry, LENGTH};
 /// The first bytes of each file: the format and its version.
 const MAGIC: &[u8; 8] = b"FDWRITE1";
 
+/// Maximum length of a name that is part of a file's name, in bytes.
+const NAME_MOST: usize = 200;
+
 /// Maximum length of a header's text in bytes.
 const HEADER_MOST: u32 = 4096;
 
@@ -25,7 +28,7 @@ const HEADER_MOST: u32 = 4096;
 /// agent has a limit of 1 GiB.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
 
-/// Bits of a write's number that count within its file.
+/// The number of lower bits of a write's number, which count within its file.
 const WITHIN: u32 = 32;
 
 /// The beginning of a file.
@@ -44,13 +47,13 @@ pub struct Header {
 }
 
 impl Header {
-    /// The number of the first write of the file.
+    /// Returns the number of the first write of the file.
     #[must_use]
     pub fn first_seq(&self) -> u64 {
         u64::from(self.number) << WITHIN
     }
 
-    /// The numbers of all writes that the file may have.
+    /// Returns the numbers of all writes that the file may have.
     #[must_use]
     pub fn seqs(&self) -> Range<u64> {
         self.first_seq()..u64::from(self.number).saturating_add(1) << WITHIN
@@ -59,7 +62,7 @@ impl Header {
     /// Returns its bytes: magic, length, text, sum.
     ///
     /// # Errors
-    /// It is longer than what is read.
+    /// The header is longer than one that is read.
     pub(super) fn bytes(&self) -> io::Result<Vec<u8>> {
         let text = serde_json::to_vec(self).map_err(io::Error::other)?;
         let length = u32::try_from(text.len()).ok().filter(|length| *length <= HEADER_MOST);
@@ -84,17 +87,17 @@ pub(super) fn path(folder: &Path, author: &Author, probe: &str, number: u32) -> 
 #[must_use]
 pub fn fits(name: &str) -> bool {
     let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=200).contains(&name.len()) && name.bytes().all(sign) && !name.starts_with('.')
+    (1..=NAME_MOST).contains(&name.len()) && name.bytes().all(sign) && !name.starts_with('.')
 }
 
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// Its beginning.
+    /// The beginning of the file.
     pub header: Header,
-    /// Its entries up to the first that is not whole.
+    /// The entries up to the first one that is not whole.
     pub entries: Vec<Entry>,
-    /// Whether more than one torn entry lies behind them: then it is not known which writes are missing.
+    /// Whether more than one torn entry follows. Then it is not known which writes are missing.
     pub damaged: bool,
 }
 
@@ -108,7 +111,7 @@ pub fn read(path: &Path) -> io::Result<Contents> {
     of_bytes(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is not a write record"))
 }
 
-/// Reads the bytes of a file.
+/// Reads the bytes of a file; `None` if they have no sound header.
 #[must_use]
 pub fn of_bytes(bytes: &[u8]) -> Option<Contents> {
     let (length, rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
@@ -133,7 +136,7 @@ pub fn read_all(folder: &Path, author: &Author, probe: &str) -> io::Result<Vec<C
         let path = path(folder, author, probe, number);
         let contents =
             read(&path).map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display())))?;
-        // Names of another run and probe can make the same name of a file.
+        // The names of another run and its probe can lead to the same name of a file.
         if contents.header.author == *author && contents.header.probe == probe {
             all.push(contents);
         }

@@ -36,9 +36,10 @@ impl fmt::Debug for Reader {
     }
 }
 
-/// The writes of a record, and what of it is not known.
+/// The writes of a record.
 struct Snapshot {
     writes: Writes,
+    /// What is wrong with the record, as a clause for people.
     flaw: Option<String>,
     /// The numbers of writes of other boots.
     elsewhere: Vec<Range<u64>>,
@@ -56,7 +57,8 @@ impl Reader {
         Ok(all)
     }
 
-    /// Compares. Covers all writes that had ended before; those that are sent meanwhile do not count.
+    /// Compares the record with the store in two passes, which are `apart` from each other. Covers all writes that had ended before. Writes that
+    /// are sent meanwhile do not count.
     pub async fn read_back(&self, apart: Duration) -> ReadBack {
         let began_us = boot_us();
         let mut told = ReadBack {
@@ -100,7 +102,7 @@ impl Reader {
         Ok((classes, flaw))
     }
 
-    /// Writes that are under way have no outcome and would read as unknown, so they are left out.
+    /// Returns the writes that the record has. Those that are under way have no outcome and would read as unknown, so they are left out.
     fn snapshot(&self) -> io::Result<Snapshot> {
         self.record.sync()?;
         let (next, open) = self.record.under_way();
@@ -119,6 +121,7 @@ impl Reader {
         Ok(Snapshot { writes: all, flaw: flaw.map(str::to_owned), elsewhere })
     }
 
+    /// Reads what the store has. `which` names the pass in the error, which is a clause for people.
     async fn pass(&self, store: &dyn Store, which: &str) -> Result<Pass, String> {
         let mut pass = Pass::default();
         let prefix = self.record.prefix();

@@ -17,7 +17,7 @@ use std::{
 use firedrill_wire::writes::Author;
 
 use super::{
-    entry::{Entry, Kind, LENGTH},
+    entry::{Entry, Kind, LENGTH, NO_CAUSE},
     file::{self, Contents, Header, MOST_BYTES},
     tidy::tidy,
 };
@@ -28,6 +28,9 @@ use crate::{
 
 /// Time between two syncs: at most this much is lost when the vantage loses its power.
 const SYNC_EVERY: Duration = Duration::from_millis(50);
+
+/// The number of entries of a write: its intent and its outcome.
+const ENTRIES_OF_WRITE: u64 = 2;
 
 /// The flaw of a record whose file takes nothing, for people.
 const BROKEN: &str = "the write record could not be written: outcomes of writes are missing in it";
@@ -47,9 +50,11 @@ pub struct Record {
 #[derive(Debug)]
 struct Synced {
     file: File,
+    /// Whether something was written since the last sync.
     dirty: AtomicBool,
+    /// Whether the record was dropped.
     over: AtomicBool,
-    /// The disk did not take something.
+    /// Whether the disk did not take something.
     failed: AtomicBool,
 }
 
@@ -63,9 +68,12 @@ impl Synced {
     }
 }
 
+/// The state of the file that is being written.
 #[derive(Debug)]
 struct State {
+    /// The number of the next write.
     next: u64,
+    /// The length of the file.
     bytes: u64,
     /// The numbers of the writes without an outcome.
     open: BTreeSet<u64>,
@@ -127,13 +135,13 @@ impl Record {
         Ok(Self { folder: folder.to_owned(), header, file, state: Mutex::new(state) })
     }
 
-    /// The beginning of all keys.
+    /// Returns the beginning of all keys.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.header.prefix
     }
 
-    /// The boot that its times belong to.
+    /// Returns the id of the boot that the record's times belong to.
     #[must_use]
     pub fn boot_id(&self) -> &str {
         &self.header.boot_id
@@ -145,16 +153,16 @@ impl Record {
     /// The entry cannot be written, or the file is full.
     pub fn intent(&self, due_us: u64) -> io::Result<Intent<'_>> {
         let mut state = lock(&self.state);
-        // Each write that is under way still gets its outcome, as does this one.
-        let outcomes = state.open.len() as u64 + 2;
-        if state.bytes + outcomes * (LENGTH as u64) > MOST_BYTES {
+        // This write needs space for its entries, and each write that is under way for its outcome.
+        let entries = state.open.len() as u64 + ENTRIES_OF_WRITE;
+        if state.bytes + entries * (LENGTH as u64) > MOST_BYTES {
             state.full = true;
             return Err(io::Error::other(FULL));
         }
         let seq = state.next;
         self.put(
             &mut state,
-            &Entry { kind: Kind::Intent, code: 0, attempt: 0, seq, due_us, at_us: boot_us() },
+            &Entry { kind: Kind::Intent, code: NO_CAUSE, attempt: 0, seq, due_us, at_us: boot_us() },
         )?;
         state.next += 1;
         state.open.insert(seq);
@@ -169,8 +177,14 @@ impl Record {
     pub(super) fn missed(&self, seqs: &[u64]) -> io::Result<()> {
         let mut state = lock(&self.state);
         for seq in seqs {
-            let entry =
-                Entry { kind: Kind::Missed, code: 0, attempt: 0, seq: *seq, due_us: 0, at_us: boot_us() };
+            let entry = Entry {
+                kind: Kind::Missed,
+                code: NO_CAUSE,
+                attempt: 0,
+                seq: *seq,
+                due_us: 0,
+                at_us: boot_us(),
+            };
             self.put(&mut state, &entry)?;
         }
         drop(state);
@@ -249,13 +263,13 @@ impl Drop for Record {
 }
 
 impl Intent<'_> {
-    /// The number of the write.
+    /// Returns the number of the write.
     #[must_use]
     pub const fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// Notes the outcome.
+    /// Notes the outcome. `code` is its cause, or [`NO_CAUSE`].
     pub fn end(mut self, kind: Kind, code: u32) {
         self.note(kind, code);
     }
@@ -332,7 +346,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let record = record(folder.path());
         for due in 0..9 {
-            record.intent(due).expect("there is space").end(Kind::Acked, 0);
+            record.intent(due).expect("there is space").end(Kind::Acked, NO_CAUSE);
         }
         assert_eq!(record.flaw().expect("looks"), None);
         let path = file::path(folder.path(), &record.header.author, "p", 1);
@@ -351,7 +365,7 @@ mod tests {
         assert!(record.intent(1).is_err());
         let why = record.flaw().expect("looks").expect("it is told");
         assert!(why.contains("full"), "{why}");
-        under_way.end(Kind::Acked, 0);
+        under_way.end(Kind::Acked, NO_CAUSE);
         let outcome = record.read().expect("reads")[0].entries.last().expect("entries").kind;
         assert_eq!(outcome, Kind::Acked);
     }
@@ -362,8 +376,8 @@ mod tests {
         let author = |run: &str| Author { run: run.parse().expect("an id"), vantage: "v".to_owned() };
         let other = Record::begin(folder.path(), &author("r-a"), "p").expect("a file");
         let own = Record::begin(folder.path(), &author("r"), "a-p").expect("a file");
-        other.intent(1).expect("there is space").end(Kind::Acked, 0);
-        own.intent(2).expect("there is space").end(Kind::Acked, 0);
+        other.intent(1).expect("there is space").end(Kind::Acked, NO_CAUSE);
+        own.intent(2).expect("there is space").end(Kind::Acked, NO_CAUSE);
         let entries = |record: &Record| {
             let all = record.read().expect("reads").into_iter().flat_map(|file| file.entries);
             all.map(|entry| entry.due_us).collect::<Vec<_>>()

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 pub use crate::outcome::{Cause, Failure};
 
-/// One record that is to be written. The key is unique to run, probe, vantage and number; the value is the time at which it was
-/// due, in microseconds.
+/// One record that is to be written. No other run, probe, vantage or number has its key. Its value is the time at which the write was due,
+/// in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// Its key: the prefix of the vantage, and the number.
@@ -24,11 +24,11 @@ pub struct Record<'a> {
 /// The outcome of one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// The store said that it has it.
+    /// The store said that it has the record.
     Acked,
-    /// The store certainly does not have it by this write.
+    /// The store certainly does not have the record by this write.
     Refused(Cause),
-    /// It may have it or not.
+    /// The store may have the record or not.
     Unknown(Cause),
 }
 
@@ -49,7 +49,7 @@ pub trait Store: Send + Sync {
     /// Makes what records need (a table, a queue), if it is not there. Called once before the first write.
     fn prepare(&self, until: Instant) -> BoxFuture<'_, Result<(), Failure>>;
 
-    /// Writes one record. Whoever calls drops it when the time is up.
+    /// Writes one record. The caller drops the future when the time is up.
     fn write<'a>(&'a self, record: Record<'a>, until: Instant) -> BoxFuture<'a, Written>;
 
     /// Gives all records whose key begins with the prefix, from the store's authority, page by page, duplicates included. An error

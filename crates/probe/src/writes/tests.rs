@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{
     classes::{Pass, classify, writes},
-    entry::{Entry, Kind, LENGTH},
+    entry::{Entry, Kind, LENGTH, NO_CAUSE},
     file::{Header, of_bytes, prefix},
     record::Record,
     store::Found,
@@ -46,11 +46,11 @@ fn author() -> Author {
     Author { run: "r".parse::<RunId>().expect("an id"), vantage: "v".to_owned() }
 }
 
-/// The entries of a history, outcomes some writes later than intents.
+/// Returns the entries of a history. Outcomes come `delay` writes later than intents.
 fn entries(all: &[Truth], delay: usize) -> Vec<Entry> {
     let entry = |kind, number: usize, at_us| Entry {
         kind,
-        code: 0,
+        code: NO_CAUSE,
         attempt: 0,
         seq: FIRST + number as u64,
         due_us: number as u64,
@@ -191,7 +191,7 @@ fn each_start_has_a_file_and_numbers_of_its_own() {
     let first = begin();
     let one = first.intent(7).expect("writes");
     assert_eq!(one.seq(), 1 << 32);
-    one.end(Kind::Acked, 0);
+    one.end(Kind::Acked, NO_CAUSE);
     let second = begin();
     drop(second.intent(8).expect("writes"));
     let files = second.read().expect("reads");

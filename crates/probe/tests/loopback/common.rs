@@ -20,12 +20,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// An answer with a body of its own length.
+/// Returns an answer whose head has the length of its body.
 pub(crate) fn answer(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Reads one request's head; false where the connection has ended.
+/// Reads one request's head; `None` where the connection has ended.
 pub(crate) async fn head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut seen = Vec::new();
     while !seen.ends_with(b"\r\n\r\n") {
@@ -43,7 +43,7 @@ pub(crate) async fn always(mut stream: impl AsyncRead + AsyncWrite + Unpin, answ
     }
 }
 
-/// A server that serves each connection with `serve`; counts its connections.
+/// Starts a server that serves each connection with `serve`. Returns its address, and the number of its connections so far.
 pub(crate) async fn server<F, S>(serve: S) -> (SocketAddr, Arc<AtomicUsize>)
 where
     S: Fn(TcpStream, usize) -> F + Send + 'static,
@@ -83,7 +83,7 @@ pub(crate) fn part(spec: &mut ProbeSpec) -> &mut HttpProbe {
     }
 }
 
-/// All that a probe measured in so long.
+/// Returns all that a probe measured in the time `length`.
 pub(crate) async fn measure(spec: ProbeSpec, length: Duration) -> Result<Vec<Bin>, ProbeError> {
     let running = start(vec![spec], length)?;
     let bins = running.spool.feed(0).collect::<Vec<_>>().await;
@@ -94,9 +94,9 @@ pub(crate) async fn measure(spec: ProbeSpec, length: Duration) -> Result<Vec<Bin
     Ok(bins)
 }
 
-/// The outcomes of the requests of half a second: the number of good ones, and the causes of the bad ones.
+/// Returns the outcomes of the requests of half a second: the number of good ones, and the causes of the bad ones.
 ///
-/// On a machine that is too busy some slip; never all of them.
+/// On a machine that is too busy some requests slip, but never all of them.
 pub(crate) async fn outcome(spec: ProbeSpec) -> (u64, Vec<String>) {
     let bins = measure(spec, Duration::from_millis(500)).await.expect("starts");
     let due: u64 = bins.iter().map(|bin| bin.due).sum();

@@ -64,7 +64,7 @@ impl Script {
         self.0.path().join("check")
     }
 
-    /// A file beside it, which is its first argument.
+    /// Returns the path of a file beside the script. It is the script's first argument.
     fn beside(&self) -> PathBuf {
         self.0.path().join("written")
     }

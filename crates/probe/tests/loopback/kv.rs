@@ -22,15 +22,15 @@ pub(crate) struct State {
     pub(crate) kept: BTreeMap<String, String>,
     /// All records that it acknowledged.
     pub(crate) acked: BTreeMap<String, String>,
-    /// Of so many writes it loses one. 0: none.
+    /// The server loses one of so many writes; none if this is 0.
     pub(crate) lose_every: usize,
-    /// It refuses writes with this status, and keeps them all the same if told so.
+    /// The status with which the server refuses writes, and whether it keeps them all the same.
     pub(crate) refuse: Option<(u16, bool)>,
-    /// It keeps writes and gives no answer to them.
+    /// Whether the server keeps writes and gives no answer to them.
     pub(crate) silent: bool,
-    /// It refuses to read.
+    /// Whether the server refuses to read.
     pub(crate) unreadable: bool,
-    /// Requests for a page.
+    /// The number of requests for a page.
     pub(crate) pages: usize,
 }
 
@@ -57,7 +57,7 @@ impl Kv {
         self.state.lock().expect("no test panicked in it")
     }
 
-    /// The number of acknowledged records that it lacks.
+    /// Returns the number of acknowledged records that the server lacks.
     pub(crate) fn lacks(&self) -> u64 {
         let state = self.state();
         state.acked.keys().filter(|key| !state.kept.contains_key(*key)).count() as u64

@@ -29,7 +29,12 @@ async fn good(spec: ProbeSpec) {
     assert!(good > 0 && causes.is_empty(), "{good} {causes:?}");
 }
 
-/// An answer by the first label of the name.
+/// The question came by UDP: a value of `by_udp`.
+const UDP: bool = true;
+/// The question came by TCP: a value of `by_udp`.
+const TCP: bool = false;
+
+/// Returns the answer that the first label of the name asks for.
 fn answer(query: &[u8], by_udp: bool) -> Vec<u8> {
     let asked = Packet::parse(query).unwrap();
     let name = asked.questions[0].qname.clone();
@@ -67,9 +72,9 @@ async fn server(host: &str) -> SocketAddr {
             if name.starts_with("silent") {
                 continue;
             }
-            let whole = answer(query, true);
+            let whole = answer(query, UDP);
             if name.starts_with("two") {
-                let mut other = answer(query, true);
+                let mut other = answer(query, UDP);
                 other[1] ^= 1;
                 other[3] |= 2;
                 let _ = udp.send_to(&other, from).await;
@@ -83,7 +88,7 @@ async fn server(host: &str) -> SocketAddr {
                 let length = stream.read_u16().await.unwrap();
                 let mut query = vec![0; usize::from(length)];
                 stream.read_exact(&mut query).await.unwrap();
-                let answer = answer(&query, false);
+                let answer = answer(&query, TCP);
                 stream.write_u16(u16::try_from(answer.len()).unwrap()).await.unwrap();
                 stream.write_all(&answer).await.unwrap();
             });

@@ -11,7 +11,7 @@ use firedrill_probe::clock::boot_us;
 use firedrill_wire::{Span, probe::Bin};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Says to the process that it is the one that is to be stopped, and whom to probe.
+/// The variable that says to a process that it is the one to be stopped. It has the URL to probe.
 const CHILD: &str = "FIREDRILL_TEST_PROBE_URL";
 
 /// Two roles: started with [`CHILD`] in its environment it probes and prints its bins; else it starts such a process.

@@ -34,7 +34,7 @@ impl Authority {
         self.acceptor_until(name, std::time::SystemTime::now() + Duration::from_secs(30 * 24 * 3600), None)
     }
 
-    /// As `acceptor`, of a certificate that ends then, and of a server that wants clients' certificates of an authority.
+    /// A TLS server that presents a certificate for `name` until `end`. With `clients`, it wants certificates of that authority from its clients.
     fn acceptor_until(&self, name: &str, end: std::time::SystemTime, clients: Option<&Self>) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();

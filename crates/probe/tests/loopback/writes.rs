@@ -22,6 +22,15 @@ use super::{common::http, kv::Kv};
 /// The variables by which a test starts itself as a vantage that is killed: the folder, and the address of the server.
 const VANTAGE: [&str; 2] = ["FIREDRILL_TEST_RECORD", "FIREDRILL_TEST_KV"];
 
+/// The server keeps writes that it refuses.
+const KEPT: bool = true;
+/// The server does not keep writes that it refuses.
+const NOT_KEPT: bool = false;
+/// The server gives no answer: a value of `silent`.
+const SILENT: bool = true;
+/// The server answers: a value of `silent`.
+const ANSWERS: bool = false;
+
 fn place(folder: &Path) -> Place {
     let author = Author { run: "r1".parse().expect("an id"), vantage: "d1".to_owned() };
     Place { folder: folder.to_owned(), author }
@@ -48,7 +57,7 @@ fn etcd(kv: &Kv) -> String {
     format!("{{\"etcd\":{{\"url\":\"http://{}\"}}}}", kv.address)
 }
 
-/// Writes for so long; the comparison, and the number of good requests.
+/// Writes for the time `length`. Returns the readers that compare, and the number of good requests.
 async fn written(folder: &Path, spec: ProbeSpec, length: Duration) -> (Vec<Reader>, u64) {
     let running = start_on(Spool::new(), vec![spec], length, &Keeping(place(folder)), &NoStores)
         .expect("a probe that can be");
@@ -105,9 +114,12 @@ async fn a_store_that_keeps_all_loses_none_over_many_pages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_writes_that_are_there_are_ghosts_and_silent_ones_are_unknown() {
     let half = Duration::from_millis(500);
-    for (refuse, silent) in
-        [(Some((409, false)), false), (Some((409, true)), false), (Some((503, true)), false), (None, true)]
-    {
+    for (refuse, silent) in [
+        (Some((409, NOT_KEPT)), ANSWERS),
+        (Some((409, KEPT)), ANSWERS),
+        (Some((503, KEPT)), ANSWERS),
+        (None, SILENT),
+    ] {
         let (kv, folder) = (Kv::start().await, tempfile::tempdir().expect("a folder"));
         (kv.state().refuse, kv.state().silent) = (refuse, silent);
         let (readers, good) = written(folder.path(), spec(&plain(&kv)), half).await;
@@ -116,7 +128,7 @@ async fn refused_writes_that_are_there_are_ghosts_and_silent_ones_are_unknown() 
         assert_eq!((good, all.acked, all.newly_lost()), (0, 0, 0), "{all:?}");
         let sure = refuse.is_some_and(|(status, _)| status == 409);
         assert_eq!((all.refused > 0, all.unknown() > 0), (sure, !sure), "{all:?}");
-        assert_eq!(all.ghost, if refuse == Some((409, true)) { all.refused } else { 0 });
+        assert_eq!(all.ghost, if refuse == Some((409, KEPT)) { all.refused } else { 0 });
         assert_eq!(told.ghosts.is_empty(), all.ghost == 0);
         if !sure {
             assert_eq!((all.unknown_present, all.unknown_absent), (all.unknown(), 0));

@@ -12,6 +12,8 @@ use crate::alert::{AlertQuery, AlertSeen, Alerts, json, shown};
 const CLOCKS_S: i64 = 60;
 /// Maximum number of monitors in an answer.
 const MOST: usize = 100;
+/// In place of a group's name, for a monitor without groups.
+const NO_GROUP: &str = "*";
 
 /// Datadog.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -170,8 +172,8 @@ fn is_past(end: Option<i64>, now_s: i64) -> bool {
     end.is_some_and(|end| end > 0 && end < now_s.saturating_sub(CLOCKS_S))
 }
 
-/// Whether a scope may cover a group. A scope is a list of tags, all of which a covered group must have. A group's name has only the tags by which its
-/// monitor is grouped. Whether it has other tags is not known, so a scope with such tags may cover it.
+/// Whether a scope may cover a group. A scope is a list of tags, and covers the groups that have all of them. A group's name has only the tags by which
+/// its monitor is grouped. Whether the group has other tags is not known, so a scope with other tags may cover it.
 fn may_cover(scope: &str, group: &str) -> bool {
     // Other texts may be expressions of Datadog, such as `(a OR b)`, which are not evaluated here.
     let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "_-./".contains(c));
@@ -219,7 +221,7 @@ impl Monitor {
         if self.state.groups.is_empty() {
             // A monitor without groups has only an overall state, without a time.
             let fires = is_alert(&self.overall_state) && query.labels.is_empty();
-            return fires.then(|| self.seen("*", None, now_s)).into_iter().collect();
+            return fires.then(|| self.seen(NO_GROUP, None, now_s)).into_iter().collect();
         }
         let groups = self.state.groups.iter().filter(|(name, group)| is_alert(&group.status) && has(name));
         groups.map(|(name, group)| self.seen(name, group.last_triggered_ts, now_s)).collect()
@@ -239,7 +241,11 @@ impl Monitor {
             .any(|(scope, until)| !is_past(until.as_i64(), now_s) && may_cover(scope, group));
         AlertSeen {
             id: format!("{}/{}", self.id, shown(group)),
-            what: if group == "*" { shown(&self.name) } else { shown(&format!("{} ({group})", self.name)) },
+            what: if group == NO_GROUP {
+                shown(&self.name)
+            } else {
+                shown(&format!("{} ({group})", self.name))
+            },
             since_us: since.and_then(|seconds| seconds.checked_mul(1_000_000)),
             precise_to_us: since.map(|_| 1_000_000),
             forgotten_us: None,

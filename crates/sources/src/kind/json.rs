@@ -178,7 +178,7 @@ impl Metrics for Json {
         let has_place = |text: &String| text.contains("{query}");
         let used = has_place(&self.url) || self.body.as_ref().is_some_and(has_place);
         let mut wrong = Vec::new();
-        // Wrong are a place without a query, and a query without a place.
+        // Both a place without a query and a query without a place are errors.
         if query.is_empty() == used {
             wrong.push(if used {
                 (
@@ -229,8 +229,8 @@ impl Questions for Json {
         let mut request = self.request();
         request.url = fill(&request.url, &encoded(query));
         request.body = request.body.map(|body| {
-            let json = body.trim_start().starts_with(['{', '[']);
-            let query = if json { within_text(query) } else { query.clone() };
+            let is_json = body.trim_start().starts_with(['{', '[']);
+            let query = if is_json { within_text(query) } else { query.clone() };
             fill(&body, &query)
         });
         request
@@ -252,7 +252,7 @@ impl Questions for Json {
             let asked = |point: &Point| (question.from_us..=question.until_us).contains(&point.at_us);
             series.push(points?.into_iter().flatten().filter(asked).collect());
         }
-        // A point counts for the time since the one before it, up to one and a half steps, which is also the limit for gaps of a single series.
+        // A point counts for the time since the point before it, but for one and a half steps at most. The gaps of a single series have the same limit.
         Ok(merged_apart(series, question.step_us.saturating_add(question.step_us / 2)))
     }
 }

@@ -1,5 +1,5 @@
-//! `prometheus`: the HTTP API of Prometheus. A question is a range query: so moments can be asked about later that could not be asked
-//! about in time.
+//! `prometheus`: the HTTP API of Prometheus. A question is a range query. So a later question can be about moments for which an earlier
+//! question failed.
 
 mod alerts;
 mod answers;
@@ -134,8 +134,8 @@ impl Metrics for Prometheus {
     /// minutes after it. So the query asks for the age of the oldest series that each selector reads, at the same moments.
     ///
     /// The age shows nothing about a target that is gone, because Prometheus marks the end of its series and returns them no more. So
-    /// the query counts series, too: those that each selector finds, and those that each function over a range uses, which may be
-    /// fewer. It is one query, so that ages and counts are from the same state of the data.
+    /// the query counts series, too: those that each selector finds, and those that each function over a range uses. A function may use
+    /// fewer than the selector finds. All is one query, so that ages and counts are from the same state of the data.
     fn behind_query(&self, queries: &[&str]) -> Option<String> {
         let reads: BTreeSet<Read> = queries.iter().flat_map(|query| reads::reads(query)).collect();
         let named = |text: String, name: String| {

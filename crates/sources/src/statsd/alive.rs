@@ -8,7 +8,7 @@ const MAX_SILENCES: usize = 256;
 /// The times at which packets of one sender, or of one metric, arrived, in microseconds of one clock.
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// The beginning of the time that is known.
+    /// The time from which on all long silences are known.
     first_us: i64,
     /// The arrival of the last packet.
     last_us: i64,

@@ -87,7 +87,7 @@ pub(super) struct Values {
     pub(super) lost: Lost,
 }
 
-/// The range of no values: the lowest and the highest.
+/// The lowest and the highest of no values. Any value makes this range wider.
 const NONE: (f64, f64) = (f64::INFINITY, f64::NEG_INFINITY);
 
 /// Returns the range that includes both ranges.
@@ -131,8 +131,8 @@ impl Gauges {
         }
     }
 
-    /// Records that values may have been lost between two moments. So no value from that time on is known until it is sent again: neither
-    /// the values of series, nor those at the ends of intervals that were over already.
+    /// Records that values may have been lost between two moments. From that time on, no value is known until it is sent again. This applies to the
+    /// values of series, and to those at the ends of intervals that were over already.
     pub(super) fn lost(&mut self, from_us: i64, until_us: i64, count: Lost) {
         for (index, state) in self.ends.iter_mut().rev() {
             if end_of(*index, self.every_us) < from_us {
@@ -237,7 +237,7 @@ impl Gauges {
 }
 
 impl Gauge {
-    /// Returns the value at a moment; `None` if it is not known, as a later one may have been lost.
+    /// Returns the value at a moment; `None` if it is not known, because a later value may have been lost.
     fn known(&self, losses: &VecDeque<Loss>, at_us: i64) -> Option<f64> {
         self.value.filter(|_| touching(losses, self.set_us, at_us).is_none())
     }
@@ -268,10 +268,11 @@ mod tests {
 
     #[test]
     fn late_lines_do_not_add_to_the_states_that_are_kept() {
+        const CHANGES: bool = true;
         let Ok(Line::Metric(metric)) = line(b"q:5|g") else { panic!("a metric") };
         let mut gauges = Gauges::new(10);
         for index in (0..100).step_by(5) {
-            gauges.take(&metric, index * 10, true);
+            gauges.take(&metric, index * 10, CHANGES);
             gauges.end(index, 8);
             (index - 3..index).for_each(|late| gauges.late(late * 10));
         }

@@ -69,11 +69,12 @@ impl Listener {
     /// Opens the socket and starts the thread that reads it.
     ///
     /// # Errors
-    /// The address cannot be listened on. The text is for people, with advice.
+    /// The address cannot be listened on. The error is a clause for people, with advice.
     pub(crate) fn open(wanted: Wanted) -> Result<Self, String> {
         Self::with_buffer(wanted, BUFFER)
     }
 
+    /// Does the same as [`Self::open`], with another size of the kernel's buffer, in bytes.
     pub(super) fn with_buffer(wanted: Wanted, buffer: usize) -> Result<Self, String> {
         let Wanted { listen, forward, within, changes, queries } = wanted;
         let socket = socket::open(listen, buffer)?;
@@ -190,7 +191,7 @@ impl Reader {
 
     /// Records how many packets the kernel dropped since the last look, and that all packets that arrived up to `read_us` were read.
     fn look(&mut self, read_us: i64) {
-        // Packets may have been dropped if the count is not known, so no moment counts as read.
+        // If the count is not known, packets may have been dropped. So no further moment counts as read.
         let Ok(lost) = socket::lost(&self.socket) else { return };
         let now = now_us();
         let mut store = lock(&self.store);

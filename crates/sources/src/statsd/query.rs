@@ -189,7 +189,7 @@ impl fmt::Display for Selector {
 impl Query {
     /// Reads a question as [`fmt::Display`] writes it. The error is a clause for people.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        // The value of a tag may have these words, too, so each place is tried.
+        // These words may also be in the value of a tag, so each place with them is tried.
         let parts = text.match_indices(ALIVE_BY).map(|(at, words)| (&text[..at], &text[at + words.len()..]));
         let mut queries = parts.filter_map(|(question, alive_by)| {
             let alive_by = Some(Selector::parse(alive_by).ok()?);

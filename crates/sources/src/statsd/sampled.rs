@@ -88,8 +88,8 @@ impl Sampling {
     }
 }
 
-/// Returns the negative logarithm of the Chernoff bound: of the probability that a binomial count is at least as far from its mean as
-/// `count`, on the same side. `trials` is the number of events, of which each counts with the probability `rate`.
+/// Returns the negative logarithm of the Chernoff bound of a binomial count. This bound limits the probability that the count is at least as far
+/// from its mean as `count`, on the same side. `trials` is the number of events; each counts with the probability `rate`.
 fn unlikely(count: f64, trials: f64, rate: f64) -> f64 {
     let part = |actual: f64, mean: f64| if actual > 0.0 { actual * (actual / mean).ln() } else { 0.0 };
     part(count, trials * rate) + part(trials - count, trials * (1.0 - rate))
@@ -119,8 +119,8 @@ fn shares(sent: f64, share: f64) -> (Option<f64>, Option<f64>) {
     (low, high)
 }
 
-/// Finds by bisection where `likely` ceases to hold between `inside`, where it holds, and `outside`. Returns the outer end of the last
-/// step, so that a bound is too wide rather than too narrow.
+/// Finds by bisection the place between `inside` and `outside` beyond which `likely` does not hold. It holds at `inside`. Returns the outer end of
+/// the last step, so that a bound is too wide rather than too narrow.
 fn edge(inside: f64, outside: f64, likely: impl Fn(f64) -> bool) -> f64 {
     let (mut inside, mut outside) = (inside, outside);
     if likely(outside) {

@@ -104,7 +104,7 @@ impl Store {
         }
     }
 
-    /// Takes a line. `ends` says whether its packet ends with it.
+    /// Takes a line. `ends` says whether the line is the last one of its packet.
     fn line(&mut self, at_us: i64, from: SocketAddr, bytes: &[u8], ends: bool) {
         let metric = match line(bytes) {
             Ok(Line::Metric(metric)) => metric,
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// Takes a line that cannot be read. A sender may cut a packet at its maximum size. So a last line without a colon may be the
-    /// beginning of any longer name.
+    /// beginning of any name that begins so.
     fn malformed(&mut self, at_us: i64, bytes: &[u8], malformed: Malformed<'_>, ends: bool) {
         self.counts.malformed += 1;
         let shown = || firedrill_wire::hide::line(&excerpt(&String::from_utf8_lossy(bytes)));
@@ -161,12 +161,12 @@ impl Store {
     pub(super) fn dropped(&mut self, from_us: i64, until_us: i64, packets: u64) {
         self.counts.dropped = self.counts.dropped.saturating_add(packets);
         if self.drops.len() >= DROPS
-            && let Some((from, _, earlier)) = self.drops.pop_front()
-            && let Some(next) = self.drops.front_mut()
+            && let Some((oldest_from_us, _, oldest_packets)) = self.drops.pop_front()
+            && let Some((next_from_us, _, next_packets)) = self.drops.front_mut()
         {
             // The two oldest periods become one, from the beginning of the first to the end of the second.
-            next.0 = next.0.min(from);
-            next.2 = next.2.saturating_add(earlier);
+            *next_from_us = (*next_from_us).min(oldest_from_us);
+            *next_packets = next_packets.saturating_add(oldest_packets);
         }
         self.drops.push_back((from_us, until_us, packets));
         self.tracks.iter_mut().for_each(|track| track.dropped(from_us, until_us, packets));

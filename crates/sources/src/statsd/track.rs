@@ -169,7 +169,8 @@ impl Track {
         at_us.saturating_add(EDGE_US) < self.open.saturating_mul(self.every_us)
     }
 
-    /// Records a line that arrived in an interval that is over, whose value may have been given out. It counts in no other interval.
+    /// Records a line that arrived in an interval that is over. The value of this interval may have been given out already. The line counts in no other
+    /// interval.
     fn late(&mut self, at_us: i64) {
         let index = at_us.div_euclid(self.every_us);
         let next = self.over.partition_point(|(at, _)| *at < index);

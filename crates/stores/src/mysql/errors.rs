@@ -4,7 +4,7 @@ use firedrill_probe::client::{Cause, Failure, Told};
 
 use super::packets::Reader;
 
-/// The thing that the server refused.
+/// The request that the server refused.
 #[derive(Clone, Copy)]
 pub(super) enum Refused {
     /// The login, with a password or without one.
@@ -13,7 +13,8 @@ pub(super) enum Refused {
     Statement,
 }
 
-/// Classifies a packet that is an error: `0xff`, the number, and a text that is used for one number only, which has several meanings.
+/// Classifies a packet that is an error: `0xff`, the number and a text. The text is used for one number only, because that number has several
+/// meanings.
 pub(super) fn failure(packet: &[u8], what: Refused) -> Failure {
     let mut reader = Reader(packet);
     let (Some(_), Some(number)) = (reader.byte(), reader.short()) else { return Cause::Protocol.into() };

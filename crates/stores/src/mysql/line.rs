@@ -10,18 +10,28 @@ use super::{
     packets::{Packets, Reader},
 };
 
-/// The first byte of packets: all is well; more about the login; a file is wanted; an end, or another method; an error.
+/// The first byte of a packet that says that all is well.
 const WELL: u8 = 0;
+/// The first byte of a packet that says more about the login.
 const MORE: u8 = 1;
+/// The first byte of a packet that asks for a file.
 const FILE: u8 = 0xfb;
+/// The first byte of a packet that ends columns or rows, or asks for another method of the login.
 const END: u8 = 0xfe;
+/// The first byte of a packet that is an error.
 const ERROR: u8 = 0xff;
 
-/// Commands: goodbye, and a statement.
+/// The command that says goodbye.
 const QUIT: u8 = 1;
+/// The command that has a statement.
 const QUERY: u8 = 3;
 
-/// In the status of a result: another one follows.
+/// The first column of a row.
+pub(super) const FIRST: usize = 0;
+/// The second column of a row.
+const SECOND: usize = 1;
+
+/// A flag in the status of a result: another result follows.
 const ANOTHER: u16 = 8;
 /// An end has fewer bytes; a longer packet of its first byte is a row.
 const END_BELOW: usize = 9;
@@ -30,7 +40,7 @@ const END_BELOW: usize = 9;
 pub(crate) struct Line(Packets<Box<dyn Stream>>);
 
 impl Line {
-    /// Opens one, and logs in.
+    /// Opens a connection, and logs in.
     pub(super) async fn open(
         server: &Server,
         login: &Login,
@@ -84,7 +94,7 @@ impl Line {
         self.0.is_quiet()
     }
 
-    /// Asks for the server's role, if another one than the wanted one would do.
+    /// Refuses a server that does not have the wanted role. Where any role is good, the server is not asked.
     pub(super) async fn must_be(&mut self, role: MysqlRole) -> Result<(), Failure> {
         let takes_writes = match role {
             MysqlRole::Any => return Ok(()),
@@ -92,10 +102,10 @@ impl Line {
             MysqlRole::Primary => true,
             MysqlRole::Replica => false,
         };
-        let answer = self.ask("select @@global.read_only", 0).await?;
-        // A number, or words since MariaDB 12.
-        let is = matches!(answer.as_deref(), Some(b"0" | b"OFF"));
-        match (is, takes_writes) {
+        let answer = self.ask("select @@global.read_only", FIRST).await?;
+        // The value is a number, and since MariaDB 12 a word.
+        let is_writable = matches!(answer.as_deref(), Some(b"0" | b"OFF"));
+        match (is_writable, takes_writes) {
             (false, true) => Err(Told::Standby.into()),
             (true, false) => Err(Told::Primary.into()),
             _ => Ok(()),
@@ -105,7 +115,7 @@ impl Line {
     async fn must_be_synced(&mut self) -> Result<(), Failure> {
         for (name, wanted) in [("wsrep_ready", "ON"), ("wsrep_local_state_comment", "Synced")] {
             // A row is the name and the value.
-            let value = self.ask(&format!("show global status like '{name}'"), 1).await?;
+            let value = self.ask(&format!("show global status like '{name}'"), SECOND).await?;
             if value.as_deref() != Some(wanted.as_bytes()) {
                 return Err(Told::NotSynced.into());
             }
@@ -134,7 +144,7 @@ impl Line {
         }
     }
 
-    /// Reads the columns and the rows of a result, of which `head` has the number of columns. Returns its status.
+    /// Reads the columns and the rows of a result. `head` is its first packet, which has the number of columns. Returns the result's status.
     async fn rows(
         &mut self,
         head: &[u8],
@@ -155,6 +165,7 @@ impl Line {
             }
             if is_end(&packet) {
                 let mut reader = Reader(&packet);
+                // Before the status: the first byte, and the number of warnings.
                 let _ = reader.bytes(3);
                 return Ok(reader.short().ok_or(Cause::Protocol)?);
             }

@@ -17,6 +17,20 @@ const PACKET_MOST: u32 = 1 << 24;
 const CHARACTERS: u8 = 45;
 /// The length of a server's random text, in bytes.
 const RANDOM: usize = 20;
+/// The length of the part of the random text that comes first, in bytes.
+const RANDOM_FIRST: usize = 8;
+/// The version of the protocol.
+const VERSION: u8 = 10;
+/// The number of zero bytes before the user's name.
+const ZEROS: usize = 23;
+/// An answer in the first packet has fewer bytes.
+const ANSWER_BELOW: usize = 256;
+/// The connection is encrypted: a value of `tls`.
+const OVER_TLS: bool = true;
+/// The server knows the password from an earlier login.
+const KNOWN: u8 = 3;
+/// The server wants to see the password.
+const SHOWN: u8 = 4;
 
 /// The user of a probe. It has no `Debug`, because it has the password.
 pub(super) struct Login {
@@ -47,19 +61,19 @@ impl Hello {
     /// Reads the first packet, which is no error.
     pub(super) fn read(packet: &[u8]) -> Option<Self> {
         let mut reader = Reader(packet);
-        if reader.byte()? != 10 {
+        if reader.byte()? != VERSION {
             return None;
         }
         let _version = reader.text();
         let _connection = reader.bytes(4)?;
-        let mut random = reader.bytes(8)?.to_vec();
+        let mut random = reader.bytes(RANDOM_FIRST)?.to_vec();
         let _ = reader.byte()?;
         let low = reader.short()?;
         let (_characters, _status) = (reader.byte()?, reader.short()?);
         let can = u32::from(low) | u32::from(reader.short()?) << 16;
         let _length = reader.byte()?;
         let _reserved = reader.bytes(10)?;
-        random.extend_from_slice(reader.bytes(RANDOM - 8)?);
+        random.extend_from_slice(reader.bytes(RANDOM - RANDOM_FIRST)?);
         let _end = reader.byte()?;
         Some(Self { can, method: reader.text().to_vec(), random })
     }
@@ -85,19 +99,20 @@ impl Login {
         body.extend_from_slice(&self.flags(tls).to_le_bytes());
         body.extend_from_slice(&PACKET_MOST.to_le_bytes());
         body.push(CHARACTERS);
-        body.extend_from_slice(&[0; 23]);
+        body.extend_from_slice(&[0; ZEROS]);
         body
     }
 
     /// Returns the packet that asks for TLS.
     pub(super) fn wants_tls(&self) -> Vec<u8> {
-        self.head(true)
+        self.head(OVER_TLS)
     }
 
-    /// Returns the packet that logs in, by the server's method if it is known, else by the oldest one, for which the server asks for another then.
+    /// Returns the packet that logs in: by the server's method if this client has it, else by the oldest method. In the second case the server
+    /// asks for another method then.
     pub(super) fn first(&self, hello: &Hello, tls: bool) -> Vec<u8> {
         let (method, answer) = match self.answer(&hello.method, &hello.random, tls) {
-            Ok(Answer::Send(answer)) if answer.len() < 256 => (hello.method.as_slice(), answer),
+            Ok(Answer::Send(answer)) if answer.len() < ANSWER_BELOW => (hello.method.as_slice(), answer),
             _ => (NATIVE, self.scrambled(&SHA1_FOR_LEGACY_USE_ONLY, &hello.random)),
         };
         let mut body = self.head(tls);
@@ -122,20 +137,20 @@ impl Login {
         self.answer(method, random, tls)
     }
 
-    /// Returns the answer to more that the server says: `0x01`, then 3 for a password that it knows, 4 for one that it wants to see.
+    /// Returns the answer to more that the server says about the login: `0x01`, then [`KNOWN`] or [`SHOWN`].
     pub(super) fn more(&self, packet: &[u8], tls: bool) -> Result<Answer, Failure> {
         match packet {
-            [_, 3] => Ok(Answer::Wait),
-            [_, 4] => self.in_clear(tls),
+            [_, KNOWN] => Ok(Answer::Wait),
+            [_, SHOWN] => self.in_clear(tls),
             _ => Err(Told::Login.into()),
         }
     }
 
     fn answer(&self, method: &[u8], random: &[u8], tls: bool) -> Result<Answer, Failure> {
         match method {
-            NATIVE | b"caching_sha2_password" if random.len() != RANDOM => Err(Cause::Protocol.into()),
+            NATIVE | SHA2 if random.len() != RANDOM => Err(Cause::Protocol.into()),
             NATIVE => Ok(Answer::Send(self.scrambled(&SHA1_FOR_LEGACY_USE_ONLY, random))),
-            b"caching_sha2_password" => Ok(Answer::Send(self.scrambled(&SHA256, random))),
+            SHA2 => Ok(Answer::Send(self.scrambled(&SHA256, random))),
             b"mysql_clear_password" => self.in_clear(tls),
             _ => Err(Told::Login.into()),
         }
@@ -166,6 +181,8 @@ impl Login {
 
 /// The method that all servers have had.
 const NATIVE: &[u8] = b"mysql_native_password";
+/// The method of MySQL 8.
+const SHA2: &[u8] = b"caching_sha2_password";
 
 #[cfg(test)]
 mod tests {
@@ -189,6 +206,8 @@ mod tests {
         packet
     }
 
+    /// The connection is not encrypted: a value of `tls`.
+    const PLAIN: bool = false;
     const RANDOM_TEXT: &[u8] = b"0123456789abcdefghij";
 
     fn hex(bytes: &[u8]) -> String {
@@ -214,29 +233,29 @@ mod tests {
         let proof = |by| hex(&login.scrambled(by, RANDOM_TEXT));
         assert_eq!(proof(&SHA1_FOR_LEGACY_USE_ONLY), "714e266755489c6c1ec8b62d32d3438489aaf42c");
         assert_eq!(proof(&SHA256), "b4e44a5ad3e00e792689879f9e96e7b673cccd90abdfc071692d5225e441d237");
-        assert!(login.answer(NATIVE, b"short", false).is_err());
+        assert!(login.answer(NATIVE, b"short", PLAIN).is_err());
     }
 
     #[test]
     fn a_password_is_shown_over_tls_only() {
         let login = login(Some("s3cret"));
         let shown = Ok(Answer::Send(b"s3cret\0".to_vec()));
-        assert_eq!(login.more(&[1, 4], true), shown);
-        assert_eq!(login.switched(b"\xfemysql_clear_password\0", true), shown);
-        for answer in [login.more(&[1, 4], false), login.switched(b"\xfemysql_clear_password\0", false)] {
+        assert_eq!(login.more(&[1, SHOWN], OVER_TLS), shown);
+        assert_eq!(login.switched(b"\xfemysql_clear_password\0", OVER_TLS), shown);
+        for answer in [login.more(&[1, SHOWN], PLAIN), login.switched(b"\xfemysql_clear_password\0", PLAIN)] {
             assert_eq!(answer, Err(Told::TlsWanted.into()));
         }
-        assert_eq!(login.more(&[1, 3], false), Ok(Answer::Wait));
-        assert_eq!(login.switched(b"\xfeclient_ed25519\0random", true), Err(Told::Login.into()));
+        assert_eq!(login.more(&[1, KNOWN], PLAIN), Ok(Answer::Wait));
+        assert_eq!(login.switched(b"\xfeclient_ed25519\0random", OVER_TLS), Err(Told::Login.into()));
     }
 
     #[test]
     fn the_login_names_user_database_and_method() {
         let none = login(None);
-        let body = none.first(&Hello::read(&hello("client_ed25519")).expect("whole"), false);
+        let body = none.first(&Hello::read(&hello("client_ed25519")).expect("whole"), PLAIN);
         assert!(body.ends_with(b"\0drill\0\0shop\0mysql_native_password\0"), "{body:?}");
-        let body =
-            login(Some("s3cret")).first(&Hello::read(&hello("caching_sha2_password")).expect("whole"), true);
+        let body = login(Some("s3cret"))
+            .first(&Hello::read(&hello("caching_sha2_password")).expect("whole"), OVER_TLS);
         assert!(body.ends_with(b"shop\0caching_sha2_password\0"), "{body:?}");
         assert_eq!(body.len(), 32 + "drill\0".len() + 1 + 32 + "shop\0caching_sha2_password\0".len());
     }

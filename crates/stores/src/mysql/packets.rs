@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
 /// The most that is kept of a packet, in bytes. The rest is read and dropped.
 const KEPT: usize = 1024 * 1024;
+/// The first byte of a value that is NULL.
+const NULL: u8 = 0xfb;
 /// A packet of this length goes on in the next one.
 const FULL: usize = 0xff_ff_ff;
 
@@ -25,7 +27,7 @@ impl<S: Stream> Packets<S> {
         Self { stream, next: 0 }
     }
 
-    /// The next packet begins an exchange.
+    /// Begins an exchange: the next packet has the number 0.
     pub(super) const fn begin(&mut self) {
         self.next = 0;
     }
@@ -38,7 +40,7 @@ impl<S: Stream> Packets<S> {
         Ok(Packets { stream: other(self.stream).await?, next: self.next })
     }
 
-    /// Reads a packet, of which the first MiB is kept.
+    /// Reads a packet. Its first MiB is kept.
     pub(super) async fn read(&mut self) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
         loop {
@@ -95,7 +97,7 @@ impl<S: Stream> Packets<S> {
     }
 }
 
-/// Reads values from the beginning of a packet. `None` where there are none.
+/// Reads values from the beginning of a packet. A value for which the packet is too short is `None`.
 pub(super) struct Reader<'p>(pub(super) &'p [u8]);
 
 impl<'p> Reader<'p> {
@@ -123,6 +125,7 @@ impl<'p> Reader<'p> {
 
     /// Reads a number of variable length.
     pub(super) fn number(&mut self) -> Option<u64> {
+        // The first byte is the number itself, or says how many bytes the number has.
         let more = match self.byte()? {
             small @ 0..=0xfa => return Some(small.into()),
             0xfc => 2,
@@ -137,7 +140,7 @@ impl<'p> Reader<'p> {
 
     /// Reads a value of a row; the inner `None` is NULL.
     pub(super) fn value(&mut self) -> Option<Option<&'p [u8]>> {
-        if self.0.first() == Some(&0xfb) {
+        if self.0.first() == Some(&NULL) {
             let _ = self.byte();
             return Some(None);
         }

@@ -10,6 +10,9 @@ use tokio_postgres::{
 
 use super::tls::Failed;
 
+/// The beginning of the codes that are about a connection.
+const CONNECTION: &str = "08";
+
 /// Classifies an error as the outcome of a request.
 pub(super) fn failure(error: &Error) -> Failure {
     if let Some(said) = error.as_db_error() {
@@ -60,12 +63,13 @@ pub(super) fn certain(said: &DbError) -> bool {
     is_certain(said.code().code(), said.parsed_severity() == Some(Severity::Error))
 }
 
+/// Whether a statement with this code was certainly not done. `error` says that the severity is that of an error of the statement alone.
 fn is_certain(code: &str, error: bool) -> bool {
     match code {
         "25006" | "53300" | "57P03" => true,
         // The connection's end, the server's end, and "completion unknown".
         "40003" | "57P01" | "57P02" => false,
-        code if code.starts_with("08") => false,
+        code if code.starts_with(CONNECTION) => false,
         _ => error,
     }
 }

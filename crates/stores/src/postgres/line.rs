@@ -18,7 +18,10 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, Sim
 
 use super::{errors, tls::Over};
 
-/// A connection, as the type of its stream does not matter.
+/// The beginning of the codes that are warnings.
+const WARNINGS: &str = "01";
+
+/// A connection over a stream of any type.
 trait Drive: Send {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<AsyncMessage, Error>>>;
 }
@@ -33,9 +36,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send, T: AsyncRead + AsyncWrite + Unpin
 
 /// The answer to a statement.
 pub(super) struct Answer {
-    /// The text of the first column of the first row; `None` where there is none, or it is null.
+    /// The text of the first column of the first row; `None` where there is no row, or the value is null.
     pub(super) first: Option<String>,
-    /// All of it.
+    /// The whole answer.
     pub(super) messages: Vec<SimpleQueryMessage>,
     /// Whether the server warned of something.
     pub(super) warned: bool,
@@ -48,7 +51,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Opens one, and logs in.
+    /// Opens a connection, and logs in.
     pub(super) async fn open(
         server: &Server,
         config: &Config,
@@ -83,7 +86,7 @@ impl Line {
         }
     }
 
-    /// Asks for the server's role, if another one than the wanted one would do.
+    /// Refuses a server that does not have the wanted role. Where any role is good, the server is not asked.
     pub(super) async fn must_be(&mut self, role: PostgresRole) -> Result<(), Failure> {
         let wrong = match role {
             PostgresRole::Any => return Ok(()),
@@ -105,7 +108,7 @@ impl Line {
             let end = loop {
                 match connection.poll(cx) {
                     Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                        warned |= notice.code().code().starts_with("01");
+                        warned |= notice.code().code().starts_with(WARNINGS);
                     }
                     Poll::Ready(Some(Ok(_))) => {}
                     Poll::Ready(Some(Err(why))) => break Some(why),

@@ -19,7 +19,7 @@ impl Postgres {
     async fn written(&self, record: Record<'_>, until: Instant) -> Written {
         let mut phases = Phases::default();
         let opened = within(until, self.line(until, &mut phases)).await;
-        // Nothing of the record was sent.
+        // Where this failed, nothing of the record was sent.
         let mut line = match opened {
             Ok(line) => line,
             Err(why) => return Written::Refused(why.into()),
@@ -55,6 +55,7 @@ impl Postgres {
         }
     }
 
+    /// Makes the table, if it is not there.
     async fn made(&self, until: Instant) -> Result<(), Failure> {
         let mut tried_again = false;
         loop {
@@ -67,7 +68,7 @@ impl Postgres {
             }
             match line.ask(rows::MAKE).await {
                 Ok(_) => {
-                    // Writes may be made on another runtime, on which its connection would not live.
+                    // Writes may be made on another runtime. This connection would not live there.
                     line.close();
                     return Ok(());
                 }
@@ -101,7 +102,7 @@ impl Postgres {
                 count += 1;
             }
             if count < rows::PAGE {
-                // The server may have been demoted meanwhile; then the pages are of nobody's state.
+                // The server may have been demoted meanwhile. Then the pages say nothing about the store.
                 line.must_be(PostgresRole::Primary).await?;
                 line.close();
                 return Ok(());

@@ -37,11 +37,12 @@ impl Login {
 pub(crate) struct Line {
     client: MultiplexedConnection,
     driver: Pin<Box<dyn Future<Output = ()> + Send>>,
-    over: bool,
+    /// Whether the driver has ended.
+    has_ended: bool,
 }
 
 impl Line {
-    /// Opens one, and logs in.
+    /// Opens a connection, and logs in.
     pub(super) async fn open(
         server: &Server,
         login: Option<&Login>,
@@ -56,22 +57,22 @@ impl Line {
     }
 
     async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Self, Failure> {
-        // Nothing is sent for it: the login is a command like others.
+        // With these settings the client sends nothing by itself. The login is a command like others.
         let info = RedisConnectionInfo::default().set_skip_set_lib_name();
         let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
         let made = MultiplexedConnection::new_with_config(&info, stream, config).await;
         let (client, driver) = made.map_err(|why| errors::failure(&why))?;
-        Ok(Self { client, driver: Box::pin(driver), over: false })
+        Ok(Self { client, driver: Box::pin(driver), has_ended: false })
     }
 
     /// Whether a kept connection is still open. Sends nothing.
     pub(super) fn usable(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        self.over |= self.driver.as_mut().poll(&mut cx).is_ready();
-        !self.over
+        self.has_ended |= self.driver.as_mut().poll(&mut cx).is_ready();
+        !self.has_ended
     }
 
-    /// Asks for the server's role, if another one than the wanted one would do.
+    /// Refuses a server that does not have the wanted role. Where any role is good, the server is not asked.
     pub(super) async fn must_be(&mut self, role: RedisRole) -> Result<(), Failure> {
         let wrong = match role {
             RedisRole::Any => return Ok(()),
@@ -88,17 +89,17 @@ impl Line {
         }
     }
 
-    /// Sends a command and waits for its answer. An answer that is an error is one.
+    /// Sends a command and waits for its answer. An answer that is an error is returned as an error.
     pub(super) async fn ask(&mut self, command: &Cmd) -> Result<Value, RedisError> {
-        let Self { client, driver, over } = self;
+        let Self { client, driver, has_ended } = self;
         let mut asked = pin!(client.send_packed_command(command));
         let answer: RedisResult<Value> = poll_fn(|cx| {
             // The command is handed to the driver first.
             if let Poll::Ready(answer) = asked.as_mut().poll(cx) {
                 return Poll::Ready(answer);
             }
-            if !*over && driver.as_mut().poll(cx).is_ready() {
-                *over = true;
+            if !*has_ended && driver.as_mut().poll(cx).is_ready() {
+                *has_ended = true;
             }
             asked.as_mut().poll(cx)
         })

@@ -21,7 +21,7 @@ impl Redis {
     async fn written(&self, record: Record<'_>, until: Instant) -> Written {
         let mut phases = Phases::default();
         let opened = within(until, self.line(until, &mut phases)).await;
-        // Nothing of the record was sent.
+        // Where this failed, nothing of the record was sent.
         let mut line = match opened {
             Ok(line) => line,
             Err(why) => return Written::Refused(why.into()),
@@ -71,7 +71,7 @@ impl Redis {
                 values(&mut line, keys, each).await?;
             }
             if next == b"0" {
-                // The server may have been demoted meanwhile; then the pages are of nobody's state.
+                // The server may have been demoted meanwhile. Then the pages say nothing about the store.
                 return line.must_be(RedisRole::Master).await;
             }
             cursor = next;
@@ -101,7 +101,7 @@ async fn values(
                 let value = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
                 each(Found { key, value: value.ok_or(Cause::Protocol)? });
             }
-            // It went away since it was scanned.
+            // The key went away since it was scanned.
             Value::Nil => {}
             _ => return Err(Cause::Protocol.into()),
         }
@@ -132,7 +132,7 @@ fn literal(text: &str) -> String {
 }
 
 impl Store for Redis {
-    /// Keys need nothing. That the server takes writes is seen by the first one, over a connection of its own.
+    /// Opens a connection and nothing else, because keys need no table. Whether the server takes writes is seen at the first write.
     fn prepare(&self, until: Instant) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let mut phases = Phases::default();

@@ -111,7 +111,7 @@ fn lines(command: &mut Command) -> BTreeSet<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(ToOwned::to_owned).collect()
 }
 
-/// Waits until there are so many more keys than at first.
+/// Waits until there are `more` keys more than at first.
 async fn grows(keys: impl Fn() -> BTreeSet<String>, more: usize) {
     let (begun, first) = (Instant::now(), keys().len());
     while keys().len() < first + more {
@@ -125,6 +125,15 @@ fn rows(at: SocketAddr) -> BTreeSet<String> {
     psql.args(["-h", &at.ip().to_string(), "-U", "drill", "-d", "postgres", "-At", "-c"]);
     lines(psql.arg("select key from firedrill_writes").env("PGPASSWORD", "s3cret"))
 }
+
+/// The follower is synchronous: a value of `synchronous`.
+const SYNCHRONOUS: bool = true;
+/// The follower is asynchronous: a value of `synchronous`.
+const ASYNCHRONOUS: bool = false;
+/// Replication ends before the primary does: a value of `cut`.
+const CUT: bool = true;
+/// Replication goes on until the primary ends: a value of `cut`.
+const WHOLE: bool = false;
 
 /// Kills the primary of a pair and promotes its follower. `cut` ends replication before. Returns what the record tells, and the lost keys;
 /// `None` where PostgreSQL is not installed.
@@ -171,20 +180,20 @@ async fn failover(synchronous: bool, cut: bool) -> Option<(Told, BTreeSet<String
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_asynchronous_follower_that_is_promoted_lacks_what_was_acknowledged() {
-    let Some((told, lost)) = failover(false, true).await else { return };
+    let Some((told, lost)) = failover(ASYNCHRONOUS, CUT).await else { return };
     assert!(lost.len() >= 100, "{:?}", told.counts);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_synchronous_follower_that_is_promoted_has_all() {
-    let Some((told, lost)) = failover(true, false).await else { return };
+    let Some((told, lost)) = failover(SYNCHRONOUS, WHOLE).await else { return };
     assert_eq!(lost.len(), 0);
     assert!(told.counts.unknown() * 20 <= told.counts.writes(), "{:?}", told.counts);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_synchronous_follower_that_is_cut_off_leaves_writes_unknown_and_loses_none() {
-    let Some((told, lost)) = failover(true, true).await else { return };
+    let Some((told, lost)) = failover(SYNCHRONOUS, CUT).await else { return };
     assert_eq!(lost.len(), 0);
     assert!(told.counts.unknown_absent > 0, "{:?}", told.counts);
 }
@@ -194,7 +203,12 @@ fn keys(at: SocketAddr) -> BTreeSet<String> {
     lines(cli.args(["-h", &at.ip().to_string(), "--scan", "--pattern", "r1:*"]))
 }
 
-/// Makes the replica of a pair the master. Returns what the record tells, and the lost keys; `None` where Redis is not installed.
+/// The old master hands over: a value of `coordinated`.
+const COORDINATED: bool = true;
+/// The old master does not hear of the new one at first: a value of `coordinated`.
+const UNCOORDINATED: bool = false;
+
+/// Makes the replica of a pair the master. Returns the lost keys; `None` where Redis is not installed.
 async fn new_master(coordinated: bool) -> Option<BTreeSet<String>> {
     let old = Redis::start(&[])?;
     let ip = old.server.at.ip().to_string();
@@ -219,13 +233,13 @@ async fn new_master(coordinated: bool) -> Option<BTreeSet<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_hears_late_of_another_one_loses_what_it_acknowledged() {
-    let Some(lost) = new_master(false).await else { return };
+    let Some(lost) = new_master(UNCOORDINATED).await else { return };
     assert!(lost.len() >= 100, "{}", lost.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_hands_over_loses_none() {
-    let Some(lost) = new_master(true).await else { return };
+    let Some(lost) = new_master(COORDINATED).await else { return };
     assert_eq!(lost.len(), 0);
 }
 

@@ -126,7 +126,7 @@ async fn found(store: &dyn Store, prefix: &str) -> Result<Vec<Found>, Failure> {
     Ok(all)
 }
 
-/// Writes so many, reads all of them back, and nothing else.
+/// Writes `more` records, and reads back these and nothing else.
 async fn all_come_back(store: &dyn Store, more: u64) {
     let many = usize::try_from(more).unwrap();
     store.prepare(Instant::now() + LONG).await.unwrap();

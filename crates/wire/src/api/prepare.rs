@@ -10,14 +10,14 @@ use crate::{Fault, InjectionId, Span, fault::PeerTable, text};
 /// Asks for the effects of some faults, and changes nothing. In JSON it holds each list of peers once ([`PeerTable`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepare {
-    /// The digest of the plan that they are part of.
+    /// The digest of the plan that the faults are part of.
     pub plan_digest: String,
-    /// Environment of the scenario, for the policy (`prod`, `ci`, …).
+    /// The environment of the scenario, for the policy (`prod`, `ci`, …).
     pub environment: Option<String>,
     /// The injections.
     pub injections: Vec<PrepareOne>,
-    /// Whether nothing of it will be armed, so that the agent answers and keeps nothing. Older agents do not know this field and treat
-    /// the run like any other.
+    /// Whether none of the injections will be armed, so that the agent answers and keeps nothing. Older agents do not know this field and
+    /// treat the run like any other.
     pub only_look: bool,
     /// The approvals that the run has so far. An agent whose policy asks for some verifies them.
     pub approvals: Vec<Signed>,
@@ -119,7 +119,8 @@ pub struct PrepareOne {
     pub fault: Fault,
     /// Duration of the hold.
     pub hold: Span,
-    /// The proof that the approvals cover the fault: the neighbours on its way to the root of the tree of the plan's faults.
+    /// The proof that the approvals cover the fault. The plan's faults are the leaves of a tree of digests; the proof has the neighbours on the
+    /// way from this fault to the root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proof: Vec<String>,
 }

@@ -21,7 +21,7 @@ on_traffic! {
 
 impl Kind for NetBlock {
     fn about(&self) -> About<'_> {
-        About::of_packets("blocked", None, Trial::of(self.traffic(), self.how.expected(), 5))
+        About::of_packets("blocked", None, Trial::of(self.traffic(), self.how.expected(), Trial::FEW))
     }
 
     fn invalid(&self) -> Option<Invalid> {

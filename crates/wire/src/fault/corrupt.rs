@@ -20,7 +20,7 @@ on_traffic! {
 
 impl Kind for NetCorrupt {
     fn about(&self) -> About<'_> {
-        About::of_packets("damaged", None, Trial::of(self.traffic(), Expect::Anything, 10))
+        About::of_packets("damaged", None, Trial::of(self.traffic(), Expect::Anything, Trial::UNCERTAIN))
     }
 
     fn invalid(&self) -> Option<Invalid> {

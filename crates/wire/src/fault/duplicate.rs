@@ -20,7 +20,7 @@ on_traffic! {
 
 impl Kind for NetDuplicate {
     fn about(&self) -> About<'_> {
-        About::of_packets("duplicated", None, Trial::of(self.traffic(), Expect::Anything, 10))
+        About::of_packets("duplicated", None, Trial::of(self.traffic(), Expect::Anything, Trial::UNCERTAIN))
     }
 
     fn invalid(&self) -> Option<Invalid> {

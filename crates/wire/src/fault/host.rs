@@ -30,7 +30,7 @@ impl Kind for HostIsolate {
             trial: Trial::of(
                 Traffic { except: &self.except, ..Traffic::all(Direction::Both) },
                 Expect::Silence,
-                5,
+                Trial::FEW,
             ),
         }
     }

@@ -35,7 +35,7 @@ pub(super) const NOT_BLOCKED: Invalid = Invalid {
     help: "\"kernel\", \"iptables\", or leave `engine` out",
 };
 
-/// Returns an error, as a check does.
+/// Returns an error in the form in which checks return it.
 pub(super) const fn wrong(code: RefusalCode, what: &'static str, help: &'static str) -> Option<Invalid> {
     Some(Invalid { code, what: Cow::Borrowed(what), help })
 }

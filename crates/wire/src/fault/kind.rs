@@ -163,6 +163,11 @@ pub enum Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
+    /// Number of exchanges that show whether packets pass, or how long they take.
+    pub(super) const FEW: u32 = 5;
+    /// Number of exchanges on a path whose fault has no expected observation.
+    pub(super) const UNCERTAIN: u32 = 10;
+
     /// Returns a trial whose packets are not delayed.
     pub(super) const fn of(traffic: Traffic<'a>, expect: Expect, count: u32) -> Self {
         Self::Path { traffic, expect, count, adds: Span::ZERO }

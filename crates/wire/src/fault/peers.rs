@@ -16,6 +16,8 @@ use super::net::one_or_many;
 
 /// Lists of at most this number of texts are copied rather than shared.
 const SHORT: usize = 16;
+/// Maximum number of texts that are left out for which a search of their list takes no longer than a set.
+const FEW: usize = 8;
 
 /// Peers of a fault: a list that faults can share, without a few of its texts. The meaning of an empty list depends on the kind.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +55,7 @@ impl PeerSet {
 
     /// Returns the texts, in order.
     pub fn iter(&self) -> impl Iterator<Item = &String> {
-        let few = self.but.names.len() <= 8;
+        let few = self.but.names.len() <= FEW;
         let many: HashSet<&str> =
             if few { HashSet::new() } else { self.but.names.iter().map(String::as_str).collect() };
         self.all.names.iter().filter(move |name| {

@@ -73,7 +73,7 @@ impl NetSlow {
         let delay = self.delay.as_micros().saturating_mul(ways);
         let most = delay.saturating_add(self.jitter.as_micros().saturating_mul(4 * ways));
         let expect = if self.jitter <= self.delay { Expect::AtLeast(delay / 2) } else { Expect::Anything };
-        Trial::Path { traffic: self.traffic(), expect, count: 5, adds: Span::micros(most) }
+        Trial::Path { traffic: self.traffic(), expect, count: Trial::FEW, adds: Span::micros(most) }
     }
 }
 

@@ -28,7 +28,7 @@ impl NetThrottle {
 
 impl Kind for NetThrottle {
     fn about(&self) -> About<'_> {
-        About::of_packets("throttled", None, Trial::of(self.traffic(), Expect::Anything, 10))
+        About::of_packets("throttled", None, Trial::of(self.traffic(), Expect::Anything, Trial::UNCERTAIN))
     }
 
     fn invalid(&self) -> Option<Invalid> {

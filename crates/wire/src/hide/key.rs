@@ -4,6 +4,10 @@
 const LINES_MOST: u32 = 1000;
 /// Minimum length of a word that counts as a line of a key even after any other words. A logger may put words before each line.
 const LONG: usize = 40;
+/// The dashes around the heading of a key.
+const DASHES: &[u8] = b"-----";
+/// Maximum length of a heading, in bytes.
+const HEADING_MOST: usize = 80;
 
 /// Finds the lines of private keys in a log that is read line by line.
 #[derive(Clone, Debug, Default)]
@@ -22,13 +26,13 @@ impl KeyBlock {
         let mut inside = self.left > 0;
         let mut ends = false;
         let mut rest = line;
-        while let Some(at) = find(rest, b"-----") {
-            rest = &rest[at + 5..];
-            let heading = &rest[..find(rest, b"-----").unwrap_or(rest.len()).min(80)];
+        while let Some(at) = find(rest, DASHES) {
+            rest = &rest[at + DASHES.len()..];
+            let heading = &rest[..find(rest, DASHES).unwrap_or(rest.len()).min(HEADING_MOST)];
             if find(heading, b"PRIVATE KEY").is_none() {
                 continue;
             }
-            let after = rest.get(heading.len() + 5..).unwrap_or_default();
+            let after = rest.get(heading.len() + DASHES.len()..).unwrap_or_default();
             if heading.starts_with(b"BEGIN ") {
                 let quoted = after.first().is_some_and(|byte| b"\"'`".contains(byte));
                 self.left = if quoted { 0 } else { LINES_MOST + 1 };

@@ -19,7 +19,7 @@ const READINGS: usize = 6;
 
 /// Returns a line of a log with `***` in place of each text that may be a secret: values with the name of a secret, the text after
 /// `Authorization` and its schemes, users in URLs, private keys, tokens of well-known services, and long words that look random. UUIDs are
-/// shown, also codes and numbers with names that secrets may have, too.
+/// shown. Codes and numbers are shown even if their name may be that of a secret.
 #[must_use]
 pub fn line(text: &str) -> String {
     let mut line = text.to_owned();

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::{Clear, HIDDEN, names_secret};
 use crate::probe::ProbeKind;
 
+/// Shorter values may stand in any request by chance, in bytes.
+const LEAST: usize = 3;
+
 /// Returns the values by name. A value is hidden if its name is that of a secret, or if a hidden text of a request contains it.
 #[must_use]
 pub fn params<'p>(
@@ -13,7 +16,7 @@ pub fn params<'p>(
 ) -> BTreeMap<String, String> {
     let clear: Vec<Clear> = probes.into_iter().flat_map(|kind| kind.about().clear).collect();
     let secret = |name: &str, value: &str| {
-        names_secret(name) || (value.len() >= 3 && clear.iter().any(|hidden| hidden.text.contains(value)))
+        names_secret(name) || (value.len() >= LEAST && clear.iter().any(|hidden| hidden.text.contains(value)))
     };
     let shown = |(name, value): (&String, &String)| {
         let value = if secret(name, value) { HIDDEN.to_owned() } else { value.clone() };

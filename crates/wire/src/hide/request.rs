@@ -148,6 +148,9 @@ pub fn url(text: &str) -> String {
     hide_url(text, &mut |_, text, _| if text.is_empty() { String::new() } else { HIDDEN.to_owned() })
 }
 
+/// The part is most likely a secret: a value of `sure`.
+const SURE: bool = true;
+
 /// Hides user, values of the query, fragment, and pieces of the path that look like secrets.
 fn hide_url(text: &str, hide: &mut dyn FnMut(Part, &str, bool) -> String) -> String {
     let (before, fragment) = text.split_once('#').map_or((text, None), |(url, rest)| (url, Some(rest)));
@@ -159,12 +162,12 @@ fn hide_url(text: &str, hide: &mut dyn FnMut(Part, &str, bool) -> String) -> Str
         shown += &format!("{scheme}://");
     }
     match authority.rsplit_once('@') {
-        Some((user, host)) => shown += &format!("{}@{host}", hide(Part::User, user, true)),
+        Some((user, host)) => shown += &format!("{}@{host}", hide(Part::User, user, SURE)),
         None => shown += authority,
     }
     let pieces = path
         .split('/')
-        .map(|piece| if looks_secret(piece) { hide(Part::Path, piece, true) } else { piece.to_owned() });
+        .map(|piece| if looks_secret(piece) { hide(Part::Path, piece, SURE) } else { piece.to_owned() });
     shown += &pieces.collect::<Vec<_>>().join("/");
     if let Some(query) = query {
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {

@@ -37,8 +37,8 @@ pub struct Bin {
     /// Requests with a bad answer, or none, by cause (`timeout`, `refused`, `status 503`, `reset`, `dns`, `tls`, …).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bad: BTreeMap<String, u64>,
-    /// Requests that the vantage itself could not send in time (more than its slip limit late) or at all, or could not
-    /// time because it stood still meanwhile: neither good nor bad.
+    /// Requests that are neither good nor bad, by the vantage's own fault: it sent them later than its slip limit, or not at all, or
+    /// it stood still meanwhile and could not time them.
     #[serde(default)]
     pub slipped: u64,
     /// The latest start against the schedule, in microseconds.
@@ -57,8 +57,8 @@ pub struct Bin {
     /// The time at which the last bad request was due, in microseconds after the bin's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_bad_us: Option<u64>,
-    /// Latencies of all good requests from when they were sent, in microseconds: an HDR histogram (V2 + DEFLATE is not
-    /// used: V2, base64), 3 significant digits. Empty where there were none.
+    /// Latencies of all good requests from when they were sent, in microseconds: an HDR histogram in its
+    /// serialization V2, not compressed, in base64, with 3 significant digits. Empty where there were none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub latency: String,
     /// Sum over good requests, in microseconds, of each phase of the request (`resolve`, `connect`, `tls`, `first_byte`).

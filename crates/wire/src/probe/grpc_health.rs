@@ -46,7 +46,7 @@ impl GrpcHealthProbe {
     /// Returns the host, without brackets, the port, and the name that the certificate must have, if there is TLS.
     ///
     /// # Errors
-    /// All values that cannot be.
+    /// All values that are not valid.
     pub fn checked(&self) -> Result<(&str, u16, Option<ServerName<'static>>), Vec<Refusal>> {
         let mut wrong = Vec::new();
         let to = note(self.to(), &mut wrong);

@@ -11,12 +11,12 @@ use crate::hide::Clear;
 
 /// A probe kind, implemented by its parameters.
 pub trait Kind {
-    /// Describes it. Implementations destructure the parameters without `..`, so that a new parameter does not compile before it
+    /// Describes the kind with its parameters. Implementations destructure the parameters without `..`, so that a new parameter does not compile before it
     /// is considered.
     fn about(&self) -> About<'_>;
 
-    /// Returns all hosts, without brackets, and ports that it connects to, the first one as [`Reach::to`] has it; none where the values name
-    /// none. A kind with one destination leaves it as it is.
+    /// Returns all destinations: each the host, without brackets, and the port. The first one is that of [`Reach::to`]. Where the values
+    /// name no destination, there is none. A kind with one destination keeps this default.
     fn destinations(&self) -> Vec<(String, u16)> {
         self.about().reach.to.into_iter().collect()
     }
@@ -26,7 +26,8 @@ pub trait Kind {
         None
     }
 
-    /// Returns all errors in the parameters that need no file to be found. `check` asks, and whoever runs the probe asks again.
+    /// Returns all errors in the parameters that can be found without reading a file. `check` calls this, and whoever runs the probe
+    /// calls it again.
     fn invalid(&self) -> Vec<Refusal>;
 
     /// Returns the parameters that have no effect, for warnings. Each is a clause about the probe: `has …, but …`.
@@ -35,13 +36,13 @@ pub trait Kind {
 
 /// The facts of a kind that depend on no parameter, and its copy without secrets.
 pub trait Form: Sized {
-    /// A short table of it, for messages: `{ url = "http://edge/" }`.
+    /// A short table of this kind, for messages: `{ url = "http://edge/" }`.
     const EXAMPLE: &'static str;
 
-    /// Its keys whose values may be secrets. Excerpts of scenarios cover them, also in tables that are wrong.
+    /// The keys whose values may be secrets. Excerpts of scenarios cover the values, also in tables that are wrong.
     const HIDES: &'static [(&'static str, Hides)];
 
-    /// Its keys whose texts are sent to a server, or compared with its answer, byte by byte.
+    /// The keys whose texts are sent to a server, or compared with its answer, byte by byte.
     const AS_IT_IS: &'static [&'static str];
 
     /// Returns a copy without the texts that may be secrets.
@@ -73,11 +74,11 @@ pub struct About<'a> {
     pub reach: Reach<'a>,
     /// The meaning of a good answer.
     pub shows: Shows,
-    /// The connections that it can use.
+    /// The connections that the probe can use.
     pub connections: Connections,
-    /// Files and variables that it reads where it runs.
+    /// The files and variables that the probe reads where it runs.
     pub reads: Vec<Read<'a>>,
-    /// The names of its secrets, which `{name}` stands for.
+    /// The names of the probe's secrets. `{name}` stands for the secret of that name.
     pub secrets: Vec<&'a str>,
     /// Texts in which a `{name}` without a secret of that name is most likely an error.
     pub fills: Vec<(Field, &'a str)>,
@@ -92,8 +93,7 @@ pub struct Reach<'a> {
     pub field: Field,
     /// The value itself: a URL or an address.
     pub text: &'a str,
-    /// The host, without brackets, and the port that it connects to, which is 0 for a protocol without ports; `None` where the value
-    /// names none.
+    /// The host, without brackets, and the port, which is 0 for a protocol without ports; `None` where the value names no destination.
     pub to: Option<(String, u16)>,
 }
 

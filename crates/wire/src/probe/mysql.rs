@@ -12,6 +12,8 @@ use super::{
 
 /// The usual port.
 const PORT: u16 = 3306;
+/// Maximum length of a user's and of a database's name, in bytes.
+const NAME_MOST: usize = 80;
 
 /// A statement of a MySQL or MariaDB database. It is good once the server has carried it out, and its first value is the wanted one. Connecting and
 /// the statement have one time-out together. A vantage needs clients of stores: the coordinator has them, and an agent of the feature `stores`.
@@ -80,7 +82,7 @@ impl MysqlProbe {
     /// Returns the servers.
     ///
     /// # Errors
-    /// All addresses that cannot be; else all values about TLS that cannot be used.
+    /// All texts that are no addresses. If there are none of these: all values about TLS that cannot be used.
     pub fn servers(&self) -> Result<Vec<StoreServer<'_>>, Vec<Refusal>> {
         servers(&["address"], self.address.all(), PORT, self.secure())
     }
@@ -156,7 +158,7 @@ impl Kind for MysqlProbe {
             password: self.password.as_ref(),
             statement: &self.statement,
             expect: self.expect.as_deref(),
-            name_most: 80,
+            name_most: NAME_MOST,
             most: Self::STATEMENT_MOST,
         };
         wrong.extend(sql.refusals());

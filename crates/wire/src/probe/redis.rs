@@ -115,7 +115,7 @@ impl RedisProbe {
     /// Returns the servers.
     ///
     /// # Errors
-    /// All addresses that cannot be; else all values about TLS that cannot be used.
+    /// All texts that are no addresses. If there are none of these: all values about TLS that cannot be used.
     pub fn servers(&self) -> Result<Vec<StoreServer<'_>>, Vec<Refusal>> {
         servers(&["address"], self.address.all(), PORT, self.secure())
     }
@@ -123,7 +123,7 @@ impl RedisProbe {
     /// Returns the sentinels; none without them.
     ///
     /// # Errors
-    /// As [`Self::servers`].
+    /// The same as those of [`Self::servers`].
     pub fn sentinels(&self) -> Result<Vec<StoreServer<'_>>, Vec<Refusal>> {
         match &self.sentinel {
             Some(one) => servers(&["sentinel", "addresses"], &one.addresses, SENTINELS, self.secure()),

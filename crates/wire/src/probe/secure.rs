@@ -29,7 +29,7 @@ impl<'p> Secure<'p> {
         })
     }
 
-    /// As [`Self::name`]; `None` without TLS.
+    /// Returns the name that the certificate must have, as [`Self::name`] does; `None` without TLS.
     pub(super) fn name_if_on(
         self,
         host: &str,
@@ -61,9 +61,14 @@ impl<'p> Secure<'p> {
 
     /// Returns the file of authorities, if there is one.
     pub(super) fn reads(self) -> Vec<Read<'p>> {
-        self.ca_file.map(|path| read("ca_file", path, false)).into_iter().collect()
+        self.ca_file.map(|path| read("ca_file", path, NO_SECRET)).into_iter().collect()
     }
 }
+
+/// For [`read`]: the file is a secret.
+pub(super) const SECRET: bool = true;
+/// For [`read`]: the file is no secret.
+pub(super) const NO_SECRET: bool = false;
 
 /// Returns the reading of a file that a key names.
 pub(super) fn read<'p>(key: &str, path: &'p str, secret: bool) -> Read<'p> {

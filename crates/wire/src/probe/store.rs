@@ -104,7 +104,7 @@ pub struct StoreServer<'p> {
 /// Returns the servers of addresses. `key` leads to them; `port` is the usual one, for examples.
 ///
 /// # Errors
-/// All that cannot be addresses; else all values about TLS that cannot be used.
+/// All texts that are no addresses. If there are none of these: all values about TLS that cannot be used.
 pub(super) fn servers<'p>(
     key: &[&str],
     all: &'p [String],
@@ -135,7 +135,7 @@ pub(super) fn more(wrong: &mut Vec<Refusal>, others: Vec<Refusal>) {
 /// Returns the hosts, without brackets, and ports of addresses. `key` leads to them.
 ///
 /// # Errors
-/// All that cannot be addresses.
+/// All texts that are no addresses.
 pub(super) fn destinations<'a>(
     key: &[&str],
     all: &'a [String],
@@ -194,9 +194,9 @@ pub(super) struct Sql<'p> {
     pub(super) password: Option<&'p Secret>,
     pub(super) statement: &'p str,
     pub(super) expect: Option<&'p str>,
-    /// The longest name, in bytes.
+    /// Maximum length of the user's and of the database's name, in bytes.
     pub(super) name_most: usize,
-    /// The longest statement, in bytes.
+    /// Maximum length of the statement, in bytes.
     pub(super) most: usize,
 }
 

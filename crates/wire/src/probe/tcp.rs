@@ -63,7 +63,7 @@ impl TcpProbe {
     /// Returns the host, without brackets, and the port.
     ///
     /// # Errors
-    /// The address cannot be one.
+    /// The text is no address.
     pub fn parsed(&self) -> Result<(&str, u16), Refusal> {
         destination(&self.address, ("db1", 5432))
     }

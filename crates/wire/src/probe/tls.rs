@@ -7,7 +7,7 @@ use super::{
     address::destination,
     kind::{About, Connections, Form, Hides, Kind, Reach, Shows},
     refused::{Field, Refusal, note},
-    secure::{Secure, file, read},
+    secure::{NO_SECRET, SECRET, Secure, file, read},
 };
 use crate::Span;
 
@@ -50,7 +50,7 @@ impl TlsProbe {
     /// Returns the host, without brackets, the port, and the name that the certificate must have.
     ///
     /// # Errors
-    /// All values that cannot be.
+    /// All values that are not valid.
     pub fn checked(&self) -> Result<(&str, u16, ServerName<'static>), Vec<Refusal>> {
         let mut wrong = Vec::new();
         let to = note(self.to(), &mut wrong);
@@ -97,8 +97,8 @@ impl Kind for TlsProbe {
         let named = server_name.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
         let lasts = expires_in.map(|time| format!(", certificate good for {time}")).unwrap_or_default();
         let mut reads = self.secure().reads();
-        reads.extend(cert_file.as_deref().map(|path| read("cert_file", path, false)));
-        reads.extend(key_file.as_deref().map(|path| read("key_file", path, true)));
+        reads.extend(cert_file.as_deref().map(|path| read("cert_file", path, NO_SECRET)));
+        reads.extend(key_file.as_deref().map(|path| read("key_file", path, SECRET)));
         About {
             asks: format!("tls {address}{named}{lasts}"),
             measures: format!("TLS handshakes with {address}{named}"),

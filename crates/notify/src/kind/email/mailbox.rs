@@ -20,7 +20,7 @@ impl<'t> Mailbox<'t> {
     /// Reads `local@domain` or `Name <local@domain>`.
     ///
     /// # Errors
-    /// The text is neither: a clause for people.
+    /// The text has neither form. The error is a clause for people.
     pub(super) fn parse(text: &'t str) -> Result<Self, &'static str> {
         if !text.chars().all(is_plain) {
             return Err("it has a line break or another invisible character");

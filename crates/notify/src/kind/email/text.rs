@@ -7,7 +7,10 @@ use mail_builder::{
 };
 
 use super::mailbox::Mailbox;
-use crate::{message::Message, spool::short_digest};
+use crate::{
+    message::{ID_MOST, Message, TITLE_MOST},
+    spool::short_digest,
+};
 
 /// Returns the text. It stays the same if the message is sent again.
 pub(super) fn text(message: &Message, from: Mailbox<'_>, to: &[Mailbox<'_>]) -> Vec<u8> {
@@ -19,7 +22,7 @@ pub(super) fn text(message: &Message, from: Mailbox<'_>, to: &[Mailbox<'_>]) -> 
     let mut mail = MessageBuilder::new()
         .from(address(&from))
         .to(Address::new_list(to.iter().map(address).collect()))
-        .subject(clean(&message.title, NAME_MOST * 2))
+        .subject(clean(&message.title, TITLE_MOST))
         .date(seconds)
         .message_id(id(&message.id));
     if let Some(begun) = message.begun.as_ref().filter(|begun| begun.id != message.id) {
@@ -38,9 +41,9 @@ fn id(event: &str, domain: &str) -> String {
 
 /// Returns the body: the title, and a line for each fact.
 fn body(message: &Message) -> String {
-    let mut lines = vec![clean(&message.title, NAME_MOST * 2).into_owned(), String::new()];
+    let mut lines = vec![clean(&message.title, TITLE_MOST).into_owned(), String::new()];
     lines.extend(message.facts().into_iter().map(|(name, value)| format!("{name}: {value}")));
     lines.push(format!("Time: {}", clean(&message.at, NAME_MOST)));
-    lines.push(format!("Event: {}", clean(&message.id, NAME_MOST * 4)));
+    lines.push(format!("Event: {}", clean(&message.id, ID_MOST)));
     lines.join("\r\n") + "\r\n"
 }

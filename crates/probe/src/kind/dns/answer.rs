@@ -7,9 +7,18 @@ use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, ResourceRecord,
 
 use crate::outcome::Cause;
 
+/// The length of the head of a message, in bytes.
+const HEAD: usize = 12;
+/// In the first byte of the flags: the message is an answer.
+const REPLY: u8 = 0x80;
+/// In the first byte of the flags: the message was cut.
+const CUT: u8 = 2;
+/// In the second byte of the flags: the code of the answer.
+const CODE: u8 = 15;
+
 /// A question.
 pub(super) struct Question {
-    /// In lower case, without the last dot.
+    /// The name, in lower case and without the last dot.
     pub(super) name: String,
     pub(super) record: DnsRecord,
 }
@@ -49,23 +58,23 @@ impl Question {
         let Some(&[high, low, flags, code, many_high, many_low]) = bytes.first_chunk::<6>() else {
             return false;
         };
-        if u16::from_be_bytes([high, low]) != id || flags & 0x80 == 0 {
+        if u16::from_be_bytes([high, low]) != id || flags & REPLY == 0 {
             return false;
         }
         // Servers may leave the question out of an answer that is an error.
         if (many_high, many_low) == (0, 0) {
-            return code & 15 != 0;
+            return code & CODE != 0;
         }
         question_of(bytes).is_some_and(|(name, kind)| name == self.name && kind == u16::from(self.kind()))
     }
 }
 
-/// Returns the name and the type of the one question, of class IN, that stands behind the head of a message.
+/// Returns the name and the type of the question behind the head of a message. The question is of class IN.
 fn question_of(bytes: &[u8]) -> Option<(String, u16)> {
     // A head of its own with one question and nothing else, since what follows may be cut.
-    let (head, rest) = bytes.split_at_checked(12)?;
+    let (head, rest) = bytes.split_at_checked(HEAD)?;
     let mut alone = head.to_vec();
-    alone.get_mut(4..12)?.copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+    alone.get_mut(4..HEAD)?.copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
     alone.extend_from_slice(rest);
     let packet = Packet::parse(&alone).ok()?;
     let question = packet.questions.first().filter(|one| one.qclass == QCLASS::CLASS(CLASS::IN))?;
@@ -78,13 +87,13 @@ fn question_of(bytes: &[u8]) -> Option<(String, u16)> {
 
 /// Whether an answer was cut to fit into a datagram.
 pub(super) fn is_cut(answer: &[u8]) -> bool {
-    answer.get(2).is_some_and(|flags| flags & 2 != 0)
+    answer.get(2).is_some_and(|flags| flags & CUT != 0)
 }
 
 impl Wanted {
-    /// Says why an answer is bad.
+    /// Judges an answer. The error says why it is bad.
     pub(super) fn judge(&self, question: &Question, answer: &[u8]) -> Result<(), Cause> {
-        let code = answer.get(3).ok_or(Cause::Protocol)? & 15;
+        let code = answer.get(3).ok_or(Cause::Protocol)? & CODE;
         if code != self.rcode.number() {
             return Err(Cause::Rcode(code));
         }

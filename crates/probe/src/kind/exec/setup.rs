@@ -14,7 +14,7 @@ pub(super) struct Setup {
     argv: Vec<String>,
     /// The user as whom it runs; `None` for that of this process.
     pub(super) account: Option<Account>,
-    /// Whether what it prints is read.
+    /// Whether the output of the program is read.
     reads: bool,
     home: OsString,
     user: OsString,
@@ -30,7 +30,7 @@ impl Setup {
         Self { argv, account, reads, home, user }
     }
 
-    /// Returns the command of it, with few variables, in `/`, without input. What nobody reads is thrown away.
+    /// Returns the command that starts the program, with few variables, in `/`, without input. Output that nobody reads is thrown away.
     pub(super) fn command(&self) -> Command {
         let mut words = self.argv.iter();
         let mut command = Command::new(words.next().map_or("", String::as_str));

@@ -2,8 +2,18 @@
 
 /// The serving status that is good.
 pub(super) const SERVING: u8 = 1;
-/// The head of a message: whether it is compressed, and its length.
+/// The last serving status that is defined: no such service.
+const LAST: u8 = 3;
+/// The length of the head of a message, in bytes. The head says whether the message is compressed, and how long it is.
 const HEAD: usize = 5;
+/// The type of a field that is a number of variable length.
+const VARINT: u64 = 0;
+/// The type of a field of eight bytes.
+const EIGHT_BYTES: u64 = 1;
+/// The type of a field that begins with its length.
+const WITH_LENGTH: u64 = 2;
+/// The type of a field of four bytes.
+const FOUR_BYTES: u64 = 5;
 
 /// Returns the question about a service.
 pub(super) fn request(service: &str) -> Vec<u8> {
@@ -29,12 +39,12 @@ pub(super) fn serving(bytes: &[u8]) -> Option<u8> {
     while !rest.is_empty() {
         let key = read_varint(&mut rest)?;
         let value = match key & 7 {
-            0 => read_varint(&mut rest)?,
+            VARINT => read_varint(&mut rest)?,
             kind => {
                 let length = match kind {
-                    1 => 8,
-                    2 => usize::try_from(read_varint(&mut rest)?).ok()?,
-                    5 => 4,
+                    EIGHT_BYTES => 8,
+                    WITH_LENGTH => usize::try_from(read_varint(&mut rest)?).ok()?,
+                    FOUR_BYTES => 4,
                     _ => return None,
                 };
                 rest = rest.get(length..)?;
@@ -42,7 +52,7 @@ pub(super) fn serving(bytes: &[u8]) -> Option<u8> {
             }
         };
         if key >> 3 == 1 {
-            status = u8::try_from(value).ok().filter(|status| *status <= 3)?;
+            status = u8::try_from(value).ok().filter(|status| *status <= LAST)?;
         }
     }
     Some(status)

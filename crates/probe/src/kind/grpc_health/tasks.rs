@@ -1,4 +1,4 @@
-//! Tasks that drive a connection by HTTP/2, and end with it.
+//! Tasks that drive a connection by HTTP/2. They end with the connection.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,5 @@
-//! Sends requests over new or kept connections and tells a request that was certainly not sent from one that may have been. Never sends one
-//! twice.
+//! Sends requests over new or kept connections, and tells requests that were certainly not sent from those that may have been sent. No request
+//! is sent twice.
 
 use std::{
     collections::VecDeque,
@@ -23,6 +23,9 @@ use crate::{
 
 /// A kept connection that was not used for this long is closed.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// For [`Client::new`]: connections are used again.
+pub(crate) const REUSE: bool = true;
 
 /// The reason why there is no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client without connections.
+    /// Returns a client, which has no connections yet. `reuse` says whether connections are used again.
     pub(crate) fn new(way: Arc<Way>, reuse: bool) -> Self {
         Self { way, reuse, kept: Mutex::default() }
     }

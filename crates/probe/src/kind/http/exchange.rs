@@ -23,6 +23,9 @@ use crate::{
     outcome::{Cause, Failure, Phases, of_io},
 };
 
+/// For [`Line::body`]: nothing of the body is kept.
+const NOT_KEPT: bool = false;
+
 /// Bytes in both directions, plain or through TLS.
 pub(super) trait Io: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
 impl<T: hyper::rt::Read + hyper::rt::Write + Send + Unpin> Io for T {}
@@ -31,9 +34,9 @@ impl<T: hyper::rt::Read + hyper::rt::Write + Send + Unpin> Io for T {}
 pub(super) enum Broken {
     /// The connection was gone before anything was written.
     Unsent(Box<Request<Full<Bytes>>>),
-    /// A whole answer, of the wrong kind; the connection may serve on.
+    /// The answer is whole and not a good one. The connection can be used again.
     Answered(Cause),
-    /// No whole answer.
+    /// There is no whole answer.
     Failed(Failure),
 }
 
@@ -54,17 +57,18 @@ type Driver = Connection<Box<dyn Io>, Full<Bytes>>;
 pub(super) struct Line {
     sender: SendRequest<Full<Bytes>>,
     connection: Pin<Box<Driver>>,
+    /// Whether the connection has ended.
     over: bool,
 }
 
 impl Line {
-    /// HTTP/1.1 over open bytes; writes nothing yet.
+    /// Begins HTTP/1.1 over an open connection. Writes nothing yet.
     pub(super) async fn new(io: Box<dyn Io>) -> Result<Self, Failure> {
         let (sender, connection) = http1::handshake(io).await.map_err(|why| of_hyper(&why))?;
         Ok(Self { sender, connection: Box::pin(connection), over: false })
     }
 
-    /// Whether it can take a request, as far as is known without waiting.
+    /// Whether the connection can take a request, as far as is known without waiting.
     pub(super) async fn usable(&mut self) -> bool {
         poll_fn(|cx| {
             self.drive(cx);
@@ -74,7 +78,7 @@ impl Line {
         !self.over && self.sender.is_ready()
     }
 
-    /// Sends the request and reads the answer. True where the connection can take another.
+    /// Sends the request and reads the answer. Returns whether the connection can take another request.
     pub(super) async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -91,7 +95,7 @@ impl Line {
         let status = response.status();
         if !wanted.status(status) {
             // Whether the rest arrives says nothing more; what is there already is read, so that the line is kept.
-            let mut rest = pin!(self.body(response, false));
+            let mut rest = pin!(self.body(response, NOT_KEPT));
             let _ = poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await;
             return Err(Broken::Answered(Cause::Status(status.as_u16())));
         }
@@ -126,7 +130,7 @@ impl Line {
         Ok((head, kept))
     }
 
-    /// Reads the body: whether it ended, and its beginning if that is to be kept.
+    /// Reads the body. Returns whether it ended within the maximum length, and its beginning if `keep` is set.
     async fn body(&mut self, response: Response<Incoming>, keep: bool) -> Result<(bool, Vec<u8>), Failure> {
         let (mut body, mut seen, mut kept) = (response.into_body(), 0, Vec::new());
         let mut whole = true;
@@ -155,7 +159,7 @@ impl Line {
         .await
     }
 
-    /// Its error, if it has one, comes out at the request that is on it.
+    /// Drives the connection. An error of it comes out at the request that is on it.
     fn drive(&mut self, cx: &mut Context<'_>) {
         if !self.over && self.connection.as_mut().poll(cx).is_ready() {
             self.over = true;

@@ -51,8 +51,8 @@ impl Fetched {
 }
 
 impl Fetcher {
-    /// The way to the server that a request names. Reads authorities and secrets, and sends nothing. `names` are addresses that the
-    /// fleet gives to names.
+    /// Returns the way to the server that a request names. Reads authorities and secrets, and sends nothing. `names` has the addresses that
+    /// the fleet gives to names.
     ///
     /// # Errors
     /// All that is invalid in the request, and all files and variables that cannot be read on this machine.
@@ -68,7 +68,7 @@ impl Fetcher {
     /// Asks once. Secrets are read anew, so that a new token counts at once.
     ///
     /// # Errors
-    /// There is no whole answer; a clause for people.
+    /// There is no whole answer. The error is a clause for people.
     pub async fn fetch(
         &self,
         request: &HttpProbe,
@@ -79,7 +79,7 @@ impl Fetcher {
             let once = Once::new(reads);
             let template = Template::once(request, &once)
                 .map_err(|all| all.first().map_or_else(String::new, |one| one.what.clone()))?;
-            // What is sent is what is hidden, also if a secret is renewed meanwhile.
+            // The secrets that are sent are the ones that are hidden, also if a secret is renewed meanwhile.
             (template, Echoes::of(request, &once))
         };
         let sent_us = boot_us();

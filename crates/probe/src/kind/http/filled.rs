@@ -29,12 +29,12 @@ impl Filled {
         read.collect::<Result<_, Refusal>>().map(Self)
     }
 
-    /// A text with the secrets that it names, as they are.
+    /// Returns a text with the secrets that it names, as they are.
     pub(super) fn text(&self, text: &str) -> String {
         self.fill(text, str::to_owned)
     }
 
-    /// Headers with the secrets that they name.
+    /// Fills the secrets that headers name into them.
     pub(super) fn headers(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
         for (name, value) in headers.iter_mut() {
             let Ok(text) = value.to_str() else { continue };
@@ -47,7 +47,7 @@ impl Filled {
         Ok(())
     }
 
-    /// Path and query with the secrets that they name, each as one piece: nothing of it is taken for a part of the URL.
+    /// Returns path and query with the secrets that they name. Each secret is one piece: nothing of it is taken for a part of the URL.
     pub(super) fn path(&self, path: Uri) -> Result<Uri, Refusal> {
         let text = path.to_string();
         let filled = self.fill(&text, encoded);
@@ -65,15 +65,15 @@ impl Filled {
         })
     }
 
-    /// In one pass: what a secret says is not looked at for names.
-    fn fill(&self, text: &str, as_it_is: fn(&str) -> String) -> String {
+    /// Returns a text with the secrets that it names, each as `write` writes it. Names within a secret are not looked for.
+    fn fill(&self, text: &str, write: fn(&str) -> String) -> String {
         let (mut filled, mut rest) = (String::new(), text);
         'next: while let Some(at) = rest.find('{') {
             let (before, from) = rest.split_at(at);
             filled += before;
             for (named, secret) in &self.0 {
                 if let Some(after) = from.strip_prefix(named.as_str()) {
-                    filled += &as_it_is(secret);
+                    filled += &write(secret);
                     rest = after;
                     continue 'next;
                 }
@@ -85,7 +85,7 @@ impl Filled {
     }
 }
 
-/// Percent-encoded, all but letters, digits and the four signs that never need it.
+/// Returns a text with all signs percent-encoded but letters, digits and the four signs that never need it.
 pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{reads::Reads, secret};
 
-/// The secrets that cannot be read on this machine, or cannot be where they are named.
+/// Returns the refusals of secrets that cannot be read on this machine, or that cannot stand where they are named.
 pub(super) fn unreadable(probe: &HttpProbe, reads: &dyn Reads) -> Vec<Refusal> {
     let read = |name: &String, secret| {
         secret::text(&Field::request(&["secrets", name]), &filled::called(name), secret, reads).err()
@@ -50,7 +50,7 @@ impl Template {
         Self::over(spec.connection, probe, parsed, reads)
     }
 
-    /// A request over connections of that kind.
+    /// Makes the requests that are sent over connections of that kind.
     ///
     /// # Errors
     /// It cannot be sent, or its secrets cannot be read.
@@ -62,7 +62,7 @@ impl Template {
         Self::over(connection, probe, probe.parsed()?, reads).map_err(|one| vec![one])
     }
 
-    /// A request over a connection of its own.
+    /// Makes the requests that are sent each over a connection of its own.
     ///
     /// # Errors
     /// It cannot be sent, or its secrets cannot be read.
@@ -78,7 +78,7 @@ impl Template {
     ) -> Result<Self, Refusal> {
         let HttpRequest { target, method, mut headers, id_header, matches: _ } = parsed;
         if !headers.contains_key(HOST) {
-            // An authority that was parsed is a header's value; one that was not has been refused.
+            // An authority that was parsed can be the value of a header. One that could not be parsed was refused before.
             headers.extend(HeaderValue::from_str(&target.authority).map(|host| (HOST, host)));
         }
         if !headers.contains_key(USER_AGENT) {
@@ -104,7 +104,8 @@ impl Template {
         })
     }
 
-    /// A request with texts in place of others in its path and its body. `None` where the path cannot be asked then.
+    /// Returns a request in whose path and body texts are replaced: `fill` has each text, and the one that takes its place. `None` if the path
+    /// is not valid then.
     pub(crate) fn with(&self, fill: &[(&str, &str)]) -> Option<Request<Full<Bytes>>> {
         let filled =
             |text: &str| fill.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
@@ -114,14 +115,14 @@ impl Template {
         Some(request)
     }
 
-    /// The same request with another body.
+    /// Returns the same request with another body.
     pub(crate) fn with_body(&self, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
         let mut request = self.request();
         *request.body_mut() = Full::new(body.into());
         request
     }
 
-    /// A request as it is sent.
+    /// Returns a request as it is sent.
     pub(super) fn request(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();

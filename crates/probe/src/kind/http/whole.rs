@@ -27,7 +27,7 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// The way to the server that a request names. Sends nothing.
+    /// Returns the way to the server that a request names. Sends nothing.
     ///
     /// # Errors
     /// All that is missing or unreadable on this machine.
@@ -39,7 +39,7 @@ impl Way {
         Self::opening(0.0, request, names, reads)
     }
 
-    /// The same, for so many new connections a second.
+    /// Returns the way for `each_second` new connections a second.
     ///
     /// # Errors
     /// All that is missing or unreadable on this machine.
@@ -59,7 +59,7 @@ impl Way {
         let tls = match name {
             Some(name) => {
                 let config =
-                    tls::config(request.ca_file.as_deref(), false, reads).map_err(|one| vec![one])?;
+                    tls::config(request.ca_file.as_deref(), tls::FULL, reads).map_err(|one| vec![one])?;
                 Some((TlsConnector::from(config), name))
             }
             None => None,

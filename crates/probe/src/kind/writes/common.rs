@@ -19,7 +19,7 @@ use crate::{
 
 /// Maximum length of an answer in bytes.
 pub(super) const ANSWER_MOST: usize = 64 * 1024;
-/// Makes a store, which has no connections yet, for the records of a book.
+/// Makes a store for the records of a book. The store has no connections yet.
 pub(super) type Makes = Arc<dyn Fn(Arc<Book>) -> Box<dyn Store> + Send + Sync>;
 
 /// Puts the fields of refusals of requests into the table of their store.

@@ -10,7 +10,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::common::{Makes, send, within};
 use crate::{
-    kind::http::{client::Client, request::Template, whole::Way},
+    kind::http::{
+        client::{Client, REUSE},
+        request::Template,
+        whole::Way,
+    },
     outcome::{Cause, Failure},
     reads::Reads,
     writes::store::{Found, Record, Store, Written},
@@ -20,7 +24,7 @@ use crate::{
 const PAGE: u32 = 1000;
 /// Maximum length of a page in bytes.
 const PAGE_MOST: usize = 4 << 20;
-/// A page that failed is asked for again: reading changes nothing.
+/// Maximum number of times that a page is asked for. One that failed is asked for again, because reading changes nothing.
 const TRIES: u32 = 3;
 /// Maximum duration of one page.
 const PAGE_WITHIN: Duration = Duration::from_secs(10);
@@ -33,18 +37,22 @@ struct Parts {
     reuse: bool,
 }
 
+/// A store in etcd.
 struct Etcd {
     parts: Arc<Parts>,
     client: Client,
+    /// Reads over kept connections, whatever the probe does.
     reader: Client,
 }
 
+/// A request that writes a record, in base64.
 #[derive(Serialize)]
 struct Put {
     key: String,
     value: String,
 }
 
+/// A request that reads a page. Its keys are in base64.
 #[derive(Serialize)]
 struct Range {
     key: String,
@@ -52,6 +60,7 @@ struct Range {
     limit: u32,
 }
 
+/// A page of records.
 #[derive(Deserialize)]
 struct Page {
     /// Every answer of etcd has it. Without it the answer is of something else, and no empty page.
@@ -63,6 +72,7 @@ struct Page {
     more: bool,
 }
 
+/// A record, in base64.
 #[derive(Deserialize)]
 struct Pair {
     key: String,
@@ -89,7 +99,7 @@ pub(super) fn stores(store: &EtcdStore, spec: &ProbeSpec, reads: &dyn Reads) -> 
     let parts = all().map_err(within("etcd"))?;
     Ok(Arc::new(move |_| {
         let client = |reuse| Client::new(Arc::clone(&parts.way), reuse);
-        Box::new(Etcd { parts: Arc::clone(&parts), client: client(parts.reuse), reader: client(true) })
+        Box::new(Etcd { parts: Arc::clone(&parts), client: client(parts.reuse), reader: client(REUSE) })
     }))
 }
 
@@ -106,7 +116,7 @@ fn end_of(prefix: &str) -> Vec<u8> {
     vec![0]
 }
 
-/// Reads a pair.
+/// Reads a record; `None` for one that no probe wrote.
 fn found(pair: &Pair) -> Option<Found> {
     let text = |coded: &str| String::from_utf8(STANDARD.decode(coded).ok()?).ok();
     Some(Found { key: text(&pair.key)?, value: text(&pair.value)?.parse().ok()? })

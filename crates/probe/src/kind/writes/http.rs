@@ -8,7 +8,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::common::{ANSWER_MOST, Makes, send, within};
 use crate::{
-    kind::http::{client::Client, request::Template, whole::Way},
+    kind::http::{
+        client::{Client, REUSE},
+        request::Template,
+        whole::Way,
+    },
     outcome::{Cause, Failure},
     reads::{Once, Reads},
     writes::{
@@ -19,7 +23,7 @@ use crate::{
 
 /// Requests that read at the same time.
 const AT_ONCE: usize = 32;
-/// A read that failed is repeated: it changes nothing.
+/// Maximum number of times that a record is read. A read that failed is repeated, because reading changes nothing.
 const TRIES: u32 = 3;
 /// Maximum duration of one read.
 const READ_WITHIN: Duration = Duration::from_secs(5);
@@ -32,6 +36,7 @@ struct Parts {
     reuse: bool,
 }
 
+/// A store in a server that speaks HTTP.
 struct Http {
     parts: Arc<Parts>,
     client: Client,
@@ -60,13 +65,13 @@ pub(super) fn stores(store: &HttpStore, spec: &ProbeSpec, reads: &dyn Reads) -> 
     let parts = all().map_err(within("http"))?;
     Ok(Arc::new(move |book| {
         let client = |reuse| Client::new(Arc::clone(&parts.way), reuse);
-        let (client, reader) = (client(parts.reuse), client(true));
+        let (client, reader) = (client(parts.reuse), client(REUSE));
         Box::new(Http { parts: Arc::clone(&parts), client, reader, book })
     }))
 }
 
 impl Http {
-    /// Reads one record.
+    /// Reads one record; `None` where it is not there.
     async fn read(&self, key: &str, until: Instant) -> Result<Option<Found>, Failure> {
         let mut failed = Failure::from(Cause::Timeout);
         for _ in 0..TRIES {

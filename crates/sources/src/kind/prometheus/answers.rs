@@ -16,7 +16,8 @@ pub(super) const BEHIND: &str = "firedrill";
 pub(super) const AGE: &str = "age-";
 /// Begins the label's value for a count. The index of the selector or of the function over a range follows.
 pub(super) const COUNT: &str = "count-";
-/// The most by which a moment of an answer differs from the one that was asked for, in microseconds: Prometheus cuts to milliseconds.
+/// The maximum difference between a moment of an answer and the moment that was asked for, in microseconds. Prometheus cuts times to milliseconds,
+/// and [`micros`] rounds to them.
 const CUT_US: i64 = 1_999;
 
 /// The answer of a Prometheus. The form of its data depends on the question.

@@ -1,5 +1,5 @@
-//! Reads queries in PromQL, without a full parser: their selectors, and how far they look back. Prometheus itself says whether a query
-//! is valid.
+//! Reads queries in PromQL, without a full parser: finds their selectors, and how far they look back. Does not decide whether a query is
+//! valid PromQL; Prometheus itself does.
 
 use std::collections::BTreeSet;
 

@@ -79,7 +79,7 @@ pub(super) fn missing(query: &str) -> Missing {
         _ => None,
     };
     let aggregates = |name: &String| AGGREGATIONS.contains(&name.as_str());
-    // These make one value of several series, or another value for missing ones.
+    // These make one value of several series, or put another value in place of a missing series.
     let mixes = |name: &String| {
         ["or", "unless", "scalar", "absent", "absent_over_time"].contains(&name.as_str())
             || name.starts_with("histogram_")
@@ -95,7 +95,8 @@ pub(super) fn missing(query: &str) -> Missing {
     }
 }
 
-/// [`missing`] for a query with one aggregation, which has to be the whole query and to have one selector.
+/// Does the same as [`missing`] for a query with one aggregation. If the aggregation is not the whole query, or has several selectors, the result
+/// is [`Missing::Open`].
 fn missing_of_aggregation(words: &[Word<'_>], name: Option<&str>, query: &str) -> Missing {
     // Any other sign than a text, a number or a comma is an operator.
     let operates = words.iter().any(|word| match word {

@@ -12,6 +12,11 @@ const S: i64 = 1_000_000;
 /// The store begins at this second.
 const BEGAN: i64 = 100;
 
+/// For [`Store::new`]: a sign before a gauge's value means a change.
+const CHANGES: bool = true;
+/// For [`Store::new`]: a sign before a gauge's value belongs to the number.
+const NUMBERS: bool = false;
+
 /// A store with one question, in which a sender may be silent for 5 s.
 struct Source {
     store: Store,
@@ -22,7 +27,7 @@ struct Source {
 impl Source {
     fn of(query: &str) -> Self {
         let parsed = Query::parse(query).expect("a question");
-        let store = Store::new(vec![parsed], 5 * S, true, BEGAN * S);
+        let store = Store::new(vec![parsed], 5 * S, CHANGES, BEGAN * S);
         Self { store, query: query.to_owned(), now: BEGAN * S }
     }
 
@@ -119,7 +124,7 @@ fn a_counter_that_was_never_sent_is_zero_only_if_another_metric_shows_that_its_s
     );
     let mut named = Source::of("count(shop.errors[1s]) alive by shop.requests");
     named.repeat(0..10, 7, "shop.requests:1|c");
-    // Each packet has another port, as those of programs that open a socket for each.
+    // Each packet has another port: some programs open a socket for each packet.
     for tenths in 100..200 {
         named.packet(tenths, 1_000 + u16::try_from(tenths).expect("it is there"), "shop.requests:1|c");
     }
@@ -212,7 +217,7 @@ fn a_gauge_keeps_its_value_and_a_change_needs_a_known_value() {
 fn a_sign_is_a_number_where_the_source_says_so() {
     let query = "last(x[1s])";
     let mut source = Source::of(query);
-    source.store = Store::new(vec![Query::parse(query).expect("it is there")], 5 * S, false, BEGAN * S);
+    source.store = Store::new(vec![Query::parse(query).expect("it is there")], 5 * S, NUMBERS, BEGAN * S);
     source.packet(1, 1, "x:10|g").packet(2, 1, "x:-3|g").read_until(9);
     assert_eq!(source.value(1), -3.0);
 }

@@ -174,15 +174,15 @@ pub(super) struct Place<'t> {
 pub(super) fn is_harmless(place: &Place<'_>, value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     // Parameters of an SQL statement, such as `$1`.
-    let number = value
+    let is_parameter = value
         .strip_prefix('$')
         .is_some_and(|number| number.len() <= 2 && number.bytes().all(|byte| byte.is_ascii_digit()));
-    if NOTHING.contains(lower.as_str()) || number || value == "?" || value == "%s" {
+    if NOTHING.contains(lower.as_str()) || is_parameter || value == "?" || value == "%s" {
         return true;
     }
     let name = place.name.rsplit('.').next().unwrap_or(place.name).to_ascii_lowercase();
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    // Numbers of tokens, sessions and keys.
+    // The value of such a name is the number of tokens, of sessions or of keys.
     let many = ["tokens", "keys", "sessions", "cookies", "secrets", "credentials", "codes"];
     if digits && value.len() <= 9 && many.iter().any(|end| name.ends_with(end)) {
         return true;
@@ -206,11 +206,11 @@ pub(super) fn is_harmless(place: &Place<'_>, value: &str) -> bool {
         return short;
     }
     let sentence = place.prose && place.goes_on && value.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let number = value.split('/').next().unwrap_or_default();
+    let before_path = value.split('/').next().unwrap_or_default();
     let port = place.port
-        && !number.is_empty()
-        && number.len() <= 5
-        && number.bytes().all(|byte| byte.is_ascii_digit());
+        && !before_path.is_empty()
+        && before_path.len() <= 5
+        && before_path.bytes().all(|byte| byte.is_ascii_digit());
     let is_plain = if name.ends_with("code") || name.ends_with("codes") {
         short || is_code(value)
     } else if name.ends_with("key") || name.ends_with("keys") {
@@ -265,7 +265,7 @@ fn is_path_of_words(value: &str) -> bool {
         || (value.len() >= 3 && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
 }
 
-/// Whether a word after `password` may be a password: it is not short, and no word of a sentence about a secret.
+/// Whether a word after `password` may be a password: it is not short, and it does not belong to a sentence about a secret.
 pub(super) fn may_be_one(word: &str) -> bool {
     let name = word.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_-".contains(c));
     word.len() >= 4 && !(name.len() > 1 && name.starts_with(['=', ':'])) && !is_of_a_sentence(word)

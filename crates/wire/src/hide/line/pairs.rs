@@ -9,7 +9,7 @@ mod words;
 use super::{
     names::{Class, Place, class, is_harmless},
     ranges::Ranges,
-    text::{Text, is_soft, is_space},
+    text::{NOT_ENCODED, Text, is_soft, is_space},
 };
 use crate::hide::value::{QUOTES, value};
 
@@ -108,7 +108,7 @@ impl<'t, 'r> Pairs<'t, 'r> {
         }
     }
 
-    /// Takes a name. Returns the place at which the search continues.
+    /// Takes a name. Returns the place at which reading continues.
     fn name(&mut self, start: usize, end: usize) -> usize {
         let bytes = &self.text.bytes;
         // `setPassword("x")`
@@ -116,7 +116,7 @@ impl<'t, 'r> Pairs<'t, 'r> {
             && bytes.get(end + 1).is_some_and(|byte| QUOTES.contains(byte))
             && self.class(start, end) == Class::Secret
         {
-            return self.value(end + 1, 0).max(end);
+            return self.value(end + 1, NOT_ENCODED).max(end);
         }
         let Some(between) = self.between(end) else { return self.without_sign(start, end) };
         if let Some(after) = self.header(start, end, &between) {
@@ -142,23 +142,23 @@ impl<'t, 'r> Pairs<'t, 'r> {
         if is_message || no_value {
             return end;
         }
-        let look = self.look(between.to);
-        let first = self.str(between.to + look.0, between.to + look.1);
+        let (from, to) = self.look(between.to);
+        let first = self.str(between.to + from, between.to + to);
         let place = Place {
             name,
             class,
             query: before.is_some_and(|byte| b"?&".contains(&byte)),
-            prose: prose && look.0 == 0,
+            prose: prose && from == 0,
             port: between.sign == b":" && !between.spaced,
-            goes_on: bytes[between.to + look.1..]
+            goes_on: bytes[between.to + to..]
                 .iter()
                 .any(|byte| byte.is_ascii_alphanumeric() || *byte == b'*'),
         };
-        let whole = self.is_whole(between.to, look);
-        if look.0 == look.1 {
+        let whole = self.is_whole(between.to, (from, to));
+        if from == to {
             // `password=""`, but not `password="""x"""`
-            if look.0 > 0 && whole {
-                return between.to + look.1 + 1;
+            if from > 0 && whole {
+                return between.to + to + 1;
             }
         } else if whole && is_harmless(&place, first) {
             return between.to;
@@ -185,7 +185,8 @@ impl<'t, 'r> Pairs<'t, 'r> {
         self.value(between.to, between.level)
     }
 
-    /// Hides the value at a place. Returns the place at which reading continues.
+    /// Hides the value at a place. `level` is the number of times that the sign before it was encoded. Returns the place at which reading
+    /// continues.
     fn value(&mut self, at: usize, level: u8) -> usize {
         let Some(found) = value(self.text, at, level) else { return at };
         self.hide.push(found.start, found.end);

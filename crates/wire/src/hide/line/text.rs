@@ -9,6 +9,9 @@ const RETURN: u8 = 3;
 /// Any other space that was written as an escape.
 const SPACE: u8 = 4;
 
+/// The level of a byte that was written as it is.
+pub(in super::super) const NOT_ENCODED: u8 = 0;
+
 /// Quotation marks and opening brackets.
 const OPENING: [u8; 7] = *b"\"'`([{<";
 
@@ -43,7 +46,7 @@ impl Text {
                 0x1b => skip_color(line, at + 1),
                 byte => {
                     let space = byte < b' ' && !byte.is_ascii_whitespace();
-                    text.push(if space { SPACE } else { byte }, 0, at);
+                    text.push(if space { SPACE } else { byte }, NOT_ENCODED, at);
                     at + 1
                 }
             };
@@ -83,7 +86,7 @@ impl Text {
         }
     }
 
-    /// Adds a decoded byte.
+    /// Adds a decoded byte. `at` is its place in the line.
     fn push(&mut self, byte: u8, level: u8, at: usize) {
         self.bytes.push(byte);
         self.level.push(level);
@@ -102,7 +105,7 @@ impl Text {
             _ => None,
         };
         if let Some(soft) = soft {
-            self.push(soft, 0, at);
+            self.push(soft, NOT_ENCODED, at);
             return end + 1;
         }
         if rest.starts_with(b"033[") || rest.starts_with(b"e[") {
@@ -117,19 +120,19 @@ impl Text {
         let code = code.and_then(|code| u8::try_from(code).ok()).filter(u8::is_ascii);
         let literal = slashes - usize::from(code.is_some());
         for place in at..at + literal {
-            self.push(b'\\', 0, place);
+            self.push(b'\\', NOT_ENCODED, place);
         }
         let Some(code) = code else { return end };
         let (at, end) = (at + literal, end + 1 + digits);
         match code {
             // Like a mark that was written with a backslash.
             b'"' | b'\'' | b'`' => {
-                self.push(b'\\', 0, at);
-                self.push(code, 0, at);
+                self.push(b'\\', NOT_ENCODED, at);
+                self.push(code, NOT_ENCODED, at);
             }
             0x1b => return skip_color(line, end),
-            b' '..=b'~' => self.push(code, 0, at),
-            _ => self.push(SPACE, 0, at),
+            b' '..=b'~' => self.push(code, NOT_ENCODED, at),
+            _ => self.push(SPACE, NOT_ENCODED, at),
         }
         end
     }
@@ -146,7 +149,7 @@ impl Text {
             Some(code @ b'!'..=b'~') => self.push(code, level, at),
             Some(0..=b' ') => self.push(SPACE, level, at),
             _ => {
-                self.push(b'%', 0, at);
+                self.push(b'%', NOT_ENCODED, at);
                 return at + 1;
             }
         }
@@ -167,7 +170,8 @@ impl Text {
             (b"&amp;", b'&'),
         ];
         let found = ENTITIES.iter().find(|(entity, _)| line[at..].starts_with(entity));
-        let (length, byte, level) = found.map_or((1, b'&', 0), |(entity, byte)| (entity.len(), *byte, 1));
+        let (length, byte, level) =
+            found.map_or((1, b'&', NOT_ENCODED), |(entity, byte)| (entity.len(), *byte, 1));
         self.push(byte, level, at);
         at + length
     }
@@ -191,7 +195,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Returns the place after a terminal's control sequence whose escape character has been read.
+/// Returns the place after a terminal's control sequence. Its escape character was read before, and `at` is the place after that.
 fn skip_color(line: &[u8], at: usize) -> usize {
     if line.get(at) != Some(&b'[') {
         return at;

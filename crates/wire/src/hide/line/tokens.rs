@@ -48,6 +48,13 @@ const BEGINNINGS: &[(&[u8], usize)] = &[
 /// Beginnings that other words have, too. After these, only a rest with a digit counts as a token.
 const COMMON: [&[u8]; 5] = [b"sk-", b"SG.", b"npm_", b"hf_", b"eyJ"];
 
+/// A shorter word does not look random, in bytes.
+const WORD_LEAST: usize = 20;
+/// The most bytes before a word that are searched for the name of an id.
+const NAME_MOST: usize = 40;
+/// For [`is_random`]: a part of a path has no name before it.
+const NO_ID: bool = false;
+
 /// Whether a byte may be part of a token.
 const fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
@@ -96,14 +103,14 @@ pub(super) fn random(text: &Text, hide: &mut Ranges) {
     let mut at = 0;
     while at < bytes.len() {
         let length = bytes[at..].iter().take_while(|byte| of_word(**byte)).count();
-        if length < 20 {
+        if length < WORD_LEAST {
             at += length.max(1);
             continue;
         }
         let padding = bytes[at + length..].iter().take(2).take_while(|byte| **byte == b'=').count();
         let end = at + length + padding;
         let word = std::str::from_utf8(&bytes[at..end]).unwrap_or_default();
-        let id = names_id(&bytes[at.saturating_sub(40)..at]);
+        let id = names_id(&bytes[at.saturating_sub(NAME_MOST)..at]);
         let dense = is_dense(word);
         if dense {
             // The first parts in small letters are shown, such as the host of a URL.
@@ -117,7 +124,7 @@ pub(super) fn random(text: &Text, hide: &mut Ranges) {
         } else if word.contains('/') {
             let mut start = at;
             for part in word.split('/') {
-                if is_random(part, false) {
+                if is_random(part, NO_ID) {
                     hide.push(start, start + part.len());
                 }
                 start += part.len() + 1;
@@ -129,7 +136,7 @@ pub(super) fn random(text: &Text, hide: &mut Ranges) {
     }
 }
 
-/// Whether a word looks random. `id` says that its name is that of an id.
+/// Whether a word looks random. `id` says whether the text before the word is the name of an id.
 fn is_random(word: &str, id: bool) -> bool {
     let digits = word.bytes().any(|byte| byte.is_ascii_digit());
     let hex = digits && word.split(|c: char| !c.is_ascii_hexdigit()).any(|part| part.len() >= 32);

@@ -6,6 +6,9 @@ use super::{
 };
 use crate::hide::value::QUOTES;
 
+/// The signs between the scheme of a URL and its authority.
+const AFTER_SCHEME: &[u8] = b"://";
+
 /// Labels before an address, as in `from:bob@example`. They are no users.
 const LABELS: &[&str] = &[
     "account",
@@ -50,10 +53,10 @@ pub(super) fn users(text: &Text, hide: &mut Ranges) {
         let end = length.map_or(bytes.len(), |length| start + length);
         let word = &bytes[start..end];
         if word.contains(&b'@') {
-            match find(word, b"://") {
+            match find(word, AFTER_SCHEME) {
                 Some(at) => {
                     fields(&bytes[..start + at], start, hide);
-                    url(bytes, (start, start + at + 3, end), hide);
+                    url(bytes, (start, start + at + AFTER_SCHEME.len(), end), hide);
                 }
                 None => fields(&bytes[..end], start, hide),
             }
@@ -76,10 +79,12 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 
-/// Hides the user of a URL whose authority begins at `start`. The word that contains it begins at `word` and ends at `end`.
+/// Hides the user of a URL whose authority begins at `start`. The word that contains the URL begins at `word` and ends at `end`.
 fn url(bytes: &[u8], (word, start, end): (usize, usize, usize), hide: &mut Ranges) {
-    let scheme =
-        bytes[word..start - 3].rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let scheme = bytes[word..start - AFTER_SCHEME.len()]
+        .rsplit(|byte| !byte.is_ascii_alphanumeric())
+        .next()
+        .unwrap_or_default();
     let web = [&b"http"[..], b"https", b"ws", b"wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     // The URL ends at the mark that closes the text around it. A password may contain marks, too, so the next byte counts as well.
     let closes = |at: usize| {
@@ -92,14 +97,16 @@ fn url(bytes: &[u8], (word, start, end): (usize, usize, usize), hide: &mut Range
     let end = (start..end).find(|at| closes(*at)).unwrap_or(end);
     let rest = &bytes[start..end];
     let authority = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
-    let at = |part: &[u8]| (0..part.len()).rev().find(|at| part[*at] == b'@' && !is_digest(&part[at + 1..]));
+    let last_at =
+        |part: &[u8]| (0..part.len()).rev().find(|at| part[*at] == b'@' && !is_digest(&part[at + 1..]));
     let colon = rest[..authority].iter().rposition(|byte| *byte == b':');
     let port = colon.map(|colon| &rest[colon + 1..authority]);
     // A password that is not escaped may contain `@` and `/`.
     let with_password = !rest.starts_with(b"[")
         && port.is_some_and(|port| port.is_empty() || !port.iter().all(u8::is_ascii_digit))
         || find(&rest[..authority], b"@").is_some_and(|user| rest[..user].contains(&b':'));
-    let until = if with_password || !web && colon.is_some() { at(rest) } else { at(&rest[..authority]) };
+    let until =
+        if with_password || !web && colon.is_some() { last_at(rest) } else { last_at(&rest[..authority]) };
     if let Some(until) = until.filter(|until| *until > 0) {
         hide.push(start, start + until);
     }

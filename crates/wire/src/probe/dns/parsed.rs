@@ -8,9 +8,9 @@ use super::{
 };
 use crate::probe::refused::{Field, Refusal, note};
 
-/// The most records that may be expected.
+/// Maximum number of records that may be expected.
 const MOST: usize = 64;
-/// The longest record that may be expected, in bytes.
+/// Maximum length of a record that may be expected, in bytes.
 const TEXT_MOST: usize = 4096;
 
 /// The values of a DNS probe, checked.
@@ -30,7 +30,7 @@ impl DnsProbe {
     /// Returns all values, checked.
     ///
     /// # Errors
-    /// All that cannot be sent, or that no answer could satisfy.
+    /// All values that cannot be sent, and all conditions that no answer could meet.
     pub fn checked(&self) -> Result<DnsParsed<'_>, Vec<Refusal>> {
         let mut wrong = Vec::new();
         let to = note(self.to(), &mut wrong);

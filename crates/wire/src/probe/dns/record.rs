@@ -48,7 +48,7 @@ impl DnsRecord {
     /// Returns a record in the one form by which records are compared.
     ///
     /// # Errors
-    /// No record of the type is so; what it would look like.
+    /// The text is no record of this type. The error is an example of one.
     pub fn canonical(self, text: &str) -> Result<String, &'static str> {
         match self {
             Self::A => text.parse().map(|one: Ipv4Addr| one.to_string()).map_err(|_| "192.0.2.7"),

@@ -14,7 +14,7 @@ use crate::{
     probe::refused::{Field, Refusal, note},
 };
 
-/// A probe's texts, checked. Never in `Debug` output, because headers may carry a token.
+/// A probe's texts, checked. It has no `Debug`, because headers may carry a token.
 #[expect(missing_debug_implementations, reason = "headers may carry a token")]
 pub struct Parsed {
     /// The destination, and the path that is requested.
@@ -33,7 +33,7 @@ impl HttpProbe {
     /// Returns the request, checked.
     ///
     /// # Errors
-    /// All that cannot be sent, or that no answer could satisfy.
+    /// All values that cannot be sent, and all conditions that no answer could meet.
     pub fn parsed(&self) -> Result<Parsed, Vec<Refusal>> {
         let mut wrong = Vec::new();
         let target = note(Target::new(&self.url), &mut wrong);

@@ -30,7 +30,7 @@ impl Target {
     /// Refuses a URL that cannot be asked. The message repeats nothing of it that may be a secret.
     ///
     /// # Errors
-    /// The URL cannot be asked.
+    /// No request can be sent to the URL.
     pub fn new(text: &str) -> Result<Self, Refusal> {
         let wrong = |why: &str, label, help: &str| {
             let text = hide::url(text);

@@ -1,4 +1,4 @@
-//! Checks the values of a TCP probe. What cannot be sent, or what no answer could satisfy, is refused.
+//! Checks the values of a TCP probe. Bytes that cannot be sent are refused, and so are conditions that no answer could meet.
 
 use regex::bytes::Regex;
 use rustls_pki_types::ServerName;
@@ -27,9 +27,9 @@ pub struct TcpParsed<'p> {
 /// The condition for a good answer.
 #[derive(Clone, Debug)]
 pub enum Wants {
-    /// It contains these bytes.
+    /// The answer contains these bytes.
     Text(Vec<u8>),
-    /// It matches.
+    /// The answer matches the pattern.
     Pattern(Regex),
 }
 
@@ -37,7 +37,7 @@ impl TcpProbe {
     /// Returns all values, checked.
     ///
     /// # Errors
-    /// All that cannot be sent, or that no answer could satisfy.
+    /// All values that cannot be sent, and all conditions that no answer could meet.
     pub fn checked(&self) -> Result<TcpParsed<'_>, Vec<Refusal>> {
         let mut wrong = Vec::new();
         let to = note(self.parsed(), &mut wrong);

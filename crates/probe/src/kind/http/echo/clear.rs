@@ -6,11 +6,13 @@ use firedrill_wire::{
 };
 use serde_json::Value;
 
-/// Shorter bodies may stand anywhere by chance.
+/// Shorter bodies may stand anywhere by chance, in bytes.
 const LEAST: usize = 4;
+/// For [`in_json`]: the value stands below no name of a secret.
+const UNNAMED: bool = false;
 
-/// Returns the texts of a request that are hidden where the request is shown. Of a body, which holds the query, too, only the texts
-/// that are named or look like secrets.
+/// Returns the texts of a request that are hidden where the request is shown. Of a body, only the texts are returned that are named like
+/// secrets or look like secrets, because it holds the query, too.
 pub(super) fn in_clear(request: &HttpProbe) -> Vec<String> {
     let about = request.about();
     let mut all = Vec::new();
@@ -23,7 +25,7 @@ pub(super) fn in_clear(request: &HttpProbe) -> Vec<String> {
                     encoded(password, &mut all);
                 }
             }
-            // Its secrets are hidden by themselves.
+            // The secrets that are filled in are hidden by themselves.
             _ if text.contains('{') => {}
             Part::Header(_) => {
                 all.extend(text.rsplit_once(' ').map(|(_, last)| last.to_owned()));
@@ -67,7 +69,7 @@ fn decoded(text: &str) -> Option<String> {
 
 fn in_body(body: &str, all: &mut Vec<String>) {
     if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(body) {
-        return in_json(&value, false, all);
+        return in_json(&value, UNNAMED, all);
     }
     if body.contains('=') {
         for (key, value) in body.trim().split('&').filter_map(|part| part.split_once('=')) {
@@ -80,7 +82,7 @@ fn in_body(body: &str, all: &mut Vec<String>) {
     }
 }
 
-/// Adds what is called or looks like a secret; `named` is what stands below such a name.
+/// Adds the texts that are named like secrets or look like secrets. `named` says that the value stands below such a name.
 fn in_json(value: &Value, named: bool, all: &mut Vec<String>) {
     match value {
         Value::Object(entries) => {

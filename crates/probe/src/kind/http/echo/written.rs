@@ -2,6 +2,12 @@
 
 /// The bytes that an encoded character begins with.
 const ENCODED: &[u8] = b"+%\\&";
+/// The length of a percent-encoded byte, such as `%41`.
+const PERCENT: usize = 3;
+/// The length of an escaped unit of UTF-16, such as `\u0041`.
+const ESCAPED: usize = 6;
+/// Maximum length of an entity of HTML, with its `&` and its `;`.
+const ENTITY_MOST: usize = 12;
 
 /// Returns the length of `secret` at the beginning of `rest`; `None` if `rest` does not begin with it. Where several readings fit,
 /// the longest one counts.
@@ -38,7 +44,7 @@ fn lengths(rest: &[u8], c: char) -> impl Iterator<Item = usize> {
         Some(b'\\') => escaped(rest, c),
         Some(b'&') => rest
             .iter()
-            .take(12)
+            .take(ENTITY_MOST)
             .position(|byte| *byte == b';')
             .filter(|end| entity(&rest[1..*end]) == Some(c))
             .map(|end| end + 1),
@@ -50,10 +56,10 @@ fn lengths(rest: &[u8], c: char) -> impl Iterator<Item = usize> {
 /// Returns the length of percent-encoded bytes, if `rest` begins with them.
 fn percent(rest: &[u8], bytes: &[u8]) -> Option<usize> {
     let is_there = |(place, byte): (usize, &u8)| {
-        let at = place * 3;
-        rest.get(at) == Some(&b'%') && hex(rest.get(at + 1..at + 3)) == Some(u32::from(*byte))
+        let at = place * PERCENT;
+        rest.get(at) == Some(&b'%') && hex(rest.get(at + 1..at + PERCENT)) == Some(u32::from(*byte))
     };
-    bytes.iter().enumerate().all(is_there).then_some(bytes.len() * 3)
+    bytes.iter().enumerate().all(is_there).then_some(bytes.len() * PERCENT)
 }
 
 /// Returns the length of a character that is escaped as in JSON, if `rest` begins with it.
@@ -64,13 +70,13 @@ fn escaped(rest: &[u8], c: char) -> Option<usize> {
     let mut units = [0; 2];
     let units = c.encode_utf16(&mut units);
     let is_there = |(place, unit): (usize, &u16)| {
-        let at = place * 6;
-        rest.get(at..at + 2) == Some(b"\\u") && hex(rest.get(at + 2..at + 6)) == Some(u32::from(*unit))
+        let at = place * ESCAPED;
+        rest.get(at..at + 2) == Some(b"\\u") && hex(rest.get(at + 2..at + ESCAPED)) == Some(u32::from(*unit))
     };
-    units.iter().enumerate().all(is_there).then_some(units.len() * 6)
+    units.iter().enumerate().all(is_there).then_some(units.len() * ESCAPED)
 }
 
-/// Reads digits of a number of that base, of which there must be some.
+/// Reads the hexadecimal digits of a number; `None` without digits.
 fn hex(digits: Option<&[u8]>) -> Option<u32> {
     number(digits?, 16)
 }

@@ -30,12 +30,12 @@ impl Pairs<'_, '_> {
     pub(super) fn between(&self, end: usize) -> Option<Between> {
         let bytes = &self.text.bytes;
         let mut at = end;
-        let mut quote = false;
+        let mut closed = false;
         while at < bytes.len() {
             let slashes = backslashes(&bytes[at..]);
             let Some(byte) = bytes.get(at + slashes) else { break };
             if QUOTES.contains(byte) {
-                quote = true;
+                closed = true;
             } else if slashes > 0 || !b"])".contains(byte) {
                 break;
             }
@@ -59,16 +59,10 @@ impl Pairs<'_, '_> {
             if bytes[to..].starts_with(b"[]") {
                 to += 2 + bytes[to + 2..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
             }
-            return Some(Between {
-                to,
-                sign,
-                level: self.text.level[place],
-                closed: quote,
-                spaced: to > after,
-            });
+            return Some(Between { to, sign, level: self.text.level[place], closed, spaced: to > after });
         }
         // `("name", "value")`
-        if quote && bytes.get(place) == Some(&b',') {
+        if closed && bytes.get(place) == Some(&b',') {
             let to = skip(place + 1);
             let slashes = backslashes(&bytes[to..]);
             let mark = bytes.get(to + slashes).is_some_and(|byte| QUOTES.contains(byte));
@@ -76,7 +70,7 @@ impl Pairs<'_, '_> {
                 to,
                 sign: b",",
                 level: self.text.level[place],
-                closed: quote,
+                closed,
                 spaced: false,
             });
         }
@@ -118,8 +112,8 @@ impl Pairs<'_, '_> {
         if from > 0 {
             let (slashes, mark) = (backslashes(&bytes[end..]), bytes[at + from - 1]);
             let next = bytes.get(end + slashes + 1);
-            let level = self.text.level.get(end + slashes) == Some(&self.text.level[at + from - 1]);
-            let closes = level
+            let same_level = self.text.level.get(end + slashes) == Some(&self.text.level[at + from - 1]);
+            let closes = same_level
                 && bytes.get(end + slashes) == Some(&mark)
                 && slashes < from.max(2)
                 && (from > 1 || slashes == 0);

@@ -1,6 +1,6 @@
 //! Names and values that are two fields of the same object, and contents of elements.
 
-use super::{Pairs, between::Between, is_soft, is_space};
+use super::{NOT_ENCODED, Pairs, between::Between, is_soft, is_space};
 use crate::hide::{
     line::names::{Class, Place, class, is_harmless},
     value::value,
@@ -32,7 +32,6 @@ impl Pairs<'_, '_> {
         }
         self.last = Some((between.to, between.level));
         let secret = self.objects.last().is_some_and(|object| object.secret);
-
         if secret {
             let (from, to) = self.look(between.to);
             let first = self.str(between.to + from, between.to + to);
@@ -56,7 +55,7 @@ impl Pairs<'_, '_> {
         go_on
     }
 
-    /// Returns the kind of value that a name has which is itself a value, such as `/app/db/password`.
+    /// Returns the kind of value that a name has. This name is itself the value of a field, such as `/app/db/password`.
     pub(super) fn class_of_listed(&self, text: &str) -> Class {
         let name = text.rsplit(['/', ':']).next().unwrap_or(text);
         if name.len() <= 64 { class(name) } else { Class::Plain }
@@ -78,7 +77,7 @@ impl Pairs<'_, '_> {
         let after = (between.to + to + 1).min(bytes.len());
         let lines = bytes[after..].iter().take_while(|byte| is_soft(**byte)).count();
         if secret && from > 0 && lines > 1 {
-            return self.value(after + lines, 0);
+            return self.value(after + lines, NOT_ENCODED);
         }
         between.to
     }
@@ -155,9 +154,10 @@ impl Pairs<'_, '_> {
     /// Hides the content of an element whose attribute is the name of a secret: `<entry key="password">x</entry>`, also within
     /// `<value>`. Returns the place at which reading continues.
     pub(super) fn content(&mut self, mut at: usize) -> usize {
+        const TAG: &[u8] = b"<value>";
         let bytes = &self.text.bytes;
-        if bytes[at..].get(..7).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<value>")) {
-            at += 7;
+        if bytes[at..].get(..TAG.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(TAG)) {
+            at += TAG.len();
         }
         let length = bytes[at..].iter().position(|byte| *byte == b'<').unwrap_or(0);
         if bytes[at..at + length].iter().any(|byte| !is_space(*byte)) {

@@ -1,6 +1,6 @@
 //! Names without a sign before their values: options, and words of a sentence.
 
-use super::{Pairs, ends_with_word, is_space};
+use super::{NOT_ENCODED, Pairs, ends_with_word, is_space};
 use crate::hide::{
     argv::names_file,
     line::names::{Class, class, is_of_a_sentence, may_be_one},
@@ -28,7 +28,7 @@ impl Pairs<'_, '_> {
         }
         // `password......."x"`
         if name.ends_with("...") && spaces == 0 && class(name) == Class::Secret {
-            return self.value(end, 0).max(end);
+            return self.value(end, NOT_ENCODED).max(end);
         }
         if spaces == 0 || dashes > 0 {
             return end;
@@ -53,11 +53,11 @@ impl Pairs<'_, '_> {
         let (from, until) = self.look(to);
         let value = self.str(to + from, to + until);
         if user {
-            return value.contains(':').then(|| self.value(to, 0));
+            return value.contains(':').then(|| self.value(to, NOT_ENCODED));
         }
         let file = b"/~.".contains(&first) && names_file(name);
         let option = (from == 0 && is_option(value)) || file || NO_VALUES.contains(&value);
-        (class(name) != Class::Plain && !option).then(|| self.value(to, 0))
+        (class(name) != Class::Plain && !option).then(|| self.value(to, NOT_ENCODED))
     }
 
     /// Takes a word and the value that follows it in a sentence: `the password is hunter2`, `password set to hunter2`. Returns the place at
@@ -118,14 +118,17 @@ impl Pairs<'_, '_> {
             () if linked => marked || (digits && next.len() >= 4),
             () => digits && letters && next.len() >= 8 && !next.contains([':', '=', '/', '(']),
         };
-        if hides { self.value(to, 0) } else { end }
+        if hides { self.value(to, NOT_ENCODED) } else { end }
     }
 }
 
 /// Whether `IDENTIFIED` of SQL comes shortly before the end of a text.
 fn says_identified(text: &[u8]) -> bool {
-    let near = &text[text.len().saturating_sub(60)..];
-    near.windows(10).any(|part| part.eq_ignore_ascii_case(b"identified"))
+    const WORD: &[u8] = b"identified";
+    /// Number of bytes before the end that are searched.
+    const NEAR: usize = 60;
+    let near = &text[text.len().saturating_sub(NEAR)..];
+    near.windows(WORD.len()).any(|part| part.eq_ignore_ascii_case(WORD))
 }
 
 /// Whether a word is another option, such as `--user=a`.
