@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use firedrill_probe::{Reads, Use, writes::Place};
+use firedrill_probe::{Account, Reads, Use, writes::Place};
 use firedrill_wire::{RunId, api::StartProbes, writes::Author};
 
 /// The folder's name in the state directory.
@@ -36,6 +36,10 @@ impl Reads for OfRun<'_> {
 
     fn variable(&self, name: &str) -> Result<String, String> {
         self.reads.variable(name)
+    }
+
+    fn program(&self, command: &[String]) -> Result<Option<Account>, String> {
+        self.reads.program(command)
     }
 
     fn records(&self) -> Result<Place, String> {

@@ -96,6 +96,7 @@ pub(crate) fn add(
 ) -> Result<Finding, Answer> {
     let folder = place(app, name)?;
     let line = line(text)?;
+    fits("owner", owner, NAME_MOST)?;
     let owner = cleaned(owner.trim().to_owned(), NAME_MOST);
     let new = NewFinding { by: &actor.name, found: &line, severity, owner: &owner };
     // `with` returns `None` if the directory of runs does not exist.
@@ -113,6 +114,15 @@ pub(crate) fn add(
     }
     recorded?;
     Ok(finding)
+}
+
+/// Refuses a text that is longer than some number of characters: a part of it would say something else.
+fn fits(name: &str, text: &str, most: usize) -> Result<(), Answer> {
+    if text.chars().count() <= most {
+        return Ok(());
+    }
+    let why = format!("The {name} is longer than {most} characters, so nothing was written.");
+    Err(Answer::new(StatusCode::BAD_REQUEST, why, "Shorten it, or put a link into it."))
 }
 
 /// Returns the answer to an error of the history.
@@ -208,11 +218,13 @@ pub(crate) async fn set(
 
 /// Changes what people write about a finding, and returns the finding.
 pub(crate) fn change_as(app: &App, actor: &Actor, id: &str, change: Change) -> Result<Finding, Answer> {
-    if let Some(note) = &change.note
-        && note.chars().count() > NOTE_MOST
-    {
-        let text = format!("The note is longer than {NOTE_MOST} characters, so nothing was written.");
-        return Err(Answer::new(StatusCode::BAD_REQUEST, text, "Shorten it, or put a link into it."));
+    for (name, text, most) in [
+        ("owner", &change.owner, NAME_MOST),
+        ("ticket", &change.ticket, NAME_MOST),
+        ("follow-up", &change.follow_up, NAME_MOST),
+        ("note", &change.note, NOTE_MOST),
+    ] {
+        fits(name, text.as_deref().unwrap_or_default(), most)?;
     }
     let now = SystemTime::now();
     let mut refused = None;
