@@ -61,7 +61,7 @@ fn the_shipped_example_names_the_built_in_values() {
         })
         .collect();
     let config = parse(&enabled).unwrap_or_else(|error| panic!("{error}\n{enabled}"));
-    assert_eq!((config.policy.allow.len(), config.policy.blackout.len()), (1, 1));
+    assert_eq!((config.policy.allow.len(), config.policy.blackout.len()), (2, 1));
     let built_in = parse("").unwrap();
     assert_eq!(
         (config.timings, config.paths(), config.listen),
