@@ -72,11 +72,12 @@ impl Exec {
         let setup = Arc::clone(&self.setup);
         // It waits for the new process, for which no other request should.
         let started = tokio::task::spawn_blocking(move || Kept::start(&setup, place)).await;
-        let mut kept = started.map_err(std::io::Error::other).and_then(|made| made).map_err(not_started)?;
+        let mut kept =
+            started.map_err(std::io::Error::other).and_then(|made| made).map_err(|why| not_started(&why))?;
         phases.connect = boot_us() - begun;
         let begun = boot_us();
         let output = kept.output();
-        let ends = async { Ok((kept.ended().await.map_err(not_started)?, boot_us())) };
+        let ends = async { Ok((kept.ended().await.map_err(|why| not_started(&why))?, boot_us())) };
         // Too much output is bad before the program has ended.
         let ((end, ended_at), (first_at, printed)) = try_join(ends, read(output)).await?;
         phases.first_byte = first_at.unwrap_or(ended_at).saturating_sub(begun);
@@ -95,7 +96,7 @@ impl Exec {
 }
 
 /// Says once for this process that a program cannot be started, and returns the failure, which is the vantage's own.
-fn not_started(why: std::io::Error) -> Failure {
+fn not_started(why: &std::io::Error) -> Failure {
     static SAID: std::sync::Once = std::sync::Once::new();
     SAID.call_once(|| {
         tracing::warn!(error = %why, "a probe's program cannot be started; its requests count as slipped");

@@ -11,6 +11,7 @@ use firedrill_judge::notes::TEXT_MOST;
 use firedrill_wire::text::NAME_MOST;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     bearer::Bearer,
@@ -94,9 +95,21 @@ fn severity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": Severity::ALL.map(Severity::word) })
 }
 
+/// Removes defaults of `null`: a key may be left out, and `null` is refused.
+fn without_null(schema: &mut Schema) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(serde_json::Map::values_mut) {
+        if let Some(keys) = property.as_object_mut().filter(|keys| keys.get("default") == Some(&Value::Null))
+        {
+            keys.remove("default");
+        }
+    }
+}
+
 /// A finding in a run.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = without_null)]
 pub(crate) struct FindingBody {
     /// The text: 1 to 2,000 characters that are not all blank.
     #[schemars(length(min = 1, max = TEXT_MOST), regex(pattern = r"\S"))]
@@ -114,6 +127,7 @@ pub(crate) struct FindingBody {
 /// A change of a finding. A key that is left out stays as it is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = without_null)]
 pub(crate) struct FindingChange {
     /// The severity.
     #[serde(default, deserialize_with = "there")]
