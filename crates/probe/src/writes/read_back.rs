@@ -39,7 +39,7 @@ impl fmt::Debug for Reader {
 /// The writes of a record.
 struct Snapshot {
     writes: Writes,
-    /// What is wrong with the record, as a clause for people.
+    /// The flaw of the record, as a clause for people.
     flaw: Option<String>,
     /// The numbers of writes of other boots.
     elsewhere: Vec<Range<u64>>,
